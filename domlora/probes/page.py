@@ -1,0 +1,417 @@
+"""PAGE, Projected Adapter Gradient Energy: how much gradient would reach an adapter at each module (arXiv 2605.06183).
+
+With `W` (out, in), LoRA `s·B·A`, `B = 0` and `A` (r, in) Kaiming-uniform (variance 1 / (3·in)), at step 0
+
+    dL/dB = s·G·Aᵀ,  G = dL/dW (out, in)        PAGE = E_A ‖dL/dB‖² = s²·r/(3·in) · ‖G‖²
+
+`G` of a sample is Σ_t y_t x_tᵀ over its tokens (x inputs, y output gradients), so that neither estimator forms it:
+
+    expected    ‖G‖² = Σ_tu (XXᵀ)_tu (YYᵀ)_tu           holds the Gram matrix XXᵀ (T, T) until the backward
+    projected   G·Aᵀ = Yᵀ(XAᵀ)                           holds the projection XAᵀ (T, r)
+
+Both split over token positions exactly, as the row sums. The energy of the mean gradient needs sums over samples
+before the square: exactly with one (out, in) accumulator a module, or with a random sketch of its columns when those
+do not fit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from domlora.encoding import EncodedSample
+from domlora.errors import ProbeError
+from domlora.explain import Explanation, ExplanationBuilder
+from domlora.modules import AdaptableModule
+from domlora.probes.backward import activation_backward, frozen, tapped
+from domlora.probes.batches import Batch, collate, free_memory, group_by_length, halves, token_budget
+from domlora.probes.config import ProbeConfig
+
+GRAM_BLOCK = 128  # a Gram matrix is symmetric: only blocks on and below its diagonal are computed
+SKETCH_ROWS = 32  # of the two-sided sketch of each sample's gradient, for the bootstrap of a mean gradient
+ACCUMULATOR_FRACTION = 0.25  # of free memory that exact mean gradients may take
+MAX_SKETCH = 1024
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a pass over the samples found, modules in the order given.
+
+    Attributes:
+        energies: (modules,) PAGE, float64.
+        sample_energies: (samples, modules), reduction `per_sample` only.
+        kernels: (modules, samples, samples) inner products of the samples' gradients in energy units, estimated
+            from sketches and scaled to the energy; reduction `mean_gradient` only.
+        losses: (samples,).
+        explanation: token-position split (`per_sample` only) and activation maxima.
+        unmeasured: index of a module -> why it has no energy.
+        method: in words, how exact it is.
+    """
+
+    energies: torch.Tensor
+    sample_energies: torch.Tensor | None
+    kernels: torch.Tensor | None
+    losses: torch.Tensor
+    explanation: Explanation
+    method: str
+    unmeasured: dict[int, str]
+
+
+def measure(
+    model: nn.Module,
+    modules: Sequence[AdaptableModule],
+    samples: Sequence[EncodedSample],
+    config: ProbeConfig,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    max_tokens: int | None = None,
+    max_samples: int | None = None,
+    accumulator_bytes: int | None = None,
+    projections: Mapping[str, torch.Tensor] | None = None,
+) -> Measurement:
+    """Measures PAGE of every module in one forward and one activation-only backward a batch.
+
+    Args:
+        progress: called with (samples done, samples).
+        max_tokens: of a padded batch; by default from the memory that is free. No value changes an energy.
+        max_samples: of a batch.
+        accumulator_bytes: that exact mean gradients may take, by default a quarter of the free memory.
+        projections: module name -> `A` (draws·r, in) to use instead of drawn ones (estimator `projected`).
+
+    Raises:
+        ProbeError: rank above a module's size, a loss or energy that is not finite, or not enough memory for
+            the longest sample alone.
+    """
+    check_rank(modules, config.rank)
+    device = next(model.parameters()).device
+    longest = max(len(sample.ids) for sample in samples)
+    tokens = max_tokens or token_budget(model, longest, device)
+    targets = [model.get_submodule(module.name) for module in modules]
+    recorder = _choose_recorder(modules, samples, config, device, accumulator_bytes, projections)
+    with frozen(model):
+        while True:
+            queue = deque(group_by_length(samples, tokens, max_samples))
+            losses = torch.zeros(len(samples))
+            calls, done = [0] * len(modules), 0
+            while queue:
+                group = queue.popleft()
+                batch = collate(samples, group, device)
+                try:
+                    with tapped(targets, recorder, batch) as called:
+                        losses[batch.index] = activation_backward(model, batch, [samples[i].row for i in group]).cpu()
+                    recorder.end()
+                except RuntimeError as error:
+                    if not _out_of_memory(error):
+                        raise
+                    if len(group) == 1:
+                        raise ProbeError(
+                            f"no memory for one sample of {batch.ids.shape[1]} tokens on {device}: "
+                            "lower --max-length, or probe in bfloat16"
+                        ) from error
+                    if recorder.additive:
+                        tokens = len(group) * batch.ids.shape[1] // 2
+                        break  # a half-counted batch cannot be taken out of a sum: begin again with smaller ones
+                    queue.extendleft(reversed(list(halves(group))))
+                    continue
+                finally:
+                    _release(device)
+                calls = [max(pair) for pair in zip(calls, called, strict=True)]
+                done += len(group)
+                progress(done, len(samples))
+            if not queue and done == len(samples):
+                break
+            recorder.reset()
+    return recorder.finish(losses, _unmeasured(calls, recorder.seen))
+
+
+def check_rank(modules: Sequence[AdaptableModule], rank: int) -> None:
+    """Raises ProbeError if an adapter of this rank is larger than a module itself."""
+    for module in modules:
+        if rank > min(module.in_features, module.out_features):
+            raise ProbeError(
+                f"rank {rank} is larger than {module.name} ({module.in_features} -> {module.out_features}): "
+                f"choose a rank of at most {min(min(m.in_features, m.out_features) for m in modules)}"
+            )
+
+
+def _unmeasured(calls: Sequence[int], seen: set[int]) -> dict[int, str]:
+    reasons = {}
+    for module, count in enumerate(calls):
+        if count == 0:
+            reasons[module] = "not called for these samples"
+        elif count > 1:
+            reasons[module] = f"called {count} times in one pass"
+        elif module not in seen:
+            reasons[module] = "reads only a part of the tokens, or no gradient reaches it"
+    return reasons
+
+
+class _Recorder:
+    """What all recorders share: where results lie, and the maxima of outputs."""
+
+    additive = False
+
+    def __init__(self, modules: Sequence[AdaptableModule], samples: Sequence[EncodedSample], config: ProbeConfig):
+        self.modules, self.samples, self.config = modules, samples, config
+        self.batch: Batch
+        self.reset()
+
+    def reset(self) -> None:
+        self.explain = ExplanationBuilder(len(self.modules), self.samples)
+        self.seen: set[int] = set()  # modules that a gradient reached
+
+    def start(self, batch: Batch) -> None:
+        self.batch = batch
+        self.peaks: dict[int, torch.Tensor] = {}
+
+    def output(self, module: int, y: torch.Tensor) -> None:
+        self.peaks[module] = torch.linalg.vector_norm(y, ord=float("inf"), dim=2)  # (B, T)
+
+    def end(self) -> None:
+        """The batch went through: results leave the device at once, not module by module."""
+        self.explain.add_peaks(list(self.peaks), torch.stack(list(self.peaks.values())), self.batch)
+
+    def _generator(self, *stream: int) -> torch.Generator:
+        """A random stream of its own per purpose and module, the same on every device and batch size."""
+        seed = self.config.seed
+        for number in stream:
+            seed = (seed * 1_000_003 + number + 1) % 2**63
+        return torch.Generator().manual_seed(seed)
+
+    def _checked(self, energies: torch.Tensor) -> torch.Tensor:
+        bad = (~energies.isfinite()).reshape(-1, len(self.modules)).any(0).nonzero()
+        if len(bad):
+            raise ProbeError(f"the energy of {self.modules[int(bad[0])].name} is not finite: probe in float32")
+        return energies
+
+
+class _PerSample(_Recorder):
+    """Energies of each sample by itself, from row sums over its token positions. Rewriting a sample changes nothing."""
+
+    def reset(self) -> None:
+        super().reset()
+        self.sample_energies = torch.zeros(len(self.samples), len(self.modules), dtype=torch.float64)
+
+    def start(self, batch: Batch) -> None:
+        super().start(batch)
+        self.rows: dict[int, torch.Tensor] = {}  # module -> (B, T) energy of each token position
+
+    def end(self) -> None:
+        super().end()
+        self.seen.update(self.rows)
+        if self.rows:
+            modules = torch.tensor(list(self.rows))
+            rows = torch.stack(list(self.rows.values())).double().cpu()  # (modules, B, T)
+            self.sample_energies[self.batch.index.unsqueeze(1), modules] = rows.sum(2).T
+            self.explain.add_rows(modules, rows, self.batch)
+
+    def _result(self, losses: torch.Tensor, unmeasured: dict[int, str], method: str) -> Measurement:
+        energies = self._checked(self.sample_energies)
+        return Measurement(energies.mean(0), energies, None, losses, self.explain.finish(), method, unmeasured)
+
+
+class ExpectedPerSample(_PerSample):
+    """Holds the Gram matrix of the inputs, one for modules that read the same tensor."""
+
+    def hold(self, module: int, x: torch.Tensor) -> list[torch.Tensor]:
+        return _gram_blocks(x)
+
+    def gradient(self, module: int, held: list[torch.Tensor], dy: torch.Tensor) -> None:
+        rows = torch.zeros(dy.shape[:2], device=dy.device)
+        edges = range(0, dy.shape[1], GRAM_BLOCK)
+        pairs = ((i, j) for i in edges for j in edges if j <= i)
+        for (i, j), gram_x, gram_y in zip(pairs, held, _gram_blocks(dy), strict=True):
+            product = gram_x * gram_y  # (B, block, block)
+            rows[:, i : i + GRAM_BLOCK] += product.sum(2)
+            if j < i:
+                rows[:, j : j + GRAM_BLOCK] += product.sum(1)
+        module_in = self.modules[module].in_features
+        self.rows[module] = rows * (self.config.scaling**2 * self.config.rank / (3 * module_in))
+
+    def finish(self, losses: torch.Tensor, unmeasured: dict[int, str]) -> Measurement:
+        return self._result(losses, unmeasured, "closed form over A, exact for each sample")
+
+
+class _Projecting(_Recorder):
+    """Draws, or is given, a matrix (columns, in) for each tensor that is read, and holds the projected inputs."""
+
+    def __init__(
+        self,
+        modules: Sequence[AdaptableModule],
+        samples: Sequence[EncodedSample],
+        config: ProbeConfig,
+        projections: Mapping[str, torch.Tensor] | None,
+    ):
+        self.given = projections
+        self.drawn: dict[int, torch.Tensor] = {}
+        super().__init__(modules, samples, config)
+
+    def hold(self, module: int, x: torch.Tensor) -> Any:
+        if self.given is not None:
+            return x  # each module has a matrix of its own
+        if module not in self.drawn:
+            self.drawn[module] = self._draw(module, x.shape[-1]).to(x.device)
+        return matmul(x, self.drawn[module].T.expand(len(x), -1, -1))  # (B, T, columns)
+
+    def _projected(self, module: int, held: torch.Tensor) -> torch.Tensor:
+        if self.given is None:
+            return held
+        return matmul(held, self.given[self.modules[module].name].to(held.device).T.expand(len(held), -1, -1))
+
+    def _draw(self, module: int, width: int) -> torch.Tensor:
+        """`draws` matrices `A` as PEFT starts them: uniform in ±1/sqrt(in), which is Kaiming with a = sqrt(5)."""
+        columns = self.config.draws * self.config.rank
+        uniform = torch.rand(columns, width, generator=self._generator(0, module))
+        return (2 * uniform - 1) / width**0.5
+
+
+class ProjectedPerSample(_Projecting, _PerSample):
+    """Energies for drawn `A`, averaged over the draws."""
+
+    def gradient(self, module: int, held: torch.Tensor, dy: torch.Tensor) -> None:
+        z = self._projected(module, held)
+        db = matmul(dy.transpose(1, 2), z)  # (B, out, columns)
+        rows = (matmul(dy, db) * z).sum(2)  # y_tᵀ dB z_t sums to ‖dB‖²
+        self.rows[module] = rows * (self.config.scaling**2 / self.config.draws)
+
+    def finish(self, losses: torch.Tensor, unmeasured: dict[int, str]) -> Measurement:
+        return self._result(losses, unmeasured, f"mean over {self.config.draws} drawn A")
+
+
+class _MeanGradient(_Recorder):
+    """Sums over samples before the square, and keeps a small sketch of each sample's gradient for the bootstrap."""
+
+    additive = True
+
+    def reset(self) -> None:
+        super().reset()
+        self.sums: dict[int, torch.Tensor] = {}
+        self.sketches: dict[int, torch.Tensor] = {}
+
+    def _sketch(self, module: int, dy: torch.Tensor, projected: torch.Tensor) -> None:
+        """(B, SKETCH_ROWS · columns) of U·Yᵀ·(XVᵀ), whose inner products estimate those of the gradients."""
+        u = torch.randn(dy.shape[2], SKETCH_ROWS, generator=self._generator(1, module)).to(dy.device)
+        sketch = matmul(matmul(dy, u.expand(len(dy), -1, -1)).transpose(1, 2), projected)
+        if module not in self.sketches:
+            self.sketches[module] = torch.zeros(len(self.samples), sketch[0].numel())
+        self.sketches[module][self.batch.index] = sketch.flatten(1).float().cpu()
+
+    def end(self) -> None:
+        super().end()
+        self.seen.update(self.sums)
+
+    def _result(self, factors: Sequence[float], losses: torch.Tensor, unmeasured: dict[int, str], method: str) -> Measurement:
+        count = len(self.samples)
+        energies = torch.zeros(len(self.modules), dtype=torch.float64)
+        kernels = torch.zeros(len(self.modules), count, count, dtype=torch.float64)
+        for module, total in self.sums.items():
+            energies[module] = factors[module] * float((total.double() / count).square().sum())
+            sketch = self.sketches[module].double()
+            kernel = sketch @ sketch.T
+            mean = kernel.mean()
+            kernels[module] = kernel * (energies[module] / mean) if mean > 0 else kernel * 0
+        return Measurement(
+            self._checked(energies), None, kernels, losses, self.explain.finish(rows=False), method, unmeasured
+        )
+
+
+class ProjectedMeanGradient(_Projecting, _MeanGradient):
+    """dL/dB of the mean loss for drawn `A`: what the first optimizer step sees."""
+
+    def gradient(self, module: int, held: torch.Tensor, dy: torch.Tensor) -> None:
+        z = self._projected(module, held)
+        db = matmul(dy.transpose(1, 2), z).sum(0)  # (out, columns)
+        self.sums[module] = self.sums[module].add_(db) if module in self.sums else db
+        self._sketch(module, dy, z)
+
+    def finish(self, losses: torch.Tensor, unmeasured: dict[int, str]) -> Measurement:
+        factor = self.config.scaling**2 / self.config.draws
+        method = f"mean over {self.config.draws} drawn A"
+        return self._result([factor] * len(self.modules), losses, unmeasured, method)
+
+
+class SketchedMeanGradient(ProjectedMeanGradient):
+    """Closed form over `A` with ‖G‖² estimated from `columns` random combinations of G's columns (unbiased)."""
+
+    def __init__(self, *args: Any, columns: int):
+        self.columns = columns
+        super().__init__(*args, None)
+
+    def _draw(self, module: int, width: int) -> torch.Tensor:
+        signs = torch.randint(0, 2, (self.columns, width), generator=self._generator(2, module)) * 2 - 1
+        return signs / self.columns**0.5
+
+    def finish(self, losses: torch.Tensor, unmeasured: dict[int, str]) -> Measurement:
+        scale = self.config.scaling**2 * self.config.rank
+        error = (2 / self.columns) ** 0.5  # of a rank-one G, the worst case
+        method = f"closed form over A, mean gradient sketched to {self.columns} columns: standard error at most {error:.0%}"
+        return self._result([scale / (3 * m.in_features) for m in self.modules], losses, unmeasured, method)
+
+
+class ExactMeanGradient(_MeanGradient):
+    """Closed form over `A` with the mean gradient itself, (out, in) in float32; holds the inputs."""
+
+    def hold(self, module: int, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        v = torch.randn(x.shape[2], SKETCH_ROWS, generator=self._generator(2, module)).to(x.device)
+        return x, matmul(x, v.expand(len(x), -1, -1))
+
+    def gradient(self, module: int, held: tuple[torch.Tensor, torch.Tensor], dy: torch.Tensor) -> None:
+        x, projected = held
+        g = matmul(dy.flatten(0, 1).T.unsqueeze(0), x.flatten(0, 1).unsqueeze(0))[0]  # (out, in)
+        self.sums[module] = self.sums[module].add_(g) if module in self.sums else g
+        self._sketch(module, dy, projected)
+
+    def finish(self, losses: torch.Tensor, unmeasured: dict[int, str]) -> Measurement:
+        scale = self.config.scaling**2 * self.config.rank
+        factors = [scale / (3 * m.in_features) for m in self.modules]
+        return self._result(factors, losses, unmeasured, "closed form over A, exact mean gradient")
+
+
+def _choose_recorder(
+    modules: Sequence[AdaptableModule],
+    samples: Sequence[EncodedSample],
+    config: ProbeConfig,
+    device: torch.device,
+    accumulator_bytes: int | None,
+    projections: Mapping[str, torch.Tensor] | None,
+) -> Any:
+    if config.estimator == "projected":
+        kind = ProjectedPerSample if config.reduction == "per_sample" else ProjectedMeanGradient
+        return kind(modules, samples, config, projections)
+    if config.reduction == "per_sample":
+        return ExpectedPerSample(modules, samples, config)
+    budget = int(ACCUMULATOR_FRACTION * free_memory(device)) if accumulator_bytes is None else accumulator_bytes
+    if 4 * sum(m.in_features * m.out_features for m in modules) <= budget:
+        return ExactMeanGradient(modules, samples, config)
+    columns = max(8, min(MAX_SKETCH, budget // (4 * sum(m.out_features for m in modules))))
+    return SketchedMeanGradient(modules, samples, config, columns=columns)
+
+
+def matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Batched product with float32 result: (B, n, k) @ (B, k, m) -> (B, n, m)."""
+    if a.dtype == b.dtype == torch.float32:
+        return torch.bmm(a, b)
+    if a.is_cuda:  # half-precision tensor cores, float32 accumulation and result
+        return torch.bmm(a, b.to(a.dtype), out_dtype=torch.float32) if a.dtype != torch.float32 else torch.bmm(a, b.float())
+    return torch.bmm(a.float(), b.float())
+
+
+def _gram_blocks(x: torch.Tensor) -> list[torch.Tensor]:
+    """Blocks of x xᵀ (B, T, T) on and below the diagonal, row by row, in float32."""
+    edges = range(0, x.shape[1], GRAM_BLOCK)
+    parts = [x[:, i : i + GRAM_BLOCK] for i in edges]
+    return [matmul(parts[i], parts[j].transpose(1, 2)) for i in range(len(parts)) for j in range(i + 1)]
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _release(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

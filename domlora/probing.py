@@ -1,0 +1,146 @@
+"""From a loaded model and a task to an EnergyMap: draw the rows, encode them, measure, write down where it came from."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pandas as pd
+import torch
+
+from domlora import __version__
+from domlora.encoding import Encoding, encode
+from domlora.energy import EnergyMap, Provenance, Skipped
+from domlora.errors import UsageError
+from domlora.loading import LoadedModel
+from domlora.modules import AdaptableModule, find_modules
+from domlora.probes import page
+from domlora.probes.config import ProbeConfig
+from domlora.request import request_key
+from domlora.tasks import Task
+
+WARN_TRUNCATED = 0.2  # of the samples
+
+
+def probe(
+    model: LoadedModel,
+    task: Task,
+    config: ProbeConfig | None = None,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    max_samples: int | None = None,
+    **settings: object,
+) -> EnergyMap:
+    """Measures the PAGE energy of every module of a model on a task.
+
+    Args:
+        model: from `domlora.load_model`.
+        task: from `domlora.load_task`.
+        config: all settings at once; or name them as keywords (`samples=32, rank=8, ...`), but not both.
+        progress: called with (samples done, samples).
+        max_samples: of a batch; no value changes an energy.
+
+    Raises:
+        DomLoRAError: rows that cannot be used, a rank above a module's size, a loss that is not finite, no memory.
+    """
+    if config is not None and settings:
+        raise UsageError("give `config` or single settings to probe(), not both")
+    config = config or ProbeConfig(**settings)
+    started = time.perf_counter()
+    census = find_modules(model.model)
+    page.check_rank(census.modules, config.rank)
+    encoding = encode(task.draw(config.samples, config.seed, config.split), model.tokenizer, config.max_length)
+    if model.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(model.device)
+    found = page.measure(
+        model.model, census.modules, encoding.samples, config, progress=progress, max_samples=max_samples
+    )
+    provenance = Provenance(
+        key=request_key(model.local.revision, task.content_hash, config),
+        model=model.name,
+        model_source=model.local.origin,
+        model_revision=model.local.revision,
+        architecture=model.architecture,
+        model_parameters=model.model.num_parameters(),
+        layers=1 + max(module.layer for module in census.modules),
+        task=task.name,
+        task_source=task.source,
+        task_hash=task.content_hash,
+        config=config,
+        method=found.method,
+        samples=len(encoding.samples),
+        tokens=sum(len(sample.ids) for sample in encoding.samples),
+        response_tokens=sum(sample.targets for sample in encoding.samples),
+        truncated=encoding.truncated,
+        dropped=len(encoding.dropped),
+        loss=float(found.losses.double().mean()),
+        device=_device_name(model.device),
+        dtype=model.dtype,
+        seconds=time.perf_counter() - started,
+        peak_memory_bytes=_peak_memory(model.device),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions={name: importlib.metadata.version(name) for name in ("torch", "transformers")} | {"domlora": __version__},
+        warnings=tuple(_warnings(encoding)),
+        skipped=census.skipped
+        + tuple(Skipped(module=census.modules[i].name, reason=why) for i, why in found.unmeasured.items()),
+    )
+    table = _table(census.modules, found, model)
+    return EnergyMap(table.drop(index=list(found.unmeasured)).reset_index(drop=True), provenance)
+
+
+def _table(modules: tuple[AdaptableModule, ...], found: page.Measurement, model: LoadedModel) -> pd.DataFrame:
+    why = found.explanation
+    tokens = model.tokenizer.convert_ids_to_tokens
+    table = pd.DataFrame(
+        {
+            "module": [m.name for m in modules],
+            "stack": [m.stack for m in modules],
+            "layer": [m.layer for m in modules],
+            "kind": [m.kind for m in modules],
+            "in_features": [m.in_features for m in modules],
+            "out_features": [m.out_features for m in modules],
+            "energy": found.energies.numpy(),
+            "max_output": why.max_output.astype(float),
+            "max_output_position": why.max_position,
+            "max_output_token": tokens(why.max_token.tolist()),
+        }
+    )
+    if why.roles is not None:
+        table[["first_token", "prompt", "response"]] = why.roles
+        table["positions"] = list(why.positions)
+        table["top_tokens"] = [tokens(row.tolist()) for row in why.top_tokens]
+        table["top_token_shares"] = list(why.top_shares)
+    if found.sample_energies is not None:
+        table["sample_energies"] = list(found.sample_energies.T.float().numpy())
+    if found.kernels is not None:
+        table["sample_kernel"] = list(found.kernels.flatten(1).float().numpy())
+    return table
+
+
+def _warnings(encoding: Encoding) -> list[str]:
+    warnings = []
+    count = len(encoding.samples)
+    if encoding.truncated > WARN_TRUNCATED * count:
+        warnings.append(f"{encoding.truncated} of {count} samples were cut at the maximum length: raise it to see all")
+    if encoding.dropped:
+        row, reason = next(iter(encoding.dropped.items()))
+        warnings.append(f"{len(encoding.dropped)} rows were left out, such as row {row}: {reason}")
+    if encoding.plain:
+        warnings.append("the model has no chat template: samples were written as plain `User:` and `Assistant:` turns")
+    return warnings
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _peak_memory(device: torch.device) -> int:
+    """On a GPU what this probe took at its peak, on a CPU the peak of the whole process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

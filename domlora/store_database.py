@@ -1,0 +1,221 @@
+"""The database under the store: its tables, how it is opened, and what its errors mean in one line.
+
+In: a SQLAlchemy URL, or None for the SQLite file of this home. Out: transactions to read and to write in. Everything
+that differs between SQLite and PostgreSQL is in this file; `store` holds only SQL that both understand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+
+from domlora import paths
+from domlora.errors import StoreError
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 15  # how long a transaction waits for another process's write on SQLite
+
+
+class UTCDateTime(sa.TypeDecorator[datetime]):
+    """A point in time: aware and in UTC on the Python side, also on SQLite, which keeps no time zone."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = sa.MetaData()
+
+schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
+
+energy_maps = sa.Table(
+    "energy_maps",
+    metadata,
+    sa.Column("key", sa.String(128), primary_key=True),
+    sa.Column("id", sa.String(12), nullable=False, index=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("model_revision", sa.Text, nullable=False),
+    sa.Column("task", sa.Text, nullable=False),
+    sa.Column("task_hash", sa.Text, nullable=False),
+    sa.Column("created", UTCDateTime, nullable=False),
+    sa.Column("summary", sa.JSON, nullable=False),
+    sa.Column("parquet", sa.LargeBinary, nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),  # the order of submission
+    sa.Column("id", sa.String(12), nullable=False, unique=True),
+    sa.Column("request", sa.JSON, nullable=False),
+    sa.Column("wanted_device", sa.Text, nullable=False),  # of the request, for `Store.claim`
+    sa.Column("status", sa.String(16), nullable=False, index=True),
+    sa.Column("stage", sa.Text, nullable=False, default=""),
+    sa.Column("done", sa.BigInteger, nullable=False, default=0),
+    sa.Column("total", sa.BigInteger, nullable=False, default=0),
+    sa.Column("created", UTCDateTime, nullable=False),
+    sa.Column("started", UTCDateTime),
+    sa.Column("finished", UTCDateTime),
+    sa.Column("heartbeat", UTCDateTime),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("worker", sa.Text),
+    sa.Column("device", sa.Text),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
+    sa.Column("result", sa.Text),
+    sa.Column("error", sa.Text),
+)
+
+
+class Database:
+    """Transactions on the store's database.
+
+    Attributes:
+        engine: the SQLAlchemy engine.
+        name: the file or URL, without a password, for messages.
+    """
+
+    def __init__(self, url: str | None) -> None:
+        self.name = str(paths.home() / "domlora.db") if url is None else "of DOMLORA_STORE"
+        with self._explained():
+            self.engine = self._open(url)
+        self._prepare()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One consistent view of the store.
+
+        Raises:
+            StoreError: whatever the database says, in one line.
+        """
+        with self._explained(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction: everything in the block is kept at its end, or nothing is.
+
+        Raises:
+            StoreError: whatever the database says, in one line; the store is as it was.
+        """
+        with self._explained(), self.engine.connect() as connection:
+            connection.execution_options(writing=True)
+            with connection.begin():
+                yield connection
+
+    def _open(self, text: str | None) -> sa.Engine:
+        if text is None:
+            path = paths.home() / "domlora.db"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            url = sa.URL.create("sqlite", database=str(path))
+        else:
+            url = sa.make_url(text)
+            self.name = url.render_as_string(hide_password=True)
+        engine = sa.create_engine(url, pool_pre_ping=True)
+        if engine.dialect.name == "sqlite":
+            _tune_sqlite(engine)
+        return engine
+
+    def _prepare(self) -> None:
+        """Creates the tables in an empty database; refuses those of a newer version."""
+        with self.reading() as connection:
+            known = sa.inspect(connection).has_table(schema_version.name)
+        if not known:
+            retrying_conflicts(self._create)
+        with self.reading() as connection:
+            version = connection.scalar(sa.select(sa.func.max(schema_version.c.version))) or 0
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"the store {self.name} was written by a newer domlora (schema {version}, this one knows "
+                f"{SCHEMA_VERSION}): upgrade domlora, or set DOMLORA_HOME to another folder"
+            )
+
+    def _create(self) -> None:
+        with self.writing() as connection:
+            metadata.create_all(connection)
+            if connection.scalar(sa.select(schema_version.c.version)) is None:
+                connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """The one place where the database's errors become a StoreError."""
+        try:
+            yield
+        except (SQLAlchemyError, OSError, ImportError, UnicodeError) as error:
+            raise StoreError(_explain(error, self.name)) from error
+
+
+def retrying_conflicts(write: Any) -> None:
+    """Calls `write`; once more if another process inserted the same row (or made the same table) at that moment."""
+    try:
+        write()
+    except StoreError as error:
+        conflict = isinstance(error.__cause__, IntegrityError) or "already exists" in str(error.__cause__)
+        if not conflict:
+            raise
+        write()
+
+
+def _tune_sqlite(engine: sa.Engine) -> None:
+    """Write-ahead log, patience with other writers, and transactions that begin where we say.
+
+    The driver's own habit is to begin late, as a reader: two such transactions that both go on to write end in an
+    error that no waiting mends. So a transaction for writing takes its lock at the start, where it can wait.
+    """
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout = {BUSY_SECONDS * 1000}",
+            "journal_mode = WAL",
+            "synchronous = NORMAL",
+            "foreign_keys = ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        writing = connection.get_execution_options().get("writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _explain(error: Exception, name: str) -> str:
+    """What went wrong with the store, and the way out."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    line = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
+    lower = line.lower()
+    if "disk is full" in lower or "no space left" in lower:
+        return f"the store {name} could not be written: the disk is full; free some space and try again"
+    if "locked" in lower or "database is busy" in lower:
+        return (
+            f"the store {name} was kept locked by another process for {BUSY_SECONDS} s: try again, and keep it on a "
+            "local disk (network file systems lock badly)"
+        )
+    if "readonly" in lower or "read-only" in lower or "permission denied" in lower:
+        return f"the store {name} cannot be written ({line}): make it writable, or set DOMLORA_HOME to another folder"
+    if "not a database" in lower or "malformed" in lower:
+        return f"{name} is damaged or no store of domlora ({line}): move it away, or set DOMLORA_HOME to another folder"
+    if isinstance(error, ImportError):
+        return (
+            f"the store {name} needs a driver that is not installed ({line}): for PostgreSQL, pip install "
+            "'psycopg[binary]' and write DOMLORA_STORE=postgresql+psycopg://user@host/database"
+        )
+    if isinstance(error, ArgumentError):
+        return f"DOMLORA_STORE is no database URL ({line}): write sqlite:////path/file.db or postgresql+psycopg://..."
+    if isinstance(error, OSError) or "unable to open database file" in lower:
+        return f"the store {name} cannot be opened ({line}): set DOMLORA_HOME to a folder that can be written"
+    if isinstance(error, DBAPIError) and (error.statement is None or error.connection_invalidated):
+        return f"the store {name} cannot be reached ({line}): check DOMLORA_STORE and that the server runs"
+    return f"the store {name} failed: {line}"
