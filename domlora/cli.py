@@ -1,0 +1,369 @@
+"""The command line. Arguments come in, results go to stdout, progress and logs to stderr.
+
+Exit status: 0 done, 1 failed (one line says why and what to do; `--debug` shows the traceback), 2 bad usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from domlora import __version__
+from domlora.errors import DomLoRAError, UsageError
+from domlora.probes.config import ProbeConfig
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the `domlora` command; returns its exit status."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for chatty in ("httpx", "httpx2", "transformers", "huggingface_hub"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    try:
+        return arguments.run(arguments) or 0
+    except DomLoRAError as error:
+        if arguments.debug:
+            raise
+        print(f"domlora: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        print("domlora: interrupted; what was stored before is kept", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has left: nothing to say to anybody
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="domlora", description="Where should a LoRA adapter go? Measure it.")
+    parser.add_argument("--version", action="version", version=f"domlora {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    _add_probe(commands.add_parser("probe", help="measure the PAGE energy of every module of a model on a task"))
+
+    maps = _group(commands, "maps", _maps_list, "energy maps in the store")
+    _command(maps, "list", _maps_list, "all maps, newest first", json_output=True)
+    show = _command(maps, "show", _maps_show, "one map: its strongest modules and its verdict", json_output=True)
+    show.add_argument("id")
+    show.add_argument("--top", type=int, default=10, help="modules shown (default 10)")
+    export = _command(maps, "export", _maps_export, "write a map to a file")
+    export.add_argument("id")
+    export.add_argument("out", type=Path, metavar="FILE.parquet|.csv|.json")
+    _command(maps, "remove", _maps_remove, "delete a map").add_argument("id")
+
+    models = _group(commands, "models", _models_list, "built-in models, and how to name others")
+    _command(models, "list", _models_list, "what is built in", json_output=True)
+    _command(models, "get", _models_get, "bring a model onto this machine").add_argument("model")
+
+    tasks = _group(commands, "tasks", _tasks_list, "built-in tasks, and what a file holds")
+    _command(tasks, "list", _tasks_list, "what is built in", json_output=True)
+    show = _command(tasks, "show", _tasks_show, "format, rows and a first sample of a task", json_output=True)
+    show.add_argument("task")
+
+    jobs = _group(commands, "jobs", _jobs_list, "queued, running and ended jobs")
+    _command(jobs, "list", _jobs_list, "all jobs, newest first", json_output=True)
+    for name, run, text in (
+        ("show", _jobs_show, "one job and the end of its log"),
+        ("cancel", _jobs_cancel, "stop a queued or running job"),
+        ("retry", _jobs_retry, "queue the request of a job again"),
+    ):
+        _command(jobs, name, run, text).add_argument("id")
+    submit = jobs.add_parser("submit", help="queue a probe for a worker instead of running it here")
+    _add_probe_arguments(submit)
+    submit.set_defaults(run=_jobs_submit)
+
+    worker = commands.add_parser("worker", help="run queued jobs until stopped", add_help=False)
+    worker.add_argument("rest", nargs=argparse.REMAINDER)
+    worker.set_defaults(run=_worker)
+    dashboard = commands.add_parser("dashboard", help="open the dashboard", add_help=False)
+    dashboard.add_argument("rest", nargs=argparse.REMAINDER)
+    dashboard.set_defaults(run=_dashboard)
+    return parser
+
+
+def _group(commands: Any, name: str, run: Callable, text: str) -> Any:
+    """A command with actions; without one it lists."""
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.set_defaults(run=run)
+    return parser.add_subparsers(metavar="ACTION")
+
+
+def _command(group: Any, name: str, run: Callable, text: str, *, json_output: bool = False) -> argparse.ArgumentParser:
+    parser = group.add_parser(name, help=text, description=text)
+    if json_output:
+        parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_probe(parser: argparse.ArgumentParser) -> None:
+    _add_probe_arguments(parser)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the map: .parquet, .csv or .json")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument("--top", type=int, default=10, help="modules shown (default 10)")
+    parser.set_defaults(run=_probe)
+
+
+def _add_probe_arguments(parser: argparse.ArgumentParser) -> None:
+    default = ProbeConfig()
+    parser.add_argument("model", help="built-in name, Hub id, folder or .gguf file")
+    parser.add_argument("--task", required=True, help="instruction, math, code, chat, a file, or a Hub data set id")
+    parser.add_argument("--revision", help="branch, tag or commit of a Hub id")
+    parser.add_argument("--samples", type=int, default=default.samples)
+    parser.add_argument("--split", default=default.split)
+    parser.add_argument("--estimator", choices=["expected", "projected"], default=default.estimator)
+    parser.add_argument("--reduction", choices=["per_sample", "mean_gradient"], default=default.reduction)
+    parser.add_argument("--rank", type=int, default=default.rank)
+    parser.add_argument("--alpha", type=float, default=default.alpha)
+    parser.add_argument("--rslora", action="store_true", help="scale by alpha / sqrt(rank)")
+    parser.add_argument("--draws", type=int, default=default.draws, help="draws of A (projected only)")
+    parser.add_argument("--max-length", type=int, default=default.max_length, help="tokens kept of a sample")
+    parser.add_argument("--seed", type=int, default=default.seed)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], default=default.dtype)
+    parser.add_argument("--refresh", action="store_true", help="measure again even if the store has the answer")
+
+
+def _request(arguments: argparse.Namespace) -> Any:
+    from domlora.jobs.spec import ProbeRequest
+
+    settings = {name: getattr(arguments, name) for name in ProbeConfig.model_fields if hasattr(arguments, name)}
+    try:
+        config = ProbeConfig(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg'].lower()}") from error
+    return ProbeRequest(
+        model=arguments.model,
+        revision=arguments.revision,
+        task=arguments.task,
+        config=config,
+        device=arguments.device,
+        refresh=arguments.refresh,
+    )
+
+
+def _store() -> Any:
+    from domlora.store import Store
+
+    return Store()
+
+
+def _probe(arguments: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from domlora import energy_files
+    from domlora.jobs.run import run_probe
+
+    if arguments.out:
+        energy_files.check_suffix(arguments.out)
+    request = _request(arguments)
+    store = _store()
+    with tqdm(total=request.config.samples, unit="sample", file=sys.stderr, leave=False, disable=None) as bar:
+
+        def progress(stage: str, done: int, total: int) -> None:
+            bar.set_description(stage)
+            if total:
+                bar.total, bar.n = total, done
+            bar.refresh()
+
+        energy = store.map(run_probe(request, store, progress))
+    if arguments.out:
+        energy_files.write(energy, arguments.out)
+    if arguments.json:
+        _print_json(energy_files.to_json(energy, lists=False))
+    else:
+        _print_map(energy, arguments.top)
+
+
+def _print_map(energy: Any, top: int) -> None:
+    p = energy.provenance
+    bootstrap = energy.bootstrap
+    print(f"{p.model} on {p.task}: {p.samples} samples, {p.response_tokens} response tokens, loss {p.loss:.3f}")
+    print(f"{p.config.estimator}, {p.config.reduction}: {p.method}; {p.device} {p.dtype}, {p.seconds:.1f} s\n")
+    rows = []
+    for index, row in energy.table.head(top).iterrows():
+        interval = f"{bootstrap.low[index]:.1%} to {bootstrap.high[index]:.1%}" if bootstrap else ""
+        first = f"{row['first_token']:.0%}" if "first_token" in row else ""
+        rows.append((str(row["rank"]), row["module"], f"{row['share']:.2%}", interval, f"{row['energy']:.4g}", first))
+    _print_table(("", "module", "share", "95 % interval", "energy", "at first token"), rows)
+    print(f"\n{energy.verdict.sentence}")
+    for warning in p.warnings:
+        print(f"Note: {warning}.")
+    if p.skipped:
+        print(f"Not probed: {len(p.skipped)} modules, such as {p.skipped[0].module} ({p.skipped[0].reason}).")
+    print(f"Map {energy.id}")
+
+
+def _maps_list(arguments: argparse.Namespace) -> None:
+    maps = _store().maps()
+    if arguments.json:
+        return _print_json([_plain(m) for m in maps])
+    if not maps:
+        return print("No energy maps yet: `domlora probe smollm2-135m --task math` makes one.")
+    _print_table(
+        ("id", "model", "task", "samples", "dominant", "share", "effective", "made"),
+        [
+            (m.id, m.model, m.task, str(m.samples), m.dominant.module, f"{m.dominant.share:.1%}",
+             f"{m.effective_modules:.0f} of {m.modules}", f"{m.created:%Y-%m-%d %H:%M}")
+            for m in maps
+        ],
+    )  # fmt: skip
+
+
+def _maps_show(arguments: argparse.Namespace) -> None:
+    from domlora.energy_files import to_json
+
+    energy = _store().map(arguments.id)
+    _print_json(to_json(energy, lists=False)) if arguments.json else _print_map(energy, arguments.top)
+
+
+def _maps_export(arguments: argparse.Namespace) -> None:
+    from domlora.energy_files import write
+
+    write(_store().map(arguments.id), arguments.out)
+    print(f"wrote {arguments.out}", file=sys.stderr)
+
+
+def _maps_remove(arguments: argparse.Namespace) -> None:
+    print(f"removed map {_store().remove_map(arguments.id)}", file=sys.stderr)
+
+
+def _models_list(arguments: argparse.Namespace) -> None:
+    from domlora.models import BUILTIN_MODELS, is_ready
+
+    if arguments.json:
+        return _print_json([{**_plain(m), "ready": is_ready(m.name)} for m in BUILTIN_MODELS.values()])
+    rows = [
+        (m.name, m.title, m.description, f"{m.parameters / 1e6:.0f} M", m.licence, "yes" if is_ready(m.name) else "no")
+        for m in BUILTIN_MODELS.values()
+    ]
+    _print_table(("name", "model", "what it is", "parameters", "licence", "on this machine"), rows)
+    print("\nAny other model: a Hub id (org/name), a folder with safetensors, or a .gguf file.")
+
+
+def _models_get(arguments: argparse.Namespace) -> None:
+    from domlora.fetch import localise
+    from domlora.models import resolve
+
+    local = localise(resolve(arguments.model))
+    print(f"{local.folder}  ({local.origin})")
+
+
+def _tasks_list(arguments: argparse.Namespace) -> None:
+    from domlora.tasks import builtin_tasks, load_task
+
+    tasks = [(name, text, load_task(name).splits) for name, text in builtin_tasks().items()]
+    if arguments.json:
+        return _print_json([{"task": name, "description": text, "rows": rows} for name, text, rows in tasks])
+    _print_table(("task", "what it is", "rows"), [(n, t, ", ".join(f"{c} {s}" for s, c in r.items())) for n, t, r in tasks])
+    print("\nAny other task: a JSON, JSONL, Parquet or CSV file, or a Hub data set id (org/name).")
+
+
+def _tasks_show(arguments: argparse.Namespace) -> None:
+    from domlora.tasks import load_task
+
+    task = load_task(arguments.task)
+    first = [{"role": m.role, "content": m.content} for m in task.samples[0].messages]
+    facts = {"task": task.name, "source": task.source, "format": task.format, "rows": task.splits,
+             "without_response": task.without_response, "hash": task.content_hash, "first": first}  # fmt: skip
+    if arguments.json:
+        return _print_json(facts)
+    print(f"{task.name}: format {task.format}, rows {task.splits}, {task.without_response} without a response left out\n")
+    for turn in first:
+        print(f"[{turn['role']}] {turn['content']}\n")
+
+
+def _jobs_list(arguments: argparse.Namespace) -> None:
+    jobs = _store().jobs()
+    if arguments.json:
+        return _print_json([_plain(job) for job in jobs])
+    if not jobs:
+        return print("No jobs yet: `domlora jobs submit MODEL --task TASK` or the dashboard's Launch page queues one.")
+    _print_table(
+        ("id", "status", "model", "task", "progress", "result"),
+        [(j.id, j.status, j.request.model, j.request.task, f"{j.stage} {j.done}/{j.total}" if j.total else j.stage or "",
+          j.result or j.error or "") for j in jobs],
+    )  # fmt: skip
+
+
+def _jobs_show(arguments: argparse.Namespace) -> None:
+    from domlora.jobs.local import log_tail
+
+    job = _store().job(arguments.id)
+    _print_json(_plain(job))
+    print(log_tail(job.id, 20), file=sys.stderr)
+
+
+def _jobs_cancel(arguments: argparse.Namespace) -> None:
+    job = _store().request_cancel(arguments.id)
+    print(f"job {job.id}: {'cancelled' if job.ended else 'will stop within seconds'}", file=sys.stderr)
+
+
+def _jobs_retry(arguments: argparse.Namespace) -> None:
+    _start(_store().retry(arguments.id))
+
+
+def _jobs_submit(arguments: argparse.Namespace) -> None:
+    _start(_store().submit(_request(arguments)))
+
+
+def _start(job: Any) -> None:
+    from domlora.jobs.local import ensure_worker
+
+    ensure_worker()
+    print(job.id)
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    from domlora.jobs import worker
+
+    return worker.main(arguments.rest)
+
+
+def _dashboard(arguments: argparse.Namespace) -> int:
+    import importlib.util
+
+    from streamlit.web import cli
+
+    package = importlib.util.find_spec("dashboard")
+    if package is None or package.origin is None:
+        raise UsageError("the dashboard is not installed here: pip install -e . in the checkout")
+    sys.argv = ["streamlit", "run", str(Path(package.origin).parent / "app.py"), *arguments.rest]
+    return cli.main()
+
+
+def _plain(value: Any) -> Any:
+    import dataclasses
+    from datetime import datetime
+
+    from pydantic import BaseModel
+
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=1, ensure_ascii=False))
+
+
+def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    for row in (head, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
