@@ -101,7 +101,7 @@ def clock(minutes: int) -> str:
 def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th, 11th, 21st."""
     last = 0 if number % 100 in (11, 12, 13) else number % 10
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }".replace(" ", "")
+    return str(number) + {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
 
 
 def listed(numbers: list[int]) -> str:
@@ -584,7 +584,7 @@ def two_purchases(r: random.Random) -> Problem:
     ])
     extra = more - n
     return Problem(prompt, [
-        f"The second purchase has {count(extra, x, xs)} more and costs ${second} - ${first} = "
+        f"The second purchase has {extra} more {xs if extra > 1 else x} and costs ${second} - ${first} = "
         f"${second - first} more, so one {x} costs ${a}.",
         f"The {n} {xs} in the first purchase cost {n} * ${a} = ${n * a}.",
         f"That leaves ${first} - ${n * a} = ${m * b} for {m} {ys}.",
@@ -700,7 +700,7 @@ def mixture_strength(r: random.Random) -> Problem:
         p, q = r.sample(range(5, 65, 5), 2)
         if (a * p + b * q) % (a + b) == 0:
             break
-    what, solute = r.choice([("salt water", "salt"), ("juice drink", "juice"), ("acid", "pure acid"),
+    what, solute = r.choice([("coolant", "glycol"), ("juice drink", "juice"), ("acid solution", "acid"),
                              ("vinegar cleaner", "vinegar"), ("syrup", "sugar")])
     mixed = (a * p + b * q) // (a + b)
     x, y = Fraction(a * p, 100), Fraction(b * q, 100)
@@ -710,8 +710,6 @@ def mixture_strength(r: random.Random) -> Problem:
         f"A tank holds {a} litres of {what} that is {p}% {solute}. Someone adds {b} litres of {what} "
         f"that is {q}% {solute}. How many percent of the result is {solute}?",
     ])
-    if solute == "pure acid":
-        prompt = prompt.replace("with", "containing", 1)
     total = x + y
     return Problem(prompt, [
         f"The first part contains {dec(Fraction(p, 100))} * {a} = {count(x, 'litre')} of {solute}.",
@@ -832,16 +830,13 @@ def speed_with_stop(r: random.Random) -> Problem:
     distance = Fraction(speed * drive, 60)
     start = r.randrange(6 * 60, 10 * 60, 15)
     end = start + drive + stop
-    what = r.choice(["coach", "lorry", "car", "motorcyclist"])
+    what = r.choice(["coach", "lorry", "car", "camper van"])
     prompt = r.choice([
         f"A {what} leaves at {clock(start)} and arrives at {clock(end)} after one stop of {stop} "
         f"minutes. While moving, its speed is {speed} km per hour. How many kilometres does it cover?",
         f"Starting at {clock(start)}, a {what} travels at {speed} km per hour, rests for {stop} minutes "
         f"on the way and reaches its goal at {clock(end)}. How long is the route in kilometres?",
     ])
-    if what == "motorcyclist":
-        prompt = prompt.replace("its speed", "the rider's speed").replace("does it cover", "are covered")
-        prompt = prompt.replace("reaches its goal", "reaches the goal")
     return Problem(prompt, [
         f"From {clock(start)} to {clock(end)} there are {end - start} minutes.",
         f"The time in motion is {end - start} - {stop} = {drive} minutes, which is "
@@ -860,7 +855,7 @@ def meeting_vehicles(r: random.Random) -> Problem:
     prompt = r.choice([
         f"Two {kind} start at the same time from towns {dec(distance)} km apart and go towards each "
         f"other at {a} km/h and {b} km/h. After how many minutes do they meet?",
-        f"The road between two villages is {dec(distance)} km long. From each end one of two {kind} sets "
+        f"The road between two towns is {dec(distance)} km long. From each end one of two {kind} sets "
         f"off, one at {a} km/h and the other at {b} km/h. How many minutes later do they pass each other?",
     ])
     return Problem(prompt, [
@@ -882,7 +877,7 @@ def catching_up(r: random.Random) -> Problem:
         f"place and follows at {slow + gain} metres per minute. How many minutes does {b.name} need to "
         f"catch up?",
         f"{a.name} leaves home on foot, covering {slow} metres a minute. After {head} minutes {b.name} "
-        f"runs after {a.them} at {slow + gain} metres a minute. For how many minutes does {b.name} run "
+        f"follows {a.them} at {slow + gain} metres a minute. For how many minutes does {b.name} walk "
         f"before reaching {a.name}?",
     ])
     return Problem(prompt, [
@@ -1056,6 +1051,8 @@ def snail_climb(r: random.Random) -> Problem:
     animal = r.choice(["snail", "caterpillar", "beetle", "frog"])
     place = r.choice(["well", "wall", "pit"])
     full = -(-(depth - up) // (up - down))
+    if full < 3:
+        return snail_climb(r)
     where = {"well": f"at the bottom of a {depth} m deep well", "pit": f"in a {depth} m deep pit",
              "wall": f"at the foot of a {depth} m high wall"}[place]
     prompt = r.choice([
@@ -1204,6 +1201,7 @@ def temperature_mean(r: random.Random) -> Problem:
 @family
 def fence_cost(r: random.Random) -> Problem:
     a, b, gate, price = r.randint(12, 40), r.randint(8, 30), r.randint(2, 4), r.randint(6, 18)
+    a, b = max(a, b), min(a, b)
     around = 2 * (a + b)
     what = r.choice(["garden", "vegetable plot", "playground", "paddock"])
     prompt = r.choice([
@@ -1222,7 +1220,7 @@ def fence_cost(r: random.Random) -> Problem:
 @family
 def floor_tiles(r: random.Random) -> Problem:
     side = r.choice([20, 25, 30, 40, 50])
-    a, b = r.randint(8, 20), r.randint(6, 15)
+    a, b = r.randint(14, 20), r.randint(6, 13)
     pack = r.choice([6, 8, 10, 12])
     tiles = a * b
     packs = -(-tiles // pack)
@@ -1250,25 +1248,25 @@ def border_area(r: random.Random) -> Problem:
     outer, inner = (a + 2 * w) * (b + 2 * w), a * b
     inside, edge = r.choice([("swimming pool", "path"), ("lawn", "gravel path"), ("painting", "frame"),
                              ("flower bed", "row of paving")])
-    unit = "cm" if inside == "painting" else "m"
+    unit, square = ("cm", "centimetres") if inside == "painting" else ("m", "metres")
     prompt = r.choice([
         f"A rectangular {inside} measures {a} {unit} by {b} {unit}. A {edge} {w} {unit} wide runs all "
-        f"around it. What is the area of the {edge} in square {unit}?",
+        f"around it. What is the area of the {edge} in square {square}?",
         f"Around a {inside} of {a} {unit} by {b} {unit} there is a {edge} with a width of {w} {unit}. How "
-        f"many square {unit} does the {edge} cover?",
+        f"many square {square} does the {edge} cover?",
     ])
     return Problem(prompt, [
         f"The outer rectangle is {a} + 2 * {w} = {a + 2 * w} {unit} long and {b} + 2 * {w} = {b + 2 * w} "
         f"{unit} wide.",
-        f"Its area is {a + 2 * w} * {b + 2 * w} = {outer} square {unit}.",
-        f"The {inside} takes {a} * {b} = {inner} square {unit}.",
-        f"The {edge} covers {outer} - {inner} = {outer - inner} square {unit}.",
+        f"Its area is {a + 2 * w} * {b + 2 * w} = {outer} square {square}.",
+        f"The {inside} takes {a} * {b} = {inner} square {square}.",
+        f"The {edge} covers {outer} - {inner} = {outer - inner} square {square}.",
     ], outer - inner)
 
 
 @family
 def wall_paint(r: random.Random) -> Problem:
-    a, b, h = r.randint(4, 9), r.randint(3, 7), r.choice([Fraction(5, 2), Fraction(3), Fraction(2)])
+    a, b, h = r.randint(6, 9), r.randint(3, 5), r.choice([Fraction(5, 2), Fraction(3), Fraction(12, 5)])
     out, per = r.randint(2, 6), r.choice([5, 6, 8, 10])
     walls = 2 * (a + b) * h
     area = walls - out
@@ -1285,7 +1283,7 @@ def wall_paint(r: random.Random) -> Problem:
     return Problem(prompt, [
         f"The walls are 2 * ({a} + {b}) = {2 * (a + b)} m around, so their area is {2 * (a + b)} * "
         f"{dec(h)} = {dec(walls)} square metres.",
-        f"To paint are {dec(walls)} - {out} = {dec(area)} square metres.",
+        f"The area to paint is {dec(walls)} - {out} = {dec(area)} square metres.",
         f"{cans} cans cover {cans * per} square metres and {cans - 1} cover only {(cans - 1) * per}, so "
         f"{cans} cans are needed.",
     ], cans)
@@ -1585,9 +1583,10 @@ def draw_percentage(r: random.Random) -> Problem:
 def expected_hits(r: random.Random) -> Problem:
     sides, good, plays = r.choice([(6, 2, 90), (8, 3, 120), (10, 3, 250), (12, 5, 144), (5, 2, 75),
                                    (20, 7, 300), (6, 1, 72), (8, 5, 64), (10, 7, 40), (5, 3, 95)])
-    p, mult = r.choice(PEOPLE), r.choice([1, 2, 3])
-    plays *= mult
-    tool, act = r.choice([("wheel with {} equal sectors", "spins it"), ("fair die with {} faces", "rolls it")])
+    p = r.choice(PEOPLE)
+    plays *= r.choice([1, 2, 3])
+    tool, act = r.choice([("wheel with {} equal sectors", "spins it"),
+                          ("fair die with {} faces", "rolls it")][: 2 if sides in (6, 8, 12, 20) else 1])
     name = "sector" if "wheel" in tool else "face"
     marked = f"{good} of which are marked" if good > 1 else "one of which is marked"
     prompt = (f"{p.name} has a {tool.format(sides)}, {marked} with a star, and {act} {plays} times. "
@@ -1863,8 +1862,6 @@ def dripping_tap(r: random.Random) -> Problem:
         f"Each minute {drops} drops of {dec(drop)} ml fall from a leaking {what}. How many litres of water "
         f"are wasted in {hours} hours?",
     ])
-    if ten == 10:
-        return dripping_tap(r)
     return Problem(prompt, [
         f"In a minute the loss is {drops} * {dec(drop)} = {dec(drops * drop)} ml, in an hour 60 * "
         f"{dec(drops * drop)} = {dec(per_hour)} ml.",
@@ -1972,12 +1969,11 @@ def nth_weekday(r: random.Random) -> Problem:
 def league_points(r: random.Random) -> Problem:
     wins, draws, losses = r.randint(5, 20), r.randint(2, 9), r.randint(2, 10)
     games, points = wins + draws + losses, 3 * wins + draws
-    team = r.choice(["The Falcons", "The Rovers", "The Comets", "The Harbour Club", "The Night Owls"])
-    club = "has" if team.endswith("Club") else "have"
+    team = r.choice(["The Falcons", "The Rovers", "The Comets", "The Harbour Lions", "The Night Owls"])
     prompt = r.choice([
-        f"In a league a win brings 3 points, a draw 1 point and a defeat nothing. {team} {club} played "
-        f"{games} matches, lost {losses} of them and {club} {points} points. How many matches did they win?",
-        f"{team} {club} {points} points after {games} matches, with {losses} defeats. A win counts 3 points, "
+        f"In a league a win brings 3 points, a draw 1 point and a defeat nothing. {team} have played "
+        f"{games} matches, lost {losses} of them and have {points} points. How many matches did they win?",
+        f"{team} have {points} points after {games} matches, with {losses} defeats. A win counts 3 points, "
         "a draw 1 point and a defeat 0. How many wins are there?",
     ])
     return Problem(prompt, [
@@ -2012,7 +2008,7 @@ def basketball(r: random.Random) -> Problem:
 
 @family
 def knockout(r: random.Random) -> Problem:
-    n, courts, length = r.choice([16, 32, 64, 128, 48, 100]), r.randint(2, 5), r.choice([20, 25, 30, 40])
+    n, length = r.choice([16, 32, 64, 128, 48, 100]), r.choice([20, 25, 30, 40])
     games = n - 1
     sport = r.choice(["tennis", "table tennis", "chess", "badminton", "fencing"])
     prompt, answer, last = r.choice([
@@ -2022,7 +2018,6 @@ def knockout(r: random.Random) -> Problem:
          "of play are there in all?", games * length,
          [f"They take {games} * {length} = {games * length} minutes."]),
     ])
-    del courts
     return Problem(prompt, [
         f"Every match sends exactly one player home, and all but one of the {n} must go.",
         f"So there are {n} - 1 = {games} matches.", *last], answer)
