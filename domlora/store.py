@@ -312,9 +312,15 @@ class Store:
     def _give_back(self, where: Sequence[Any], **values: Any) -> bool:
         cancelled = jobs.c.cancel_requested
         fresh = {"stage": "", "done": 0, "total": 0, "worker": None, "device": None, "started": None, "heartbeat": None}
-        if self._change(*where, cancelled.is_(True), jobs.c.status == "running", status="cancelled", finished=_now()):
-            return True
-        return self._change(*where, jobs.c.status == "running", status="queued", **fresh, **values) is not None
+        changed = self._change(
+            *where,
+            jobs.c.status == "running",
+            status=sa.case((cancelled, "cancelled"), else_="queued"),
+            finished=sa.case((cancelled, sa.literal(_now(), jobs.c.finished.type)), else_=None),
+            **fresh,
+            **values,
+        )
+        return changed is not None
 
     def _job(self, job_id: str) -> Job:
         with self._database.reading() as connection:
@@ -355,8 +361,8 @@ def _summary(row: Any) -> MapSummary:
 
 
 def _list_scalars(energy: EnergyMap) -> dict[str, Any]:
-    provenance, config = energy.provenance, energy.provenance.config
-    return {name: getattr(provenance, name, None) or getattr(config, name) for name in LIST_SCALARS}
+    known = energy.provenance.config.model_dump() | energy.provenance.model_dump()
+    return {name: known[name] for name in LIST_SCALARS}
 
 
 def _only(prefix: str, ids: list[str], what: str, command: str, error: type[Exception]) -> str:
