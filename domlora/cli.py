@@ -100,7 +100,9 @@ def _group(commands: Any, name: str, run: Callable, text: str) -> Any:
 def _command(group: Any, name: str, run: Callable, text: str, *, json_output: bool = False) -> argparse.ArgumentParser:
     parser = group.add_parser(name, help=text, description=text)
     if json_output:
-        parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout")
+        parser.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout"
+        )
     parser.set_defaults(run=run)
     return parser
 
@@ -265,7 +267,9 @@ def _tasks_list(arguments: argparse.Namespace) -> None:
     tasks = [(name, text, load_task(name).splits) for name, text in builtin_tasks().items()]
     if arguments.json:
         return _print_json([{"task": name, "description": text, "rows": rows} for name, text, rows in tasks])
-    _print_table(("task", "what it is", "rows"), [(n, t, ", ".join(f"{c} {s}" for s, c in r.items())) for n, t, r in tasks])
+    _print_table(
+        ("task", "what it is", "rows"), [(n, t, ", ".join(f"{c} {s}" for s, c in r.items())) for n, t, r in tasks]
+    )
     print("\nAny other task: a JSON, JSONL, Parquet or CSV file, or a Hub data set id (org/name).")
 
 
@@ -278,7 +282,9 @@ def _tasks_show(arguments: argparse.Namespace) -> None:
              "without_response": task.without_response, "hash": task.content_hash, "first": first}  # fmt: skip
     if arguments.json:
         return _print_json(facts)
-    print(f"{task.name}: format {task.format}, rows {task.splits}, {task.without_response} without a response left out\n")
+    print(
+        f"{task.name}: format {task.format}, rows {task.splits}, {task.without_response} without a response left out\n"
+    )
     for turn in first:
         print(f"[{turn['role']}] {turn['content']}\n")
 

@@ -17,7 +17,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from domlora.errors import TaskError
-from domlora.tasks import Message, Sample
+from domlora.tasks import Sample
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,9 @@ def encode(samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase, max_le
         TaskError: no sample has a response left, or the tokenizer gives no character offsets.
     """
     if not tokenizer.is_fast:
-        raise TaskError(f"{type(tokenizer).__name__} gives no character offsets: a model with a tokenizer.json is needed")
+        raise TaskError(
+            f"{type(tokenizer).__name__} gives no character offsets: a model with a tokenizer.json is needed"
+        )
     plain = tokenizer.chat_template is None
     kept, dropped, truncated = [], {}, 0
     for sample in samples:
@@ -93,15 +95,15 @@ def encode(samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase, max_le
 def _templated(sample: Sample, tokenizer: PreTrainedTokenizerBase) -> tuple[str, list[tuple[int, int]]]:
     """The rendered conversation and the character spans of its assistant turns."""
     turns = [{"role": m.role, "content": m.content} for m in sample.messages]
-    text = tokenizer.apply_chat_template(turns, tokenize=False)
+    text = str(tokenizer.apply_chat_template(turns, tokenize=False))
     spans, position = [], 0
     for i, message in enumerate(sample.messages):
         if message.role != "assistant":
             continue
         start = end = None
         if i:
-            before = tokenizer.apply_chat_template(turns[:i], tokenize=False, add_generation_prompt=True)
-            upto = tokenizer.apply_chat_template(turns[: i + 1], tokenize=False)
+            before = str(tokenizer.apply_chat_template(turns[:i], tokenize=False, add_generation_prompt=True))
+            upto = str(tokenizer.apply_chat_template(turns[: i + 1], tokenize=False))
             if text.startswith(before) and text.startswith(upto):
                 start, end = len(before), len(upto)
         if start is None:
@@ -137,6 +139,3 @@ def _plain_text(sample: Sample, tokenizer: PreTrainedTokenizerBase) -> tuple[str
 def _mask(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[bool]:
     """A token counts if it overlaps a span: one that begins before it, as ' 4' after 'assistant:', is the answer's."""
     return [any(begin < last and end > first for first, last in spans) for begin, end in offsets]
-
-
-__all__ = ["EncodedSample", "Encoding", "Message", "encode"]

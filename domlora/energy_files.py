@@ -149,7 +149,9 @@ def read(path: Path) -> EnergyMap:
 def check_suffix(path: Path) -> None:
     """Refuses a file name whose suffix names no known format, before anything is computed."""
     if path.suffix not in SUFFIXES:
-        raise ProbeError(f"{path}: an energy map is written as {', '.join(SUFFIXES)}, not {path.suffix or 'no suffix'!r}")
+        raise ProbeError(
+            f"{path}: an energy map is written as {', '.join(SUFFIXES)}, not {path.suffix or 'no suffix'!r}"
+        )
 
 
 def _provenance(text: str | bytes) -> Provenance:

@@ -67,7 +67,7 @@ class ExplanationBuilder:
     def add_peaks(self, modules: list[int], peaks: torch.Tensor, batch: Batch) -> None:
         """peaks (modules, B, T): largest |output| of each token."""
         value, position = peaks.masked_fill(~batch.attention, 0).max(2)
-        place = np.ix_(modules, batch.index.numpy())
+        place = np.ix_(np.array(modules), batch.index.numpy())
         self.peaks[place] = value.float().cpu().numpy()
         self.peak_positions[place] = position.cpu().numpy()
 

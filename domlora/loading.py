@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -69,12 +69,13 @@ def load_local(local: LocalModel, *, dtype: Dtype = "auto", device: str = "auto"
         config = AutoConfig.from_pretrained(folder)
         _check_config(config, folder)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=number_type, use_safetensors=True, output_loading_info=True
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = (str(error) or type(error).__name__).strip().splitlines()[0][:300]
         raise ModelError(f"cannot load {local.ref.source}: {reason}") from error
+    model, report = loaded
     if report["missing_keys"]:
         names = sorted(report["missing_keys"])
         raise ModelError(
@@ -84,7 +85,9 @@ def load_local(local: LocalModel, *, dtype: Dtype = "auto", device: str = "auto"
     try:
         model = model.to(place).eval()
     except torch.OutOfMemoryError as error:
-        raise ModelError(f"{local.ref.source} does not fit on {place} in {number_type}: try bfloat16 or the CPU") from error
+        raise ModelError(
+            f"{local.ref.source} does not fit on {place} in {number_type}: try bfloat16 or the CPU"
+        ) from error
     return LoadedModel(model, tokenizer, local)
 
 
@@ -100,7 +103,9 @@ def choose_device(device: str = "auto") -> torch.device:
         place = torch.device(device)
         torch.empty(1, device=place)
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device {device!r} is not usable here: use auto or cpu ({str(error).splitlines()[0]})") from error
+        raise ModelError(
+            f"device {device!r} is not usable here: use auto or cpu ({str(error).splitlines()[0]})"
+        ) from error
     return place
 
 

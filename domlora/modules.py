@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -110,7 +110,7 @@ def _place(name: str, lists: set[str]) -> tuple[int, str] | None:
     return None
 
 
-def _shape(module: nn.Module) -> tuple[int, int] | None:
+def _shape(module: Any) -> tuple[int, int] | None:
     """(in, out) of a linear layer; quantised layers keep both as attributes. Conv1D stores its weight (in, out)."""
     if isinstance(module, Conv1D):
         return module.weight.shape[0], module.weight.shape[1]
@@ -138,6 +138,5 @@ def _distinct(modules: list[AdaptableModule]) -> list[AdaptableModule]:
     """Two modules of one layer never share a kind: where they would, both are named by the last two parts."""
     count = Counter((m.stack, m.layer, m.kind) for m in modules)
     return [
-        replace(m, kind=".".join(m.name.split(".")[-2:])) if count[m.stack, m.layer, m.kind] > 1 else m
-        for m in modules
+        replace(m, kind=".".join(m.name.split(".")[-2:])) if count[m.stack, m.layer, m.kind] > 1 else m for m in modules
     ]

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import torch
@@ -33,7 +34,7 @@ def probe(
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
     max_samples: int | None = None,
-    **settings: object,
+    **settings: Any,
 ) -> EnergyMap:
     """Measures the PAGE energy of every module of a model on a task.
 
@@ -83,7 +84,8 @@ def probe(
         seconds=time.perf_counter() - started,
         peak_memory_bytes=_peak_memory(model.device),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions={name: importlib.metadata.version(name) for name in ("torch", "transformers")} | {"domlora": __version__},
+        versions={name: importlib.metadata.version(name) for name in ("torch", "transformers")}
+        | {"domlora": __version__},
         warnings=tuple(_warnings(encoding)),
         skipped=census.skipped
         + tuple(Skipped(module=census.modules[i].name, reason=why) for i, why in found.unmeasured.items()),

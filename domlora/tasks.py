@@ -150,7 +150,9 @@ def _hub_rows(repo: str, config: str | None) -> list[files.Row]:
         splits = datasets.load_dataset(repo, config)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise TaskError(f"cannot load the Hub data set {repo} ({reason}): check its name, or download it to a file") from error
+        raise TaskError(
+            f"cannot load the Hub data set {repo} ({reason}): check its name, or download it to a file"
+        ) from error
     rows = [{**row, "split": name} for name, part in splits.items() for row in part]
     return list(enumerate(rows, 1))
 
@@ -159,7 +161,9 @@ def _task(name: str, source: str, rows: list[files.Row]) -> Task:
     form = recognise(rows[0][1])
     if form is None:
         known = "; ".join(f"{f.NAME} ({f.KEYS})" for f in FORMATS)
-        raise TaskError(f"{source}: unknown format, its fields are {', '.join(map(str, rows[0][1]))}; known are {known}")
+        raise TaskError(
+            f"{source}: unknown format, its fields are {', '.join(map(str, rows[0][1]))}; known are {known}"
+        )
     samples, silent = [], 0
     for number, row in rows:
         for turns in _read(source, number, row, form):

@@ -1,6 +1,6 @@
 """Measures the shipped maps, `maps/MODEL-TASK.parquet`, with the tool itself: every built-in model on every task.
 
-    python sample_data/make_maps.py
+python sample_data/make_maps.py
 """
 
 from __future__ import annotations

@@ -11,8 +11,17 @@ COMMON = {
     "num_key_value_heads": 2, "vocab_size": 97, "max_position_embeddings": 64, "pad_token_id": 0,
     "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip
-GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "vocab_size": 97, "n_positions": 64, "bos_token_id": 1, "eos_token_id": 2}
+GPT2 = {
+    "n_embd": 32,
+    "n_layer": 2,
+    "n_head": 4,
+    "vocab_size": 97,
+    "n_positions": 64,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 PLAIN = {key: value for key, value in COMMON.items() if key != "num_key_value_heads"}
+OPT = {**PLAIN, "ffn_dim": 48, "word_embed_proj_dim": 32}
 GEMMA = {**COMMON, "head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 8}
 
 MODELS: dict[str, tuple[type, type, dict, tuple[str, ...]]] = {
@@ -26,7 +35,7 @@ MODELS: dict[str, tuple[type, type, dict, tuple[str, ...]]] = {
     "olmo2": (hf.Olmo2ForCausalLM, hf.Olmo2Config, COMMON, SPLIT_KINDS),
     "gpt2": (hf.GPT2LMHeadModel, hf.GPT2Config, GPT2, ("qkv", "o", "up", "down")),
     "gpt_neox": (hf.GPTNeoXForCausalLM, hf.GPTNeoXConfig, PLAIN, ("qkv", "o", "up", "down")),
-    "opt": (hf.OPTForCausalLM, hf.OPTConfig, {**PLAIN, "ffn_dim": 48, "word_embed_proj_dim": 32}, ("q", "k", "v", "o", "up", "down")),
+    "opt": (hf.OPTForCausalLM, hf.OPTConfig, OPT, ("q", "k", "v", "o", "up", "down")),
 }  # fmt: skip
 
 

@@ -38,7 +38,9 @@ def read_rows(path: Path) -> list[Row]:
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise TaskError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8, or as Parquet") from error
+            raise TaskError(
+                f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8, or as Parquet"
+            ) from error
         if not text.strip():
             raise TaskError(f"{path} is empty: it needs at least one row")
         rows = list(_csv(path, text) if ".csv" in path.suffixes else _json(path, text))
@@ -96,5 +98,7 @@ def _csv(path: Path, text: str) -> list[Row]:
     try:
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     except ValueError as error:  # includes pandas' ParserError
-        raise TaskError(f"{path} is not readable as CSV ({str(error).splitlines()[0]}): check quotes and commas") from error
+        raise TaskError(
+            f"{path} is not readable as CSV ({str(error).splitlines()[0]}): check quotes and commas"
+        ) from error
     return list(enumerate(table.to_dict("records"), 1))

@@ -1,8 +1,8 @@
-'''HumanEval: a function's head and docstring, and the body that completes it.
+"""HumanEval: a function's head and docstring, and the body that completes it.
 
 {"task_id": "HumanEval/0", "prompt": "def add(a, b):\\n", "canonical_solution": "    return a + b\\n", "test": "...",
  "entry_point": "add"}
-'''
+"""
 
 from __future__ import annotations
 

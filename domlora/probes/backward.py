@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.weak import WeakIdKeyDictionary
+from transformers import PreTrainedModel
 
 from domlora.errors import ProbeError
 from domlora.probes.batches import Batch
@@ -39,7 +40,7 @@ class Recorder(Protocol):
 
 
 @contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
+def frozen(model: PreTrainedModel) -> Iterator[None]:
     """Eval mode, no weight takes a gradient, the embedding's output does; all restored at the end."""
     training = model.training
     flags = [(p, p.requires_grad) for p in model.parameters()]
@@ -90,7 +91,7 @@ def tapped(modules: Sequence[nn.Module], recorder: Recorder, batch: Batch) -> It
             handle.remove()
 
 
-def response_losses(model: nn.Module, batch: Batch) -> torch.Tensor:
+def response_losses(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Mean cross-entropy over each sample's response tokens, (B,) in float32.
 
     The hidden states are gathered on their way into the output head, so that whatever a model does to its logits
@@ -112,7 +113,7 @@ def response_losses(model: nn.Module, batch: Batch) -> torch.Tensor:
     return torch.zeros(len(batch.ids), device=losses.device).index_add(0, row, losses) / count
 
 
-def activation_backward(model: nn.Module, batch: Batch, rows: Sequence[int]) -> torch.Tensor:
+def activation_backward(model: PreTrainedModel, batch: Batch, rows: Sequence[int]) -> torch.Tensor:
     """Forward and backward of the sum of the batch's losses: each sample's activations get the gradient of its own.
 
     Args:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 import torch
+from transformers import PreTrainedModel
 
 from domlora.encoding import EncodedSample
 
@@ -36,7 +37,9 @@ class Batch:
         return not bool(self.attention.all())
 
 
-def group_by_length(samples: Sequence[EncodedSample], max_tokens: int, max_samples: int | None = None) -> list[list[int]]:
+def group_by_length(
+    samples: Sequence[EncodedSample], max_tokens: int, max_samples: int | None = None
+) -> list[list[int]]:
     """Indices of samples, longest first, in groups of at most `max_tokens` after padding (at least one a group).
 
     Args:
@@ -68,7 +71,7 @@ def collate(samples: Sequence[EncodedSample], group: Sequence[int], device: torc
     return Batch(torch.tensor(group), *(t.to(device) for t in (ids, attention, response)))
 
 
-def token_budget(model: torch.nn.Module, longest: int, device: torch.device) -> int:
+def token_budget(model: PreTrainedModel, longest: int, device: torch.device) -> int:
     """Tokens of a batch that fit into memory beside the model, by a generous count of what a token holds.
 
     A token keeps about 20 hidden-size and 6 intermediate-size activations a block for the backward, one row of each

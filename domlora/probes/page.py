@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from transformers import PreTrainedModel
 
 from domlora.encoding import EncodedSample
 from domlora.errors import ProbeError
@@ -63,7 +63,7 @@ class Measurement:
 
 
 def measure(
-    model: nn.Module,
+    model: PreTrainedModel,
     modules: Sequence[AdaptableModule],
     samples: Sequence[EncodedSample],
     config: ProbeConfig,
@@ -307,7 +307,9 @@ class _MeanGradient(_Recorder):
         super().end()
         self.seen.update(self.sums)
 
-    def _result(self, factors: Sequence[float], losses: torch.Tensor, unmeasured: dict[int, str], method: str) -> Measurement:
+    def _result(
+        self, factors: Sequence[float], losses: torch.Tensor, unmeasured: dict[int, str], method: str
+    ) -> Measurement:
         count = len(self.samples)
         energies = torch.zeros(len(self.modules), dtype=torch.float64)
         kernels = torch.zeros(len(self.modules), count, count, dtype=torch.float64)
@@ -351,7 +353,9 @@ class SketchedMeanGradient(ProjectedMeanGradient):
     def finish(self, losses: torch.Tensor, unmeasured: dict[int, str]) -> Measurement:
         scale = self.config.scaling**2 * self.config.rank
         error = (2 / self.columns) ** 0.5  # of a rank-one G, the worst case
-        method = f"closed form over A, mean gradient sketched to {self.columns} columns: standard error at most {error:.0%}"
+        method = (
+            f"closed form over A, mean gradient sketched to {self.columns} columns: standard error at most {error:.0%}"
+        )
         return self._result([scale / (3 * m.in_features) for m in self.modules], losses, unmeasured, method)
 
 
