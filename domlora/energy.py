@@ -127,7 +127,7 @@ class EnergyMap:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """Scalars only, sorted by energy: adds `order` (forward), `share`, `rank`, `parameters`, `energy_per_parameter`."""
+        """Scalars only, sorted by energy: adds `order`, `share`, `rank`, `parameters`, `energy_per_parameter`."""
         table = self.modules[[c for c in SCALAR_COLUMNS if c in self.modules]].copy()
         table["order"] = np.arange(len(table))
         table["share"] = self.shares

@@ -1,4 +1,4 @@
-"""From a loaded model and a task to an EnergyMap: draw the rows, encode them, measure, write down where it came from."""
+"""From a loaded model and a task to an EnergyMap: draw rows, encode, measure, write down where it came from."""
 
 from __future__ import annotations
 
@@ -111,11 +111,11 @@ def _table(modules: tuple[AdaptableModule, ...], found: page.Measurement, model:
             "max_output_token": tokens(why.max_token.tolist()),
         }
     )
-    if why.roles is not None:
+    if why.roles is not None and why.positions is not None and why.top_tokens is not None:
         table[["first_token", "prompt", "response"]] = why.roles
         table["positions"] = list(why.positions)
         table["top_tokens"] = [tokens(row.tolist()) for row in why.top_tokens]
-        table["top_token_shares"] = list(why.top_shares)
+        table["top_token_shares"] = list(why.top_shares if why.top_shares is not None else [])
     if found.sample_energies is not None:
         table["sample_energies"] = list(found.sample_energies.T.float().numpy())
     if found.kernels is not None:

@@ -189,7 +189,7 @@ def _read(source: str, number: int, row: dict[str, Any], form: ModuleType) -> li
 
 
 def _clean(turns: Sequence[tuple[str, str]], source: str, number: int) -> tuple[Message, ...]:
-    """Known roles, no empty turns, neighbours of one role merged, ending with the assistant; empty if it never speaks."""
+    """Known roles, no empty turns, neighbours of one role merged, ending with the assistant; empty if it is silent."""
     messages: list[Message] = []
     for role, content in turns:
         if role not in ROLES:
