@@ -74,8 +74,12 @@ def heatmap(energy: EnergyMap, stack: str, measure: str, log: bool, selected: st
         title = f"Layer {best['layer']} {best['kind']} leads with {best['share']:.1%} of the energy"
     else:
         title = f"Energy of the {stack} stack"
-    figure.update_xaxes(title="layer", dtick=1 if len(layers) <= 40 else 5, showgrid=False, zeroline=False)
-    figure.update_yaxes(title="kind of module", autorange="reversed", showgrid=False, zeroline=False, type="category")
+    figure.update_xaxes(
+        title="layer", nticks=16, range=[layers[0] - 0.5, layers[-1] + 0.5], showgrid=False, zeroline=False
+    )
+    figure.update_yaxes(
+        title="kind of module", range=[len(kinds) - 0.5, -0.5], showgrid=False, zeroline=False, type="category"
+    )
     return _finish(figure, title, height=90 + 42 * max(len(kinds), 3))
 
 
@@ -110,8 +114,9 @@ def cumulative(energy: EnergyMap) -> go.Figure:
     )  # fmt: skip
     figure.add_scatter(x=[1, len(share)], y=[1 / len(share), 1], mode="lines", line={"dash": "dot", "color": "grey"},
                        hoverinfo="skip")  # fmt: skip
-    figure.add_vline(x=energy.effective_modules, line={"color": ACCENT, "dash": "dash"},
-                     annotation_text=f"effective number {energy.effective_modules:.0f}", annotation_position="bottom right")  # fmt: skip
+    label = f"effective number {energy.effective_modules:.0f}"
+    line = {"color": ACCENT, "dash": "dash"}
+    figure.add_vline(x=energy.effective_modules, line=line, annotation_text=label, annotation_position="bottom right")
     figure.update_layout(showlegend=False)
     figure.update_xaxes(title="strongest modules taken together")
     figure.update_yaxes(title="share of all energy", tickformat=".0%", range=[0, 1.02])

@@ -35,8 +35,8 @@ def why(energy: EnergyMap, module: str) -> str:
     row = energy.modules[energy.modules["module"] == module].iloc[0]
     ratio = row["max_output"] / max(energy.modules["max_output"].median(), 1e-30)
     size = (
-        f"its largest output, {row['max_output']:,.0f} at position {row['max_output_position']} "
-        f"({row['max_output_token']!r}), is {ratio:,.0f} times the median of all modules"
+        f"its largest output, {_number(row['max_output'])} at position {row['max_output_position']} "
+        f"(`{row['max_output_token']}`), is {_number(ratio)} times the median of all modules"
     )
     if "first_token" not in row:
         return f"A mean gradient is not split over positions; {size}."
@@ -75,3 +75,8 @@ def lora_snippet(energy: EnergyMap, module: str, rank: int) -> str:
         f"    r={rank},\n    lora_alpha={2 * rank},\n"
         f'    target_modules=["{module}"],\n    task_type="CAUSAL_LM",\n)'
     )
+
+
+def _number(value: float) -> str:
+    """24,882 and 0.37: as many digits as are read."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

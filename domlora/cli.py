@@ -297,9 +297,12 @@ def _jobs_list(arguments: argparse.Namespace) -> None:
         return print("No jobs yet: `domlora jobs submit MODEL --task TASK` or the dashboard's Launch page queues one.")
     _print_table(
         ("id", "status", "model", "task", "progress", "result"),
-        [(j.id, j.status, j.request.model, j.request.task, f"{j.stage} {j.done}/{j.total}" if j.total else j.stage or "",
-          j.result or j.error or "") for j in jobs],
-    )  # fmt: skip
+        [(j.id, j.status, j.request.model, j.request.task, _progress(j), j.result or j.error or "") for j in jobs],
+    )
+
+
+def _progress(job: Any) -> str:
+    return f"{job.stage} {job.done}/{job.total}" if job.total else job.stage
 
 
 def _jobs_show(arguments: argparse.Namespace) -> None:

@@ -175,7 +175,7 @@ class Store:
 
     def submit(self, request: ProbeRequest) -> Job:
         """Queues a request; a worker takes it from there (`jobs.local.ensure_worker`)."""
-        row = {
+        row: dict[str, Any] = {
             "id": secrets.token_hex(6),
             "request": request.model_dump(mode="json"),
             "wanted_device": request.device,
@@ -327,7 +327,7 @@ class Store:
             row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).mappings().one()
         return _as_job(row)
 
-    def _change(self, which: Any, *conditions: Any, **values: Any) -> Job | None:
+    def _change(self, which: Any, /, *conditions: Any, **values: Any) -> Job | None:
         """Changes one job if the conditions hold at that moment: the only way a job is ever changed.
 
         Two processes that try at once are put in order by the database, and the second finds its condition broken.

@@ -1,49 +1,55 @@
-"""What a model is to learn: a built-in task, a file or a Hub data set becomes chat samples. No torch here.
+"""What a model is to learn: a built-in task, a file or a Hub data set becomes chat samples.
 
-In: rows in a public format (`formats`). Out: a Task, whose samples are conversations with at least one answer.
+In: anything `load_task` takes. Out: a Task, whose samples are conversations that end with the assistant, each
+in a split. No torch, transformers or streamlit here, and pyarrow and datasets only where they are used: the
+dashboard imports this.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from domlora.errors import TaskError
-from domlora.formats import FORMATS, files, gsm8k, recognise
-from domlora.models import HUB_ID
+from domlora.formats import FORMATS, recognise
+from domlora.formats.chat import RowError, Turn
+from domlora.formats.files import KINDS, SUFFIXES, read_rows
 from domlora.paths import sample_data_path
 
 BUILTIN = {
-    "instruction": "single-turn instructions of many kinds",
-    "math": "word problems with worked solutions",
-    "code": "Python problems with tested solutions",
-    "chat": "conversations of several turns",
+    "instruction": "Single requests of many kinds, each with a direct answer (instruction following).",
+    "math": "Word problems with worked solutions that end in a number (mathematical reasoning).",
+    "code": "Python problems with tested solutions (code generation).",
+    "chat": "Conversations of several turns on everyday matters (multi-turn conversation).",
 }
-ROLES = {
-    "system": "system", "developer": "system",
-    "user": "user", "human": "user", "prompter": "user",
-    "tool": "user", "function": "user", "observation": "user", "ipython": "user",  # what the model reads, not writes
-    "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant",
-    "model": "assistant", "function_call": "assistant",
-}  # fmt: skip
 SPLITS = {
-    "train": "train", "training": "train",
+    "train": "train", "training": "train", "train_sft": "train",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
-    "test": "test", "eval": "test",
+    "eval": "validation",
+    "test": "test", "testing": "test", "test_sft": "test",
 }  # fmt: skip
+HUB_SOURCE = re.compile(r"(?P<id>\w[\w.-]*/[\w.-]+)(:(?P<config>[^/\s]+))?")
+RECOGNISE_WITHIN = 10  # rows
+# Half an emoji, as scraped texts have it, is no character, and tokenizers refuse it.
+LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+
+_Numbered = tuple[str, int, str, dict[str, Any]]  # place for errors, row, split if the row names none, contents
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn; role is system, user or assistant."""
+    """One turn; role is system, user or assistant (`domlora.formats.chat` says what becomes of others)."""
 
     role: str
     content: str
@@ -51,11 +57,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One conversation that ends with the assistant.
+    """One conversation that ends with the assistant; no turn is empty, and no two neighbours share a role.
 
     Attributes:
-        row: position in the source, from 1.
-        answer: the final number that a right answer gives, where the format states it.
+        row: line or position in the source, from 1; several samples may come from one row.
+        answer: the final answer to compare a generation with, where the source states one.
     """
 
     messages: tuple[Message, ...]
@@ -71,6 +77,7 @@ class Task:
     Attributes:
         format: name of the format they came in.
         without_response: conversations left out because no assistant says anything in them.
+        dropped_turns: turns left out of the samples: empty ones, and those after the last response.
     """
 
     name: str
@@ -78,136 +85,189 @@ class Task:
     format: str
     samples: tuple[Sample, ...]
     without_response: int = 0
+    dropped_turns: int = 0
 
     @cached_property
     def content_hash(self) -> str:
-        """Equal for equal samples in equal splits and order, whatever file they came from."""
+        """SHA-256, equal for equal messages in equal splits and order, whatever file they came from."""
         content = [(s.split, [(m.role, m.content) for m in s.messages]) for s in self.samples]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     @property
     def splits(self) -> dict[str, int]:
-        """Samples of each split."""
-        return dict(Counter(sample.split for sample in self.samples))
+        """Samples of each split that has any."""
+        counts = Counter(sample.split for sample in self.samples)
+        return {name: counts[name] for name in ("train", "validation", "test") if counts[name]}
 
     def split(self, name: str) -> tuple[Sample, ...]:
-        """Samples of one split, in order."""
-        return tuple(sample for sample in self.samples if sample.split == name)
+        """Samples of one split, in order; none if there is no such split."""
+        wanted = SPLITS.get(name, name)
+        return tuple(sample for sample in self.samples if sample.split == wanted)
 
     def draw(self, count: int, seed: int, split: str = "train") -> tuple[Sample, ...]:
-        """`count` samples of a split without replacement, the same for a seed on every machine.
+        """Draws samples of a split without replacement, the same for a seed on every machine.
 
         Raises:
             TaskError: no such split, or fewer samples in it.
         """
-        rows = self.split(split)
-        if not rows:
-            raise TaskError(f"{self.name} has no split {split!r}: it has {', '.join(self.splits)}")
-        if count > len(rows):
+        pool = self.split(split)
+        if not pool:
+            there = ", ".join(f"{name} ({number})" for name, number in self.splits.items())
+            raise TaskError(f"{self.name} has no split {split!r}: choose from {there}")
+        if not 1 <= count <= len(pool):
             raise TaskError(
-                f"{count} samples asked for, but {self.name} has {len(rows)} in its split {split!r}: "
-                f"ask for --samples {len(rows)} or fewer"
+                f"{count} samples asked for, but {self.name} has {len(pool)} in its split {split!r}: "
+                f"ask for --samples 1 to {len(pool)}"
             )
-        return tuple(random.Random(seed).sample(rows, count))
+        # Keys of stored maps do not name this method: another one would give a request another's answer.
+        return tuple(random.Random(seed).sample(pool, count))
 
 
 def builtin_tasks() -> dict[str, str]:
-    """Built-in tasks with a line on each."""
+    """Names of the tasks that come with domlora, each with a sentence on what is in it."""
     return dict(BUILTIN)
 
 
-def load_task(source: str | Path) -> Task:
+def load_task(source: str | Path, *, split_column: str = "split") -> Task:
     """Reads a task.
 
     Args:
-        source: a built-in name, a .json, .jsonl, .parquet or .csv file (gzipped or not), or a Hub data set id
-            `owner/name` or `owner/name:config`.
+        source: a built-in name, else a .json, .jsonl, .parquet or .csv file (gzipped or not), else a Hub data
+            set, `owner/name` or `owner/name:config`. A Path is always a file.
+        split_column: key of a row that names its split: train, validation (valid, val, dev, eval) or test.
+            Rows without it are in train, or in the split that the Hub has them in.
 
     Raises:
         TaskError: not found, unreadable, of unknown format, or without a single response.
     """
-    source = str(source).strip()
-    path = Path(source).expanduser()
-    if source in BUILTIN:
-        return _task(source, f"built-in {source}", files.read_rows(sample_data_path() / "tasks" / f"{source}.jsonl"))
-    if path.is_dir():
-        raise TaskError(f"{path} is a folder: name the data file in it")
-    if path.is_file():
-        return _task(path.name.split(".")[0], path.name, files.read_rows(path))
-    repo, _, config = source.partition(":")
-    if HUB_ID.fullmatch(repo) and not path.suffix:
-        return _task(repo.split("/")[1], f"Hub {source}", _hub_rows(repo, config or None))
-    raise TaskError(
-        f"no task {source!r}: give {', '.join(BUILTIN)}, a JSON, JSONL, Parquet or CSV file that exists, "
-        "or a Hub data set id such as owner/name"
-    )
+    if isinstance(source, str):
+        source = source.strip()
+        if source in BUILTIN:
+            path = sample_data_path() / "tasks" / f"{source}.jsonl"
+            return _assemble(source, f"built-in {source}", _file_rows(path), split_column)
+    # os.path, since Path raises on names that are too long and on homes of unknown users.
+    expanded = os.path.expanduser(str(source))
+    if expanded and os.path.exists(expanded):
+        path = Path(expanded)
+        # "v1.2" has a dot that is no suffix.
+        name = path.name.removesuffix(".gz")
+        name = Path(name).stem if name.lower().endswith(SUFFIXES) else name
+        return _assemble(name, path.name, _file_rows(path), split_column)
+    hub = HUB_SOURCE.fullmatch(source) if isinstance(source, str) else None
+    if hub is None or expanded.lower().endswith(SUFFIXES):
+        raise TaskError(
+            f"no task {str(source)[:200]!r}: give {', '.join(BUILTIN)}, a file that exists ({KINDS}), "
+            "or a Hub data set such as owner/name or owner/name:config"
+        )
+    name = hub["id"].split("/")[1]
+    return _assemble(name, f"Hub {source}", _hub_rows(hub["id"], hub["config"]), split_column)
 
 
-def _hub_rows(repo: str, config: str | None) -> list[files.Row]:
+def _file_rows(path: Path) -> Iterator[_Numbered]:
+    for number, row in read_rows(path):
+        yield f"{path}, row {number}", number, "train", row
+
+
+def _hub_rows(name: str, config: str | None) -> Iterator[_Numbered]:
     import datasets
 
+    shown = f"{name}:{config}" if config else name
     try:
-        splits = datasets.load_dataset(repo, config)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise TaskError(
-            f"cannot load the Hub data set {repo} ({reason}): check its name, or download it to a file"
-        ) from error
-    rows = [{**row, "split": name} for name, part in splits.items() for row in part]
-    return list(enumerate(rows, 1))
+        found = datasets.load_dataset(name, config)
+    except Exception as error:  # the Hub, its cache and every reader behind them raise their own kinds
+        raise TaskError(_hub_error(shown, error)) from error
+    for part, split in _hub_splits(list(found), shown).items():
+        for number, row in enumerate(found[part], 1):
+            yield f"{shown} ({part}), row {number}", number, split, row
 
 
-def _task(name: str, source: str, rows: list[files.Row]) -> Task:
-    form = recognise(rows[0][1])
-    if form is None:
-        known = "; ".join(f"{f.NAME} ({f.KEYS})" for f in FORMATS)
+def _hub_splits(names: list[str], shown: str) -> dict[str, str]:
+    """Which splits of a data set are read, and as what; names such as `train_gen` stand for other things."""
+    known = {name: SPLITS[name] for name in names if name in SPLITS}
+    if not known and len(names) > 1:
         raise TaskError(
-            f"{source}: unknown format, its fields are {', '.join(map(str, rows[0][1]))}; known are {known}"
+            f"{shown}: none of its splits ({', '.join(names)}) is train, validation or test: "
+            "save the one you mean as a .parquet or .jsonl file and name that file"
         )
-    samples, silent = [], 0
-    for number, row in rows:
-        for turns in _read(source, number, row, form):
-            messages = _clean(turns, source, number)
-            if messages:
-                answer = gsm8k.answer(row) if form is gsm8k else row.get("answer")
-                answer = answer if isinstance(answer, str) else None
-                samples.append(Sample(messages, _split(row, source, number), number, answer))
-            else:
-                silent += 1
+    return known or dict.fromkeys(names, "train")
+
+
+def _hub_error(shown: str, error: Exception) -> str:
+    kind = type(error).__name__
+    reason = " ".join(str(error).split())[:300].rstrip(". ") or kind
+    way_out = "download its .parquet or .jsonl file and name that file"
+    if "Config name is missing" in reason:
+        way_out = f"choose one, as in {shown}:CONFIG"
+    elif isinstance(error, (ConnectionError, TimeoutError)) or re.search("Connect|Offline|Timeout|Proxy", kind):
+        way_out = "connect, or download its .parquet or .jsonl file elsewhere and name that file"
+    elif re.search("NotFound|Gated", kind):
+        way_out = "check the name; for a private or gated one run `hf auth login` first"
+    return f"no file {shown}, and no such Hub data set can be loaded ({reason}): {way_out}"
+
+
+def _assemble(name: str, source: str, rows: Iterator[_Numbered], split_column: str) -> Task:
+    head = list(islice(rows, RECOGNISE_WITHIN))
+    if not head:
+        raise TaskError(f"{source} has no rows: it needs one at least")
+    form = next((known for *_, row in head if (known := recognise(row))), None)
+    if form is None:
+        raise TaskError(_unknown_format(head))
+    samples: list[Sample] = []
+    without_response = dropped_turns = 0
+    for place, number, default, row in chain(head, rows):
+        try:
+            split = _split_of(row, split_column, default)
+            chats = form.read(row)
+        except RowError as error:
+            shape = f"the format {form.NAME} ({form.KEYS})"
+            raise TaskError(f"{place} {error}; read in {shape}: mend or remove the row") from error
+        without_response += not chats
+        for chat in chats:
+            turns = _up_to_last_response(chat.turns)
+            if not turns:
+                without_response += 1
+                continue
+            dropped_turns += len(chat.turns) - len(turns)
+            samples.append(Sample(_merged(turns), split, number, chat.answer))
     if not samples:
-        raise TaskError(f"{source}: no row has a response of the assistant, so there is nothing to learn from it")
-    return Task(name, source, form.NAME, tuple(samples), silent)
+        raise TaskError(
+            f"{source}: none of its {without_response} rows has a response, read as {form.NAME} "
+            f"({form.KEYS}): bring rows that hold what the model is to say"
+        )
+    return Task(name, source, form.NAME, tuple(samples), without_response, dropped_turns)
 
 
-def _read(source: str, number: int, row: dict[str, Any], form: ModuleType) -> list[list[tuple[str, str]]]:
-    if not form.matches(row):
-        raise TaskError(f"{source}, row {number}: not of the format {form.NAME} ({form.KEYS}) that the file began with")
-    try:
-        return form.read(row)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise TaskError(f"{source}, row {number}: damaged {form.NAME} row ({form.KEYS} expected; {error})") from error
+def _unknown_format(head: list[_Numbered]) -> str:
+    seen = dict.fromkeys(key for *_, row in head for key in row)
+    # Keys may be anything, such as the first row of a CSV file without a header.
+    shown = ", ".join(" ".join(str(key).split())[:40] for key in islice(seen, 12)) or "none"
+    known = "; ".join(f"{form.NAME} ({form.KEYS})" for form in FORMATS)
+    return f"{head[0][0]}: unknown format, its keys are {shown}: rename them to those of {known}"
 
 
-def _clean(turns: Sequence[tuple[str, str]], source: str, number: int) -> tuple[Message, ...]:
-    """Known roles, no empty turns, neighbours of one role merged, ending with the assistant; empty if it is silent."""
-    messages: list[Message] = []
-    for role, content in turns:
-        if role not in ROLES:
-            raise TaskError(f"{source}, row {number}: unknown role {role!r}, known are {', '.join(ROLES)}")
-        if not isinstance(content, str):
-            raise TaskError(f"{source}, row {number}: the text of a turn is {type(content).__name__}, not a string")
-        if not content.strip():
-            continue
-        if messages and messages[-1].role == ROLES[role]:
-            content = f"{messages.pop().content}\n\n{content}"
-        messages.append(Message(ROLES[role], content))
-    while messages and messages[-1].role != "assistant":
-        messages.pop()
-    return tuple(messages)
+def _split_of(row: dict[str, Any], column: str, default: str) -> str:
+    if column not in row and column != "split":
+        raise RowError(f"has no `{column}` to name its split")
+    value = row.get(column)
+    if value is None or value == "":
+        return default
+    split = SPLITS.get(str(value).strip().lower())
+    # Rows held out under a name that we do not know must not be trained on.
+    if split is None:
+        known = ", ".join(SPLITS)
+        raise RowError(f"has the unknown split {str(value)[:40]!r} in `{column}`, known are {known}")
+    return split
 
 
-def _split(row: dict[str, Any], source: str, number: int) -> str:
-    name = row.get("split") or "train"
-    if not isinstance(name, str) or name.lower() not in SPLITS:
-        raise TaskError(f"{source}, row {number}: unknown split {name!r}, known are {', '.join(SPLITS)}")
-    return SPLITS[name.lower()]
+def _up_to_last_response(turns: list[Turn]) -> list[Turn]:
+    """The turns that say something, up to the assistant's last; what follows it nobody answers."""
+    spoken = [(role, text) for role, text in turns if text.strip()]
+    while spoken and spoken[-1][0] != "assistant":
+        spoken.pop()
+    return spoken
+
+
+def _merged(turns: list[Turn]) -> tuple[Message, ...]:
+    """Chat templates want roles to alternate: neighbours of one role are joined by a blank line."""
+    texts = ((role, "\n\n".join(text for _, text in group)) for role, group in groupby(turns, key=itemgetter(0)))
+    return tuple(Message(role, LONE_SURROGATES.sub("\ufffd", text)) for role, text in texts)

@@ -54,8 +54,8 @@ class Unknown(nn.Module):
 
     def __init__(self):
         super().__init__()
-        block = nn.ModuleDict({"mix": nn.ModuleDict({"dense": nn.Linear(4, 6)}), "out": nn.ModuleDict({"dense": nn.Linear(6, 4)}), "twist": Conv1D(5, 4)})  # fmt: skip
-        self.stages = nn.ModuleList([block])
+        mix, out = nn.ModuleDict({"dense": nn.Linear(4, 6)}), nn.ModuleDict({"dense": nn.Linear(6, 4)})
+        self.stages = nn.ModuleList([nn.ModuleDict({"mix": mix, "out": out, "twist": Conv1D(5, 4)})])
 
 
 def test_unknown_architecture_is_named_after_its_modules_without_clashes():

@@ -35,7 +35,7 @@ p = energy.provenance
 st.title(f"{p.model} on {p.task}")
 st.markdown(energy.verdict.sentence)
 for warning in p.warnings:
-    st.warning(warning.capitalize() + ".")
+    st.warning(warning[0].upper() + warning[1:] + ".")
 
 modules = list(energy.table["module"])
 if st.session_state.get("module") not in (None, *modules):
@@ -67,7 +67,7 @@ facts[0].metric("Share of all energy", f"{row['share']:.2%}")
 facts[1].metric("Rank", f"{row['rank']} of {len(modules)}")
 if energy.bootstrap is not None:
     low, high = energy.bootstrap.low[row.name], energy.bootstrap.high[row.name]
-    facts[2].metric("95 % interval", f"{low:.1%} to {high:.1%}")
+    facts[2].metric("95 % interval", f"{low * 100:.1f} to {high:.1%}")
     facts[3].metric("Leads in resamples", f"{energy.bootstrap.winner_frequency[row.name]:.0%}")
 facts[4].metric("Shape (in → out)", f"{row['in_features']} → {row['out_features']}")
 
@@ -79,10 +79,9 @@ with why_tab:
     chart_left, chart_right = st.columns(2)
     if "positions" in energy.modules:
         chart_left.plotly_chart(charts.positions(energy, module), key="positions", width="stretch", config=CHART)
-        tokens = energy.modules.loc[row.name, ["top_tokens", "top_token_shares"]]
-        top = pd.DataFrame(
-            {"token": [repr(t) for t in tokens["top_tokens"]], "share of its energy": tokens["top_token_shares"]}
-        )
+        carrier = energy.modules.loc[row.name]
+        tokens = [repr(token) for token in carrier["top_tokens"]]
+        top = pd.DataFrame({"token": tokens, "share of its energy": carrier["top_token_shares"]})
         st.caption("Tokens that carry most of this module's energy")
         st.dataframe(top, key="top_tokens", hide_index=True, width="content",
                      column_config={"share of its energy": st.column_config.NumberColumn(format="percent")})  # fmt: skip

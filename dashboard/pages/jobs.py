@@ -30,7 +30,7 @@ st.caption(
 table = pd.DataFrame(
     {
         "job": job.id, "status": job.status, "model": job.request.model, "task": job.request.task,
-        "samples": job.request.config.samples, "progress": job_view.progress_text(job) if job.status == "running" else "",
+        "samples": job.request.config.samples, "progress": "" if job.ended else job_view.progress_text(job),
         "result": job.result or "", "error": job.error or "", "created": f"{job.created:%Y-%m-%d %H:%M:%S}",
     }
     for job in jobs

@@ -106,7 +106,7 @@ else:
         )
         if config.samples > rows:
             problems.append(
-                f"{config.samples} samples asked for, but there are {rows} {config.split} rows: ask for {rows} or fewer."
+                f"{config.samples} samples asked for, but there are {rows} {config.split} rows: ask for fewer."
             )
 for problem in problems:
     st.error(problem)

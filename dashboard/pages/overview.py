@@ -50,7 +50,7 @@ shown = [
 st.caption(f"{len(shown)} of {len(rows)} maps. Choose a row to open its map.")
 table = pd.DataFrame(
     {
-        "model": row.model, "task": row.task, "dominant module": row.module, "share": row.share,
+        "model": row.model, "task": row.task, "dominant module": row.module.removeprefix("model."), "share": row.share,
         "effective modules": f"{row.effective_modules:.0f} of {row.modules}", "verdict": row.level,
         "samples": row.samples, "estimator": f"{row.estimator}, {row.reduction}", "measured": row.created,
         "source": row.source,

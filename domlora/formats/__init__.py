@@ -1,7 +1,7 @@
-"""The public formats of training rows, one small reader a file, recognised from a row itself.
+"""The public formats of fine-tuning rows, one small reader a file. In: a row; out: its conversations.
 
-A reader is a module with `NAME`, `KEYS` (for error texts), `matches(row)` and `read(row)`, which returns the
-conversations of a row as lists of (role, content) turns.
+A reader is a module with `NAME`, `KEYS` (for error texts), `matches(keys, row)` and `read(row)`; none knows
+of files, splits or other rows.
 """
 
 from __future__ import annotations
@@ -11,9 +11,19 @@ from typing import Any
 
 from domlora.formats import alpaca, gsm8k, human_eval, messages, prompt_completion, self_instruct, sharegpt
 
-FORMATS: tuple[ModuleType, ...] = (messages, sharegpt, self_instruct, alpaca, human_eval, prompt_completion, gsm8k)
+# The most telling keys first: rows often keep their prompt once more beside their messages.
+FORMATS: tuple[ModuleType, ...] = (
+    messages,
+    sharegpt,
+    human_eval,
+    gsm8k,
+    self_instruct,
+    alpaca,
+    prompt_completion,
+)
 
 
 def recognise(row: dict[str, Any]) -> ModuleType | None:
-    """The first format that a row fits, or None."""
-    return next((form for form in FORMATS if form.matches(row)), None)
+    """The format of a row by its keys (those whose value is not None), or None."""
+    keys = {key for key, value in row.items() if value is not None}
+    return next((form for form in FORMATS if form.matches(keys, row)), None)

@@ -1,12 +1,12 @@
-"""What the readers of all formats share: roles, texts, lists of messages. In: values of a row; out: (role, text) turns.
+"""What the readers of all formats share: roles, texts, lists of messages. In: values of a row; out: turns.
 
-Roles of a turn are `system`, `user` and `assistant` and no others: every chat template knows these. Two kinds of other
-turn are real and keep their text:
+Roles of a turn are `system`, `user` and `assistant` and no others: every chat template knows these. Two other
+kinds of turn are real and keep their text:
 
-- what a tool answered (`tool`, `function`, `observation`) is read by the model and never written by it, so it becomes a
-  `user` turn and stays out of the loss;
-- a call of a tool (`function_call`, or `tool_calls` beside an empty `content`) is written by the model, so it becomes
-  an `assistant` turn, the call as JSON. A model's own template may spell calls otherwise.
+- what a tool answered (`tool`, `function`, `observation`) is read by the model and never written by it, so it
+  becomes a `user` turn and stays out of the loss;
+- a call of a tool (`function_call`, or `tool_calls` beside an empty `content`) is written by the model, so it
+  becomes an `assistant` turn, the call as JSON. A model's own template may spell calls otherwise.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ Turn = tuple[str, str]  # role, text
 
 ROLES = {
     "system": ("system", "developer"),
-    "user": ("user", "human", "prompter", "tool", "tool_response", "function", "function_response", "observation",
-             "ipython"),
-    "assistant": ("assistant", "gpt", "chatgpt", "bing", "bard", "claude", "model", "bot", "ai", "function_call",
-                  "tool_call"),
+    "user": ("user", "human", "prompter", "tool", "tool_response", "function", "observation", "ipython"),
+    "assistant": (
+        "assistant", "gpt", "chatgpt", "bing", "bard", "claude", "model", "bot",
+        "ai", "function_call", "tool_call",
+    ),
 }  # fmt: skip
 _ROLE = {alias: role for role, aliases in ROLES.items() for alias in aliases}
 _TEXT_PARTS = ("text", "input_text", "output_text")
 
 
 class Chat(NamedTuple):
-    """One conversation of a row, as it stands there, and the final answer to compare with, where a row names one."""
+    """One conversation as it stands in a row, and the final answer to compare with, where there is one."""
 
     turns: list[Turn]
     answer: str | None = None
@@ -59,7 +60,7 @@ def text_of(content: Any) -> str:
 
 
 def turns_of(messages: Any) -> list[Turn]:
-    """Reads `[{"role": ..., "content": ...}]` or `[{"from": ..., "value": ...}]`, also as JSON in a CSV cell."""
+    """Reads `[{"role", "content"}]` or `[{"from", "value"}]`, also as JSON text, as a CSV holds it."""
     if isinstance(messages, str):
         try:
             messages = json.loads(messages)
@@ -113,17 +114,10 @@ def _part(part: Any) -> str:
         return part
     if not isinstance(part, dict) or part.get("type", "text") not in _TEXT_PARTS:
         kind = part.get("type") if isinstance(part, dict) else type(part).__name__
-        raise RowError(f"has a part of type {str(kind)[:40]!r} in a message: only text can be used; remove such rows")
+        raise RowError(f"has a part of type {str(kind)[:40]!r} in a message where only text can be used")
     return text_of(part.get("text"))
 
 
 def _named(value: Any) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "a text",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-    }
-    return names.get(type(value), type(value).__name__)
+    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+    return names.get(type(value), f"the {type(value).__name__} {str(value)[:40]!r}")

@@ -1,9 +1,10 @@
-"""GSM8K: a question, and a worked answer with calculator marks.
+"""Grade-school math, openai/grade-school-math. One row:
 
-{"question": "Ann has 2 pens and buys 2. How many?", "answer": "She has 2+2=<<2+2=4>>4 pens.\\n#### 4"}
+    {"question": "Ann has 2 pens and buys 2. How many?", "answer": "She has 2+2=<<2+2=4>>4 pens.\\n#### 4"}
 
-The marks are instructions to a calculator that no chat model has and are taken out; the line `#### 4`, which is how
-answers are checked, stays. A row of question and answer without marks is read alike.
+The marks `<<2+2=4>>` address a calculator that no chat model has, and go. The last line `#### 4` stays in the
+response, since that is what models are trained on; its number, without thousands commas, is the answer to
+compare with.
 """
 
 from __future__ import annotations
@@ -11,21 +12,22 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from domlora.formats.chat import Chat, need, text_of
+
 NAME = "gsm8k"
-KEYS = "question, answer"
+KEYS = "question, answer with #### N"
 
-MARK = re.compile(r"<<[^<>]*>>")
-
-
-def matches(row: dict[str, Any]) -> bool:
-    return "question" in row and isinstance(row.get("answer"), str)
+_MARK = re.compile(r"<<[^<>]*>>")
 
 
-def read(row: dict[str, Any]) -> list[list[tuple[str, str]]]:
-    return [[("user", row["question"]), ("assistant", MARK.sub("", row["answer"]))]]
+def matches(keys: set[str], row: dict[str, Any]) -> bool:
+    """True for a question whose answer states its result after ####."""
+    return {"question", "answer"} <= keys and isinstance(row["answer"], str) and "####" in row["answer"]
 
 
-def answer(row: dict[str, Any]) -> str | None:
-    """The final number, without thousands separators."""
-    _, mark, final = row["answer"].rpartition("####")
-    return final.strip().replace(",", "") if mark else None
+def read(row: dict[str, Any]) -> list[Chat]:
+    """The question, the worked response and its final number, if the response states one."""
+    response = _MARK.sub("", text_of(need(row, "answer")))
+    _, mark, final = response.rpartition("####")
+    answer = final.strip().replace(",", "") if mark else None
+    return [Chat([("user", text_of(need(row, "question"))), ("assistant", response)], answer or None)]

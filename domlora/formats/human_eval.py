@@ -1,22 +1,32 @@
-"""HumanEval: a function's head and docstring, and the body that completes it.
+"""Code generation, openai/human-eval. One row:
 
-{"task_id": "HumanEval/0", "prompt": "def add(a, b):\\n", "canonical_solution": "    return a + b\\n", "test": "...",
- "entry_point": "add"}
+    {"task_id": "HumanEval/0", "prompt": "def add(a, b):\\n", "canonical_solution": "    return a + b\\n",
+     "test": "def check(candidate): ...", "entry_point": "add"}
+
+The tests are not run, so there is no answer to compare with.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from domlora.formats.chat import Chat, need, text_of
+
 NAME = "human_eval"
 KEYS = "prompt, canonical_solution"
 
 
-def matches(row: dict[str, Any]) -> bool:
-    return "prompt" in row and "canonical_solution" in row
+def matches(keys: set[str], row: dict[str, Any]) -> bool:
+    """True for a prompt with its canonical solution."""
+    return {"prompt", "canonical_solution"} <= keys
 
 
-def read(row: dict[str, Any]) -> list[list[tuple[str, str]]]:
-    """The answer repeats the head, so that it is a whole function as a chat model would give it."""
-    question = f"Complete this Python function.\n\n```python\n{row['prompt'].rstrip()}\n```"
-    return [[("user", question), ("assistant", f"```python\n{row['prompt']}{row['canonical_solution'].rstrip()}\n```")]]
+def read(row: dict[str, Any]) -> list[Chat]:
+    """The response repeats the head, so that it is a whole function as a chat model would give it.
+
+    The body alone would lose its first indentation in every chat template that trims messages.
+    """
+    prompt, solution = text_of(need(row, "prompt")), text_of(need(row, "canonical_solution"))
+    question = f"Complete this Python function.\n\n```python\n{prompt.rstrip()}\n```"
+    response = f"```python\n{prompt}{solution.rstrip()}\n```" if solution.strip() else ""
+    return [Chat([("user", question), ("assistant", response)])]

@@ -1,27 +1,25 @@
-"""OpenAI chat form.
+"""OpenAI's chat form, which TRL, vLLM and the built-in tasks use too. One row:
 
-{"messages": [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]}
+    {"messages": [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]}
+
+`content` may be a list of text parts; an `answer` or `split` beside the messages is kept.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from domlora.formats.chat import Chat, answer_of, need, system_of, turns_of
+
 NAME = "messages"
 KEYS = "messages: [{role, content}]"
 
 
-def matches(row: dict[str, Any]) -> bool:
-    return isinstance(row.get("messages"), list)
+def matches(keys: set[str], row: dict[str, Any]) -> bool:
+    """True for a row with a list of messages, or the JSON text of one."""
+    return "messages" in keys and isinstance(row["messages"], (list, str))
 
 
-def read(row: dict[str, Any]) -> list[list[tuple[str, str]]]:
-    """One conversation of (role, content) turns; content may be a list of text parts."""
-    return [[(turn["role"], text(turn.get("content"))) for turn in row["messages"]]]
-
-
-def text(content: Any) -> str:
-    """A string, or the text parts of a list of parts; images and tool calls carry no text to learn."""
-    if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content if isinstance(part, dict))
-    return content or ""
+def read(row: dict[str, Any]) -> list[Chat]:
+    """The conversation of a row, after the system prompt beside it, if there is one."""
+    return [Chat(system_of(row) + turns_of(need(row, "messages")), answer_of(row))]

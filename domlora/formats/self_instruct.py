@@ -1,6 +1,6 @@
-"""Self-Instruct seed tasks: one instruction with several solved instances, each a sample of its own.
+"""The seed tasks of Self-Instruct: one instruction, several instances, each of them a sample. One row:
 
-{"instruction": "Add the numbers.", "instances": [{"input": "2 2", "output": "4"}]}
+{"instruction": "What relates the pair?", "instances": [{"input": "Night : Day", "output": "Opposites."}]}
 """
 
 from __future__ import annotations
@@ -8,14 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 from domlora.formats import alpaca
+from domlora.formats.chat import Chat, RowError, need
 
 NAME = "self_instruct"
 KEYS = "instruction, instances: [{input, output}]"
 
 
-def matches(row: dict[str, Any]) -> bool:
-    return "instruction" in row and isinstance(row.get("instances"), list)
+def matches(keys: set[str], row: dict[str, Any]) -> bool:
+    """True for a row with an instruction and its instances."""
+    return {"instruction", "instances"} <= keys
 
 
-def read(row: dict[str, Any]) -> list[list[tuple[str, str]]]:
-    return [turns for one in row["instances"] for turns in alpaca.read({**one, "instruction": row["instruction"]})]
+def read(row: dict[str, Any]) -> list[Chat]:
+    """One exchange for each instance, written as Alpaca's."""
+    instruction, instances = need(row, "instruction"), need(row, "instances") or []
+    if not isinstance(instances, list) or not all(isinstance(one, dict) for one in instances):
+        raise RowError("has `instances` that are not a list of {input, output} objects")
+    return [chat for one in instances for chat in alpaca.read({**one, "instruction": instruction})]

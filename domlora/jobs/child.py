@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from domlora.errors import DomLoRAError, StoreError
-from domlora.jobs.spec import Job, ProbeRequest, Progress
+from domlora.jobs.spec import Job, Outcome, ProbeRequest, Progress
 from domlora.store import Store
 
 # kind of a request -> "module:function" that computes it and returns the id of its result
@@ -111,7 +111,7 @@ def run(store: Store, job: Job, parent: int) -> int:
         error = describe(caught)
     reporter.flush()
     heart.stop()
-    status = "done" if error is None else "failed"
+    status: Outcome = "done" if error is None else "failed"
     store.finish(job.id, status, result=result, error=error, attempt=job.attempts)
     return 0 if error is None else 1
 

@@ -15,7 +15,8 @@ from domlora.probes.config import ProbeConfig
 Progress = Callable[[str, int, int], None]
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
-ENDED: tuple[Status, ...] = ("done", "failed", "cancelled")
+Outcome = Literal["done", "failed", "cancelled"]
+ENDED: tuple[Outcome, ...] = ("done", "failed", "cancelled")
 
 
 class ProbeRequest(BaseModel):

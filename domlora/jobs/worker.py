@@ -22,7 +22,7 @@ from typing import Any
 from domlora.errors import DomLoRAError, JobError, StoreError
 from domlora.jobs import local
 from domlora.jobs.child import MEMORY_HINT
-from domlora.jobs.spec import Job
+from domlora.jobs.spec import Job, Outcome
 from domlora.store import Store
 
 CHILD_COMMAND = (sys.executable, "-m", "domlora.jobs.child")
@@ -163,7 +163,8 @@ class Worker:
         """Records the end of a job whose process ended without doing so."""
         job = self.store.job(running.job.id)
         if self._owns(running, job):
-            status, error = ("cancelled", None) if job.cancel_requested else ("failed", _reason(code, job.id))
+            status: Outcome = "cancelled" if job.cancel_requested else "failed"
+            error = None if job.cancel_requested else _reason(code, job.id)
             self.store.finish(job.id, status, error=error, attempt=running.job.attempts)
             job = self.store.job(job.id)
         log.info("job %s: %s%s", job.id, job.status, f", {job.error}" if job.error else "")

@@ -342,9 +342,15 @@ class ProjectedMeanGradient(_Projecting, _MeanGradient):
 class SketchedMeanGradient(ProjectedMeanGradient):
     """Closed form over `A` with ‖G‖² estimated from `columns` random combinations of G's columns (unbiased)."""
 
-    def __init__(self, *args: Any, columns: int):
+    def __init__(
+        self,
+        modules: Sequence[AdaptableModule],
+        samples: Sequence[EncodedSample],
+        config: ProbeConfig,
+        columns: int,
+    ):
         self.columns = columns
-        super().__init__(*args, None)
+        super().__init__(modules, samples, config, None)
 
     def _draw(self, module: int, width: int) -> torch.Tensor:
         signs = torch.randint(0, 2, (self.columns, width), generator=self._generator(2, module)) * 2 - 1
@@ -395,7 +401,7 @@ def _choose_recorder(
     if 4 * sum(m.in_features * m.out_features for m in modules) <= budget:
         return ExactMeanGradient(modules, samples, config)
     columns = max(8, min(MAX_SKETCH, budget // (4 * sum(m.out_features for m in modules))))
-    return SketchedMeanGradient(modules, samples, config, columns=columns)
+    return SketchedMeanGradient(modules, samples, config, columns)
 
 
 def matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
