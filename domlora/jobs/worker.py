@@ -253,8 +253,8 @@ def _reason(code: int, job_id: str) -> str:
         return f"the job's process was killed by signal 9 (out of memory? {MEMORY_HINT})"
     if code < 0:
         return f"the job's process was killed by signal {-code} ({signal.Signals(-code).name}): see the job's log"
-    last = local.log_tail(job_id, 1)
-    return f"the job's process ended with status {code} but without a result" + (f": {last}" if last else "")
+    last = local.log_tail(job_id, 1) if code else ""
+    return f"the job's process ended with status {code} but without a result: {last or 'see its log'}"
 
 
 if __name__ == "__main__":
