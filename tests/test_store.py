@@ -89,7 +89,9 @@ def store(request, home):
 
 def run_python(code: str, *arguments: str, **variables: str) -> subprocess.Popen:
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, env=environment
+    )
 
 
 def in_the_past(store: Store, seconds: float) -> None:
@@ -145,7 +147,7 @@ def test_prefix_of_a_map_must_be_known_and_unique(store):
     with pytest.raises(StoreError, match=f"'{shared}' fits {first.count(shared)} energy maps .*give more of the id"):
         store.map(shared)
     for unknown in ("xyz", "", "%", "_", "\\"):
-        with pytest.raises(StoreError, match="no energy map .*`domlora maps`"):
+        with pytest.raises(StoreError, match=r"no energy map .*`domlora maps`"):
             store.map(unknown)
     assert store.map(energies[0].id.upper()).id == energies[0].id
 
@@ -154,7 +156,7 @@ def test_removed_map_is_gone(store):
     store.add_map(energy_map())
     assert store.remove_map(energy_map().id[:6]) == energy_map().id
     assert store.maps() == []
-    with pytest.raises(StoreError, match="no energy map"):
+    with pytest.raises(StoreError, match=r"no energy map"):
         store.remove_map(energy_map().id)
 
 
@@ -162,7 +164,7 @@ def test_damaged_map_is_named_and_the_list_still_works(store):
     store.add_map(energy_map())
     with store._database.writing() as connection:
         connection.execute(store_database.energy_maps.update().values(parquet=b"PAR1 cut short"))
-    with pytest.raises(StoreError, match="cannot be read .*measure again"):
+    with pytest.raises(StoreError, match=r"cannot be read .*measure again"):
         store.map(energy_map().id)
     assert len(store.maps()) == 1
 
@@ -203,7 +205,7 @@ def test_ended_job_is_never_overwritten(store):
     assert not store.finish(job.id, "done", result="x") and not store.beat(job.id)
     store.report(job.id, "late", 1, 1)
     assert store.job(job.id) == ended
-    with pytest.raises(JobError, match="has ended already \\(failed\\)"):
+    with pytest.raises(JobError, match=r"has ended already \\(failed\\)"):
         store.request_cancel(job.id)
 
 
@@ -218,10 +220,10 @@ def test_cancel_ends_a_queued_job_and_flags_a_running_one(store):
 
 
 def test_unknown_and_running_jobs_are_one_line(store):
-    with pytest.raises(JobError, match="no job 'feed'"):
+    with pytest.raises(JobError, match=r"no job 'feed'"):
         store.job("feed")
     job = store.submit(REQUEST)
-    with pytest.raises(JobError, match="still queued"):
+    with pytest.raises(JobError, match=r"still queued"):
         store.retry(job.id)
     store.request_cancel(job.id)
     again = store.retry(job.id)
@@ -245,7 +247,10 @@ def test_recover_requeues_once_then_fails_and_honours_a_cancel(store):
     assert store.recover(30) == []
     in_the_past(store, 60)
     store.beat(alive.id)
-    assert {(found.id, found.status) for found in store.recover(30)} == {(job.id, "queued"), (cancelled.id, "cancelled")}
+    assert {(found.id, found.status) for found in store.recover(30)} == {
+        (job.id, "queued"),
+        (cancelled.id, "cancelled"),
+    }
     requeued = store.job(job.id)
     assert (requeued.worker, requeued.heartbeat, requeued.done, requeued.attempts) == (None, None, 0, 1)
     assert store.claim("host:2", "auto").attempts == 2
@@ -330,7 +335,7 @@ def test_full_disk_is_one_line_and_keeps_the_earlier_map(home):
         cursor.execute(f"PRAGMA max_page_count = {pages}")
 
     big = energy_map("b", energies=np.random.default_rng(0).random(20_000))
-    with pytest.raises(StoreError, match="disk is full; free some space") as caught:
+    with pytest.raises(StoreError, match=r"disk is full; free some space") as caught:
         store.add_map(big)
     assert "\n" not in str(caught.value)
     fresh = Store()
@@ -360,14 +365,14 @@ with store._database.writing() as connection:
 def test_store_of_a_newer_version_is_refused(store):
     with store._database.writing() as connection:
         connection.execute(store_database.schema_version.update().values(version=99))
-    with pytest.raises(StoreError, match="newer domlora \\(schema 99.*upgrade domlora"):
+    with pytest.raises(StoreError, match=r"newer domlora \\(schema 99.*upgrade domlora"):
         Store(store.url)
 
 
 def test_locked_store_says_so(home, monkeypatch):
     monkeypatch.setattr(store_database, "BUSY_SECONDS", 0)
     one, other = Store(), Store()
-    with one._database.writing(), pytest.raises(StoreError, match="locked by another process"):
+    with one._database.writing(), pytest.raises(StoreError, match=r"locked by another process"):
         other.submit(REQUEST)
     assert other.jobs() == []
     other.submit(REQUEST)
@@ -391,7 +396,7 @@ def test_store_that_cannot_be_opened_is_one_line_without_the_password(url, messa
 
 @pytest.mark.skipif(not POSTGRES, reason="needs the PostgreSQL driver")
 def test_unreachable_server_is_one_line_without_the_password():
-    with pytest.raises(StoreError, match="cannot be reached .*check DOMLORA_STORE") as caught:
+    with pytest.raises(StoreError, match=r"cannot be reached .*check DOMLORA_STORE") as caught:
         Store("postgresql+psycopg://u:secret@127.0.0.1:1/x")
     assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
 
@@ -399,13 +404,13 @@ def test_unreachable_server_is_one_line_without_the_password():
 def test_file_that_is_no_database_is_named(home):
     home.mkdir()
     (home / "domlora.db").write_text("a shopping list\n" * 100)
-    with pytest.raises(StoreError, match="domlora.db is damaged or no store of domlora"):
+    with pytest.raises(StoreError, match=r"domlora.db is damaged or no store of domlora"):
         Store()
 
 
 def test_home_that_is_a_file_is_named(home):
     home.write_text("")
-    with pytest.raises(StoreError, match="set DOMLORA_HOME"):
+    with pytest.raises(StoreError, match=r"set DOMLORA_HOME"):
         Store()
 
 
@@ -416,7 +421,7 @@ def test_write_to_a_read_only_store_is_one_line(home):
         "engine_connect",
         lambda connection: connection.connection.dbapi_connection.execute("PRAGMA query_only = 1"),
     )
-    with pytest.raises(StoreError, match="cannot be written .*make it writable"):
+    with pytest.raises(StoreError, match=r"cannot be written .*make it writable"):
         store.submit(REQUEST)
 
 

@@ -83,8 +83,8 @@ with why_tab:
         tokens = [repr(token) for token in carrier["top_tokens"]]
         top = pd.DataFrame({"token": tokens, "share of its energy": carrier["top_token_shares"]})
         st.caption("Tokens that carry most of this module's energy")
-        st.dataframe(top, key="top_tokens", hide_index=True, width="content",
-                     column_config={"share of its energy": st.column_config.NumberColumn(format="percent")})  # fmt: skip
+        columns = {"share of its energy": st.column_config.NumberColumn(format="percent")}
+        st.dataframe(top, key="top_tokens", hide_index=True, width="content", column_config=columns)
     chart_right.plotly_chart(charts.maxima(energy, row["kind"], module), key="maxima", width="stretch", config=CHART)
 with ranking_tab:
     count = st.slider(
