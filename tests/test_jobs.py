@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -175,7 +176,7 @@ def test_devices_run_side_by_side_each_with_the_jobs_meant_for_it(store, child_s
     assert (done[2].result, done[3].result) == ("quick@cpu", "quick@cuda:1")
     for device in ("cuda:0", "cuda:1"):
         times = sorted((job.started, job.finished) for job in done if job.device == device)
-        assert all(end <= start for (_, end), (start, _) in zip(times, times[1:], strict=False)), "one at a time"
+        assert all(end <= start for (_, end), (start, _) in pairwise(times)), "one at a time"
 
 
 def test_cancel_ends_a_running_job_and_leaves_the_worker_at_work(store, start_worker):

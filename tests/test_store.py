@@ -205,7 +205,7 @@ def test_ended_job_is_never_overwritten(store):
     assert not store.finish(job.id, "done", result="x") and not store.beat(job.id)
     store.report(job.id, "late", 1, 1)
     assert store.job(job.id) == ended
-    with pytest.raises(JobError, match=r"has ended already \\(failed\\)"):
+    with pytest.raises(JobError, match=r"has ended already \(failed\)"):
         store.request_cancel(job.id)
 
 
@@ -365,7 +365,7 @@ with store._database.writing() as connection:
 def test_store_of_a_newer_version_is_refused(store):
     with store._database.writing() as connection:
         connection.execute(store_database.schema_version.update().values(version=99))
-    with pytest.raises(StoreError, match=r"newer domlora \\(schema 99.*upgrade domlora"):
+    with pytest.raises(StoreError, match=r"newer domlora \(schema 99.*upgrade domlora"):
         Store(store.url)
 
 
