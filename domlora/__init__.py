@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from domlora.energy import EnergyMap
     from domlora.errors import DomLoRAError
     from domlora.loading import LoadedModel, load_model
+    from domlora.placements import Placement, place
     from domlora.probes.config import ProbeConfig
     from domlora.probing import probe
     from domlora.store import Store
@@ -23,15 +24,18 @@ _HOMES = {
     "DomLoRAError": "domlora.errors",
     "EnergyMap": "domlora.energy",
     "LoadedModel": "domlora.loading",
+    "Placement": "domlora.placements",
     "ProbeConfig": "domlora.probes.config",
     "Store": "domlora.store",
     "Task": "domlora.tasks",
     "load_model": "domlora.loading",
     "load_task": "domlora.tasks",
+    "place": "domlora.placements",
     "probe": "domlora.probing",
 }
 __all__ = [
-    "DomLoRAError", "EnergyMap", "LoadedModel", "ProbeConfig", "Store", "Task", "load_model", "load_task", "probe",
+    "DomLoRAError", "EnergyMap", "LoadedModel", "Placement", "ProbeConfig", "Store", "Task", "load_model", "load_task",
+    "place", "probe",
 ]  # fmt: skip
 
 

@@ -21,6 +21,14 @@ class ProbeError(DomLoRAError):
     """A measurement that could not be completed."""
 
 
+class PlacementError(DomLoRAError):
+    """A placement that fits no module, no budget, or equals another."""
+
+
+class SweepError(DomLoRAError):
+    """A comparison that could not be completed."""
+
+
 class StoreError(DomLoRAError):
     """The store of results cannot be opened, read or written."""
 

@@ -1,0 +1,249 @@
+"""Names of placements: reads them, and picks the modules they mean from the rows of an energy map.
+
+In: `dominant`, `random:3`, `down@11` and measured modules with their energies. Out: per placement a canonical name and
+its modules in forward order. Knows no rank, no file and no model; may not import torch, transformers or peft.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from domlora.errors import PlacementError, UsageError
+
+ATTENTION_KINDS = ("q", "k", "v", "qkv", "o")
+MLP_KINDS = ("gate", "up", "gate_up", "down")
+KINDS = (*ATTENTION_KINDS, *MLP_KINDS, "router")
+
+NAMES: dict[str, str] = {
+    "dominant": "the module with the largest energy (DomLoRA)",
+    "top-k:N": "the N modules with the largest energies",
+    "top-share:F": "the fewest modules that hold at least the fraction F of the energy, such as top-share:0.5",
+    "all-linear": "every measured linear module except routers (vanilla LoRA)",
+    "attention": "every attention projection",
+    "mlp": "every MLP projection",
+    "qv": "the query and value projections; where q, k and v are fused, the fused module",
+    "o": "the attention output projection of every layer",
+    "down": "the MLP down projection of every layer",
+    "kind:NAME": f"one kind in every layer: {', '.join(KINDS)} (these also without kind:), or what the map calls it",
+    "kind:NAME@LAYER": "one module by kind and layer; down@11 means the same as kind:down@11",
+    "random": "another module of the dominant one's kind and size, at a layer drawn by the seed",
+    "random:N": "N such modules, each a placement of its own",
+    "least": "the module of the dominant one's kind with the smallest energy",
+    "same-kind": "the dominant one's kind at each layer in turn, each a placement of its own",
+    "module:NAME+NAME": "modules by their full names, as the map lists them (custom: means the same)",
+}
+
+
+class Row(NamedTuple):
+    """What a placement needs to know of a measured module: these columns of a map."""
+
+    module: str
+    stack: str
+    layer: int
+    kind: str
+    in_features: int
+    out_features: int
+    energy: float
+
+    @property
+    def cost(self) -> int:
+        """Trainable parameters of one rank."""
+        return self.in_features + self.out_features
+
+    @property
+    def largest_rank(self) -> int:
+        return min(self.in_features, self.out_features)
+
+
+class Name(NamedTuple):
+    """A name that was read: which rule, with which value, and how it is written canonically."""
+
+    rule: str
+    value: Any
+    text: str
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError for a name that cannot be read, whatever the map."""
+    read(name)
+
+
+def read(name: str) -> Name:
+    text = name.strip()
+    head, colon, value = text.partition(":")
+    head = head.lower()
+    if head in ("module", "custom") and colon:
+        modules = tuple(part.strip() for part in value.split("+"))
+        if not all(modules) or len(set(modules)) < len(modules):
+            raise UsageError(f"{text}: name each module once, with + between them")
+        return Name("module", modules, "module:" + "+".join(modules))
+    if head in ("top-k", "random") and colon:
+        if not re.fullmatch(r"0*[1-9]\d*", value):
+            raise UsageError(f"{text}: {value!r} is no count; write {head}:3")
+        return Name(head, int(value), f"{head}:{int(value)}")
+    if head == "top-share" and colon:
+        if not re.fullmatch(r"\d*\.?\d+|\d+\.", value) or not 0 < float(value) <= 1:
+            raise UsageError(f"{text}: {value!r} is no fraction above 0 and up to 1; write top-share:0.5")
+        return Name("top-share", float(value), f"top-share:{float(value):g}")
+    if head == "random":
+        return Name("random", 1, "random")
+    kind, at, layer = (value if head == "kind" and colon else text).lower().partition("@")
+    if re.fullmatch(r"[\w.]+", kind) and (not colon or head == "kind"):
+        if at and layer.isdecimal():
+            return Name("kind@layer", (kind, int(layer)), f"{kind}@{int(layer)}")
+        if not at and kind in KINDS:
+            return Name("kind", kind, kind)
+        if not at and colon:
+            return Name("kind", kind, f"kind:{kind}")
+    if not colon and text.lower() in NAMES:
+        return Name(text.lower(), None, text.lower())
+    raise UsageError(f"no placement is called {name!r}: known are {', '.join(NAMES)}")
+
+
+def pick(rows: list[Row], names: Sequence[Name], seed: int) -> list[tuple[str, list[Row]]]:
+    """Name and modules of each placement, modules in forward order, placements in the order of `names`.
+
+    Raises:
+        PlacementError: a name that fits no module, or more are asked for than there are.
+    """
+    found: dict[int, list[tuple[str, list[Row]]]] = {}
+    for index, name in enumerate(names):
+        if name.rule in _PICKED:
+            chosen = set(_PICKED[name.rule](rows, name.value))
+            if not chosen:
+                raise PlacementError(f"{name.text} fits no module of this model: its kinds are {_kinds(rows)}")
+            found[index] = [(name.text, [row for row in rows if row in chosen])]
+    # What is drawn or listed comes last, to leave out what is named.
+    for rule, draw in (("random", _random), ("same-kind", _same_kind)):
+        held = {picked[0].module for many in found.values() for _, picked in many if len(picked) == 1}
+        for index, name in enumerate(names):
+            if name.rule == rule:
+                found[index] = [(text, [row]) for text, row in draw(rows, name, held, seed)]
+    return [one for index in sorted(found) for one in found[index]]
+
+
+def _strongest(rows: Sequence[Row]) -> list[Row]:
+    """By energy, the first in forward order where equal, as `EnergyMap.table`."""
+    ordered = sorted(rows, key=lambda row: -row.energy)
+    if not ordered[0].energy > 0:
+        raise PlacementError("no module received any gradient: place by kind or by name, or probe other samples")
+    return ordered
+
+
+def _top_k(rows: list[Row], count: int) -> list[Row]:
+    if count > len(rows):
+        raise PlacementError(f"top-k:{count}: this model has only {len(rows)} measured modules")
+    return _strongest(rows)[:count]
+
+
+def _top_share(rows: list[Row], share: float) -> list[Row]:
+    ordered = _strongest(rows)
+    held = np.cumsum([row.energy for row in ordered])
+    # The last sum is 1 but for rounding: a fraction that is met to 12 digits is met.
+    return ordered[: int(np.searchsorted(held / held[-1], share - 1e-12)) + 1]
+
+
+def _least(rows: list[Row], _: None) -> list[Row]:
+    return [min(_others(rows, "least"), key=lambda row: row.energy)]
+
+
+def _others(rows: list[Row], what: str) -> list[Row]:
+    """Modules of the dominant one's stack and kind, without it."""
+    best = _strongest(rows)[0]
+    others = [row for row in rows if (row.stack, row.kind) == (best.stack, best.kind) and row != best]
+    if not others:
+        raise PlacementError(f"{what}: no other module is of the kind of {best.module} ({best.kind}); leave it out")
+    return others
+
+
+def _attention(rows: list[Row], _: None) -> list[Row]:
+    return [r for r in rows if r.kind in ATTENTION_KINDS or _by_path(r, r"attn|attention")]
+
+
+def _mlp(rows: list[Row], _: None) -> list[Row]:
+    return [r for r in rows if r.kind in MLP_KINDS or _by_path(r, r"mlp|feed_?forward|ffn|experts|\.ff\.|DenseRelu")]
+
+
+def _by_path(row: Row, pattern: str) -> bool:
+    """Where a module's kind is not a canonical one, its name tells what it belongs to."""
+    return row.kind not in KINDS and re.search(pattern, row.module, re.IGNORECASE) is not None
+
+
+def _qv(rows: list[Row], _: None) -> list[Row]:
+    split = {row.stack for row in rows if row.kind in ("q", "v")}
+    return [r for r in rows if r.kind in ("q", "v") or (r.kind == "qkv" and r.stack not in split)]
+
+
+def _kind_at(rows: list[Row], value: tuple[str, int]) -> list[Row]:
+    kind, layer = value
+    found = [row for row in rows if row.kind.lower() == kind and row.layer == layer]
+    if not found:
+        layers = [row.layer for row in rows if row.kind.lower() == kind]
+        known = f"layers {min(layers)} to {max(layers)} have {kind}" if layers else f"its kinds are {_kinds(rows)}"
+        raise PlacementError(f"{kind}@{layer} fits no module of this model: {known}")
+    if len(found) > 1:
+        names = " or ".join(f"module:{row.module}" for row in found)
+        raise PlacementError(f"{kind}@{layer} fits {len(found)} modules: name one, as {names}")
+    return found
+
+
+def _modules(rows: list[Row], names: tuple[str, ...]) -> list[Row]:
+    known = {row.module: row for row in rows}
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=3)
+            hint = f"close are {', '.join(close)}" if close else f"one is {rows[0].module}"
+            raise PlacementError(f"the map has no module {name!r}: {hint}")
+    return [known[name] for name in names]
+
+
+def _kinds(rows: list[Row]) -> str:
+    return ", ".join(dict.fromkeys(row.kind for row in rows))
+
+
+# A rule gets all modules in forward order and its value, and returns the modules of one placement.
+_PICKED: dict[str, Callable[[list[Row], Any], list[Row]]] = {
+    "dominant": lambda rows, _: _strongest(rows)[:1],
+    "top-k": _top_k,
+    "top-share": _top_share,
+    "all-linear": lambda rows, _: [row for row in rows if row.kind != "router"],
+    "attention": _attention,
+    "mlp": _mlp,
+    "qv": _qv,
+    "kind": lambda rows, kind: [row for row in rows if row.kind.lower() == kind],
+    "kind@layer": _kind_at,
+    "least": _least,
+    "module": _modules,
+}
+
+
+def _random(rows: list[Row], name: Name, held: Collection[str], seed: int) -> list[tuple[str, Row]]:
+    """Modules of the dominant one's kind and size in a drawn order; those that another name holds go last."""
+    best = _strongest(rows)[0]
+    shape = sorted((best.in_features, best.out_features))
+    others = [row for row in _others(rows, name.text) if sorted((row.in_features, row.out_features)) == shape]
+    if name.value > len(others):
+        raise PlacementError(
+            f"{name.text}: this model has {len(others)} other {best.kind} modules of the size of {best.module}; "
+            "ask for at most so many"
+        )
+    drawn = [others[i] for i in np.random.default_rng(seed).permutation(len(others))]
+    drawn.sort(key=lambda row: row.module in held)
+    return [(f"random-{i + 1}", row) for i, row in enumerate(drawn[: name.value])]
+
+
+def _same_kind(rows: list[Row], name: Name, held: Collection[str], seed: int) -> list[tuple[str, Row]]:
+    best = _strongest(rows)[0]
+    alike = [row for row in rows if (row.stack, row.kind) == (best.stack, best.kind)]
+    free = [row for row in alike if row.module not in held]
+    count = Counter((row.kind.lower(), row.layer) for row in rows)
+    return [
+        (f"{row.kind.lower()}@{row.layer}" if count[row.kind.lower(), row.layer] == 1 else f"module:{row.module}", row)
+        for row in free or alike
+    ]
