@@ -1,4 +1,4 @@
-"""One job as it goes on: progress, time left, log, cancel; and the way to its map. Live only while it runs."""
+"""One job as it goes on: progress, time left, log, cancel; and the way to its result. Live only while it runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from domlora.jobs.local import log_tail
 from domlora.jobs.spec import Job
 
 REFRESH_SECONDS = 1.0
+KINDS = {"probe": "probe", "sweep": "comparison"}  # what the user calls them
 
 
 def show(job_id: str) -> None:
@@ -36,9 +37,7 @@ def _draw(job: Job) -> None:
     st.markdown(f"**{job.request.model} on {job.request.task}** · job `{job.id}` · {job.status}")
     if job.status == "done" and job.result:
         st.success("Done.")
-        rows = {row.id: row for row in queries.map_rows()}
-        if job.result in rows and st.button("Open its energy map", key=f"open-{job.id}", type="primary"):
-            st.switch_page("pages/energy_map.py", query_params={"map": rows[job.result].label})
+        _open_result(job, job.result)
     elif job.status == "failed":
         st.error(job.error or "failed without a reason; see its log")
     elif job.status == "running":
@@ -54,6 +53,16 @@ def _draw(job: Job) -> None:
     if log:
         with st.expander("Log", expanded=job.status == "failed", key=f"log-{job.id}"):
             st.code(log, language=None)
+
+
+def _open_result(job: Job, result: str) -> None:
+    if job.request.kind == "sweep":
+        if st.button("Open the comparison", key=f"open-{job.id}", type="primary"):
+            st.switch_page("pages/compare.py", query_params={"run": result})
+        return
+    rows = {row.id: row for row in queries.map_rows()}
+    if result in rows and st.button("Open its energy map", key=f"open-{job.id}", type="primary"):
+        st.switch_page("pages/energy_map.py", query_params={"map": rows[result].label})
 
 
 def progress_text(job: Job) -> str:

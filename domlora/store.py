@@ -1,34 +1,35 @@
-"""What was measured and what is to be: energy maps and jobs in one database.
+"""What was measured and what is to be: energy maps, jobs and (in `store_runs`) comparisons in one database.
 
-In: energy maps and requests. Out: the same again, after a restart, in another process, on another machine. SQLite in
-`home()` by default; `DOMLORA_STORE=postgresql+psycopg://...` for teams. The store computes nothing, starts nothing,
-and imports no torch; pandas only where a map is read or written, so that lists and the queue open fast.
+In: energy maps, requests and runs. Out: the same again, after a restart, in another process, on another machine.
+SQLite in `home()` by default; `DOMLORA_STORE=postgresql+psycopg://...` for teams. The store computes nothing, starts
+nothing, and imports no torch; pandas only where a map is read or written, so that lists and the queue open fast.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from domlora.errors import JobError, ProbeError, StoreError
-from domlora.jobs.spec import ENDED, Job, ProbeRequest, Status
-from domlora.store_database import Database, energy_maps, jobs, retrying_conflicts
+from domlora.jobs.spec import ENDED, Job, Request, Status
+from domlora.store_database import Database, energy_maps, finite, jobs, now, only, retrying_conflicts, text
 
 if TYPE_CHECKING:
     from domlora.energy import EnergyMap
+    from domlora.store_runs import Runs
 
-MAX_ATTEMPTS = 2  # a job whose worker died is started so often in all
-LISTED = 5  # how many ids an "ambiguous" message names
+MAX_ATTEMPTS = 2  # a job whose worker died is started so often, and again for as long as it gets further
 
+REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
 LIST_SCALARS = ("samples", "estimator", "reduction", "seconds", "device", "dtype", "layers", "architecture")
 
 
@@ -76,7 +77,7 @@ class MapSummary:
 
 
 class Store:
-    """Energy maps and jobs, shared by every process that opens the same store.
+    """Energy maps, jobs and comparison runs, shared by every process that opens the same store.
 
     Attributes:
         url: as given or from $DOMLORA_STORE; None stands for the SQLite file in `home()`.
@@ -93,6 +94,13 @@ class Store:
         """Gives the connections back; the store opens them again when it is used again."""
         self._database.engine.dispose()
 
+    @cached_property
+    def runs(self) -> Runs:
+        """The comparisons of this store."""
+        from domlora.store_runs import Runs  # only here, so that lists of maps and the queue open fast
+
+        return Runs(self._database)
+
     # Energy maps
 
     def add_map(self, energy: EnergyMap) -> str:
@@ -107,7 +115,7 @@ class Store:
             "task": provenance.task,
             "task_hash": provenance.task_hash,
             "created": _time(provenance.created),
-            "summary": _finite({**_list_scalars(energy), **energy.summary()}),
+            "summary": finite({**_list_scalars(energy), **energy.summary()}),
             "parquet": energy_files.to_parquet(energy),
         }
 
@@ -156,7 +164,7 @@ class Store:
             keys = list(connection.scalars(query))
         if prefix in keys:
             return prefix
-        found = _only(prefix, [key[:12] for key in keys], "energy map", "`domlora maps`", StoreError)
+        found = only(prefix, [key[:12] for key in keys], "energy map", "`domlora maps`", StoreError)
         return next(key for key in keys if key[:12] == found)
 
     def _load(self, key: str) -> EnergyMap:
@@ -173,14 +181,14 @@ class Store:
 
     # Jobs, as a person sees them
 
-    def submit(self, request: ProbeRequest) -> Job:
+    def submit(self, request: Request) -> Job:
         """Queues a request; a worker takes it from there (`jobs.local.ensure_worker`)."""
         row: dict[str, Any] = {
             "id": secrets.token_hex(6),
             "request": request.model_dump(mode="json"),
             "wanted_device": request.device,
             "status": "queued",
-            "created": _now(),
+            "created": now(),
         }
         with self._database.writing() as connection:
             connection.execute(jobs.insert().values(row))
@@ -195,7 +203,7 @@ class Store:
         query = sa.select(jobs.c.id).where(jobs.c.id.startswith(id_or_prefix.lower(), autoescape=True))
         with self._database.reading() as connection:
             ids = list(connection.scalars(query.order_by(jobs.c.number)))
-        return self._job(_only(id_or_prefix, ids, "job", "`domlora jobs list`", JobError))
+        return self._job(only(id_or_prefix, ids, "job", "`domlora jobs list`", JobError))
 
     def jobs(self, status: Status | None = None, limit: int = 100) -> list[Job]:
         """The latest `limit` jobs, newest first, of one status or of any."""
@@ -219,7 +227,7 @@ class Store:
             jobs.c.status.not_in(ENDED),
             cancel_requested=True,
             status=sa.case((queued, "cancelled"), else_=jobs.c.status),
-            finished=sa.case((queued, sa.literal(_now(), jobs.c.finished.type)), else_=jobs.c.finished),
+            finished=sa.case((queued, sa.literal(now(), jobs.c.finished.type)), else_=jobs.c.finished),
         )
         if changed is None:
             raise JobError(f"job {job.id} has ended already ({self._job(job.id).status}): there is nothing to cancel")
@@ -256,8 +264,8 @@ class Store:
                 status="running",
                 worker=worker,
                 device=device,
-                started=_now(),
-                heartbeat=_now(),
+                started=now(),
+                heartbeat=now(),
                 attempts=jobs.c.attempts + 1,
             )
             if job is not None:
@@ -265,12 +273,12 @@ class Store:
 
     def report(self, job_id: str, stage: str, done: int, total: int) -> None:
         """Notes how far a running job is; without effect on any other."""
-        progress = {"stage": _text(stage), "done": done, "total": total, "heartbeat": _now()}
+        progress = {"stage": text(stage), "done": done, "total": total, "heartbeat": now()}
         self._change(jobs.c.id == job_id, jobs.c.status == "running", **progress)
 
     def beat(self, job_id: str, attempt: int | None = None) -> bool:
         """Says that a job is alive; False if it is not running (any more), or no longer as this attempt."""
-        return self._change(*_as_attempt(job_id, attempt), jobs.c.status == "running", heartbeat=_now()) is not None
+        return self._change(*_as_attempt(job_id, attempt), jobs.c.status == "running", heartbeat=now()) is not None
 
     def finish(
         self,
@@ -282,7 +290,7 @@ class Store:
         attempt: int | None = None,
     ) -> bool:
         """Ends a job, once: False, and no change, if it has ended already or is no longer at this attempt."""
-        outcome = {"status": status, "finished": _now(), "result": result, "error": error and _text(error)}
+        outcome = {"status": status, "finished": now(), "result": result, "error": error and text(error)}
         return self._change(*_as_attempt(job_id, attempt), jobs.c.status.not_in(ENDED), **outcome) is not None
 
     def release(self, job_id: str, attempt: int) -> bool:
@@ -292,21 +300,29 @@ class Store:
     def recover(self, older_than: float) -> list[Job]:
         """Finds the running jobs without a heartbeat for `older_than` seconds, and returns what became of them.
 
-        One that was to be cancelled is cancelled; another is queued again, or failed after `MAX_ATTEMPTS`.
+        One that was to be cancelled is cancelled. Another is queued again if it got further than the attempts before
+        (it goes on from a checkpoint, so it will end), or has not been started `MAX_ATTEMPTS` times; else it failed.
         """
-        stale = sa.and_(jobs.c.status == "running", jobs.c.heartbeat < _now() - timedelta(seconds=older_than))
+        stale = sa.and_(jobs.c.status == "running", jobs.c.heartbeat < now() - timedelta(seconds=older_than))
+        columns = [
+            jobs.c[name] for name in ("id", "attempts", "worker", "stage", "done", "reached", "cancel_requested")
+        ]
         with self._database.reading() as connection:
-            rows = connection.execute(sa.select(jobs.c.id, jobs.c.attempts, jobs.c.worker).where(stale)).all()
+            rows = connection.execute(sa.select(*columns).where(stale)).all()
         changed = []
-        for job_id, attempts, worker in rows:
-            where = (*_as_attempt(job_id, attempts), stale)
-            if attempts < MAX_ATTEMPTS or self._job(job_id).cancel_requested:
-                done = self._give_back(where)
+        for row in rows:
+            where = (*_as_attempt(row.id, row.attempts), stale)
+            reached = dict(row.reached or {})
+            further = row.done > reached.get(row.stage, 0)
+            if further:
+                reached[row.stage] = row.done
+            if further or row.attempts < MAX_ATTEMPTS or row.cancel_requested:
+                done = self._give_back(where, reached=reached)
             else:
-                reason = f"its worker ({worker}) died, as did the one before: see the job's log, then retry"
-                done = self._change(*where, status="failed", finished=_now(), error=reason) is not None
+                reason = f"its worker ({row.worker}) died, as did the one before: see the job's log, then retry"
+                done = self._change(*where, status="failed", finished=now(), error=reason) is not None
             if done:
-                changed.append(self._job(job_id))
+                changed.append(self._job(row.id))
         return changed
 
     def _give_back(self, where: Sequence[Any], **values: Any) -> bool:
@@ -316,7 +332,7 @@ class Store:
             *where,
             jobs.c.status == "running",
             status=sa.case((cancelled, "cancelled"), else_="queued"),
-            finished=sa.case((cancelled, sa.literal(_now(), jobs.c.finished.type)), else_=None),
+            finished=sa.case((cancelled, sa.literal(now(), jobs.c.finished.type)), else_=None),
             **fresh,
             **values,
         )
@@ -347,7 +363,7 @@ def _as_attempt(job_id: str, attempt: int | None) -> tuple[Any, ...]:
 def _as_job(row: Any) -> Job:
     values = {name: row[name] for name in Job.__dataclass_fields__ if name != "request"}
     try:
-        return Job(request=ProbeRequest.model_validate(row["request"]), **values)
+        return Job(request=REQUEST.validate_python(row["request"]), **values)
     except ValidationError as error:
         raise StoreError(f"job {row['id']} was submitted by another version of domlora: upgrade domlora") from error
 
@@ -365,34 +381,9 @@ def _list_scalars(energy: EnergyMap) -> dict[str, Any]:
     return {name: known[name] for name in LIST_SCALARS}
 
 
-def _only(prefix: str, ids: list[str], what: str, command: str, error: type[Exception]) -> str:
-    """The one id that a prefix stands for."""
-    if not ids or not prefix:
-        raise error(f"the store has no {what} {prefix!r}: {command} lists those it has")
-    if len(ids) > 1:
-        some = ", ".join(ids[:LISTED]) + (", ..." if len(ids) > LISTED else "")
-        raise error(f"{prefix!r} fits {len(ids)} {what}s ({some}): give more of the id")
-    return ids[0]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
         raise StoreError(f"an energy map with the creation time {text!r}, which is no ISO 8601 date") from error
     return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _text(text: str) -> str:
-    """What every database takes as text."""
-    return text.encode(errors="replace").decode().replace("\0", " ")
-
-
-def _finite(data: dict[str, Any]) -> dict[str, Any]:
-    """NaN and infinity become null: JSON has no such numbers, and PostgreSQL insists on that."""
-    plain = json.loads(json.dumps(data), parse_constant=lambda _: None)
-    return dict(plain)

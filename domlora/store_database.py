@@ -1,11 +1,13 @@
 """The database under the store: its tables, how it is opened, and what its errors mean in one line.
 
-In: a SQLAlchemy URL, or None for the SQLite file of this home. Out: transactions to read and to write in. Everything
-that differs between SQLite and PostgreSQL is in this file; `store` holds only SQL that both understand.
+In: a SQLAlchemy URL, or None for the SQLite file of this home. Out: transactions to read and to write in, and values
+as every database takes them. Everything that differs between SQLite and PostgreSQL is in this file; `store` and
+`store_runs` hold only SQL that both understand.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,8 +19,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 from domlora import paths
 from domlora.errors import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: comparison runs, and `reached` of a job
 BUSY_SECONDS = 15  # how long a transaction waits for another process's write on SQLite
+LISTED = 5  # how many ids an "ambiguous" message names
 
 
 class UTCDateTime(sa.TypeDecorator[datetime]):
@@ -75,6 +78,86 @@ jobs = sa.Table(
     sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
     sa.Column("result", sa.Text),
     sa.Column("error", sa.Text),
+    sa.Column("reached", sa.JSON),  # stage -> the most that an attempt whose worker died had done of it
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.String(12), primary_key=True),
+    sa.Column("key", sa.String(128), nullable=False, unique=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("model_source", sa.Text, nullable=False),
+    sa.Column("model_revision", sa.Text, nullable=False),
+    sa.Column("task", sa.Text, nullable=False),
+    sa.Column("task_source", sa.Text, nullable=False),
+    sa.Column("task_hash", sa.Text, nullable=False),
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("placements", sa.JSON, nullable=False),
+    sa.Column("created", UTCDateTime, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("finished", UTCDateTime),
+    sa.Column("job", sa.Text),
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("warnings", sa.JSON, nullable=False),
+)
+
+
+def _run_column() -> sa.Column:
+    """The run that a row belongs to, and goes with."""
+    return sa.Column("run", sa.String(12), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+
+
+variants = sa.Table(
+    "variants",
+    metadata,
+    _run_column(),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),  # its place in the run
+    sa.Column("placement", sa.Text, nullable=False),
+    sa.Column("method", sa.Text, nullable=False),
+    sa.Column("learning_rate", sa.Double, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("trainable_parameters", sa.BigInteger, nullable=False),
+    sa.Column("modules", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("results", sa.JSON, nullable=False),
+    sa.Column("adapter", sa.Text),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
+    sa.Column("ended_step", sa.Integer),  # the step in which it ended, for `Runs.rewind`
+)
+
+metrics = sa.Table(
+    "metrics",
+    metadata,
+    _run_column(),
+    sa.Column("variant", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("step", sa.Integer, primary_key=True),
+    sa.Column("value", sa.Double),  # NULL stands for a value that is not finite
+)
+
+evaluations = sa.Table(
+    "evaluations",
+    metadata,
+    _run_column(),
+    sa.Column("variant", sa.String, primary_key=True),
+    sa.Column("part", sa.String, primary_key=True),
+    sa.Column("losses", sa.JSON, nullable=False),
+    sa.Column("accuracies", sa.JSON, nullable=False),
+)
+
+answers = sa.Table(
+    "answers",
+    metadata,
+    _run_column(),
+    sa.Column("variant", sa.String, primary_key=True),
+    sa.Column("row", sa.Integer, primary_key=True),
+    sa.Column("prompt", sa.Text, nullable=False),
+    sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("correct", sa.Boolean),
 )
 
 
@@ -128,7 +211,7 @@ class Database:
         return engine
 
     def _prepare(self) -> None:
-        """Creates the tables in an empty database; refuses those of a newer version."""
+        """Creates the tables in an empty database, adds what those of an older version lack, refuses a newer one's."""
         with self.reading() as connection:
             known = sa.inspect(connection).has_table(schema_version.name)
         if not known:
@@ -140,12 +223,30 @@ class Database:
                 f"the store {self.name} was written by a newer domlora (schema {version}, this one knows "
                 f"{SCHEMA_VERSION}): upgrade domlora, or set DOMLORA_HOME to another folder"
             )
+        if version < SCHEMA_VERSION:
+            self._upgrade()
 
     def _create(self) -> None:
         with self.writing() as connection:
             metadata.create_all(connection)
             if connection.scalar(sa.select(schema_version.c.version)) is None:
                 connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+
+    def _upgrade(self) -> None:
+        """Adds what schema 2 has and schema 1 had not. Of several processes at once, the first does it.
+
+        The lock on the version's row (on SQLite: on the file) is held until all is done, so that a second process
+        waits, then finds the version new and nothing left to do.
+        """
+        with self.writing() as connection:
+            if connection.scalar(sa.select(schema_version.c.version).with_for_update()) == SCHEMA_VERSION:
+                return
+            metadata.create_all(connection)
+            if "reached" not in {column["name"] for column in sa.inspect(connection).get_columns(jobs.name)}:
+                added = sa.schema.CreateColumn(jobs.c.reached).compile(dialect=connection.dialect)
+                connection.execute(sa.DDL(f"ALTER TABLE {jobs.name} ADD COLUMN {added}"))
+            connection.execute(schema_version.delete())
+            connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -165,6 +266,35 @@ def retrying_conflicts(write: Any) -> None:
         if not conflict:
             raise
         write()
+
+
+def only(prefix: str, ids: list[str], what: str, command: str, error: type[Exception]) -> str:
+    """The one id of `ids`, those that begin with `prefix`.
+
+    Raises:
+        error: there is none, or there are several; `command` shows all.
+    """
+    if not ids or not prefix:
+        raise error(f"the store has no {what} {prefix!r}: {command} lists those it has")
+    if len(ids) > 1:
+        some = ", ".join(ids[:LISTED]) + (", ..." if len(ids) > LISTED else "")
+        raise error(f"{prefix!r} fits {len(ids)} {what}s ({some}): give more of the id")
+    return ids[0]
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
+
+
+def text(text: str) -> str:
+    """What every database takes as text."""
+    return text.encode(errors="replace").decode().replace("\0", " ")
+
+
+def finite(data: Any) -> Any:
+    """NaN and infinity become null: JSON has no such numbers, and PostgreSQL insists on that."""
+    return json.loads(json.dumps(data), parse_constant=lambda _: None)
 
 
 def _tune_sqlite(engine: sa.Engine) -> None:

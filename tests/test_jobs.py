@@ -20,7 +20,7 @@ import pytest
 from domlora.errors import JobError, ProbeError, StoreError
 from domlora.jobs import local
 from domlora.jobs.child import Reporter, describe
-from domlora.jobs.spec import ProbeRequest
+from domlora.jobs.spec import ProbeRequest, SweepRequest
 from domlora.jobs.worker import Worker
 from domlora.store import Store
 
@@ -32,7 +32,8 @@ from pathlib import Path
 from domlora.errors import TaskError
 from domlora.jobs import child
 
-def compute(request, store, progress):
+def compute(request, store, progress, job_id):
+    assert store.job(job_id).request.model == request.model
     print("computing", request.model, "on", request.device)
     marker = Path(os.environ["DOMLORA_HOME"]) / "started"
     if request.model == "slow-at-first" and not marker.exists():
@@ -43,6 +44,13 @@ def compute(request, store, progress):
     if request.model in ("slow", "stubborn"):
         progress("probing", 1, 8)
         time.sleep(60)
+    if request.model == "further-each-time":  # as a sweep that goes on from its checkpoint
+        marker.touch()
+        before = len(marker.read_text())
+        progress("training", before + 1, 4)
+        marker.write_text("x" * (before + 1))
+        if before < 3:
+            time.sleep(60)
     if request.model == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if request.model == "crash":
@@ -61,7 +69,7 @@ def compute(request, store, progress):
         progress("probing", done, 8)
     return f"{request.model}@{request.device}"
 
-child.KINDS["probe"] = "__main__:compute"
+child.KINDS.update(probe="__main__:compute", sweep="__main__:compute")
 child.BEAT_SECONDS = 0.2
 sys.exit(child.main())
 """
@@ -203,7 +211,18 @@ def test_job_whose_process_is_killed_fails_with_the_reason(store, start_worker):
     job = submit(store, "slow")
     eventually(lambda: store.job(job.id).done == 1)
     only_child(worker).kill()
-    assert "killed by signal 9 (out of memory?" in until(store, job, "failed").error
+    assert "killed by signal 9 (out of memory? try fewer --samples" in until(store, job, "failed").error
+
+
+def test_sweep_that_runs_out_of_memory_is_told_what_helps_a_sweep(store, child_script):
+    names = ["memory", "killed"]
+    ids = [store.submit(SweepRequest(model=name, task="math")).id for name in names]
+    work(store, child_script)
+    hint = "try a smaller batch, a shorter --max-length or bfloat16"
+    assert [store.job(id).error for id in ids] == [
+        f"out of memory: {hint}",
+        f"the job's process was killed by signal 9 (out of memory? {hint})",
+    ]
 
 
 def test_job_of_a_killed_worker_is_finished_by_the_next_and_leaves_no_orphan(store, start_worker, home):
@@ -221,6 +240,18 @@ def test_job_of_a_killed_worker_is_finished_by_the_next_and_leaves_no_orphan(sto
     done = until(store, job, "done")
     assert (done.result, done.attempts) == ("slow-at-first@auto", 2)
     assert "the worker is gone" in local.log_tail(job.id, 100)
+
+
+def test_sweep_is_taken_up_for_as_long_as_it_gets_further(store, start_worker, home):
+    job = store.submit(SweepRequest(model="further-each-time", task="math"))
+    for step in (1, 2, 3):
+        worker = start_worker()
+        eventually(lambda step=step: store.job(job.id).done == step)
+        worker.kill()
+        worker.wait()
+    start_worker()
+    done = until(store, job, "done")
+    assert (done.result, done.attempts) == ("further-each-time@auto", 4)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
@@ -344,11 +375,15 @@ def test_reasons_are_one_line():
     class OutOfMemoryError(RuntimeError):
         """Named as torch's."""
 
-    assert describe(ProbeError("the loss is\n not finite")) == "the loss is"
-    assert describe(OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")).startswith("out of memory: try")
-    assert describe(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")).startswith("out of memory")
-    assert describe(RuntimeError("\n\nshapes differ\nhere")) == "RuntimeError: shapes differ"
-    assert describe(ValueError()) == "ValueError"
+    assert describe(ProbeError("the loss is\n not finite"), "probe") == "the loss is"
+    assert describe(OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "probe").startswith(
+        "out of memory: try"
+    )
+    assert describe(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "sweep").startswith(
+        "out of memory"
+    )
+    assert describe(RuntimeError("\n\nshapes differ\nhere"), "sweep") == "RuntimeError: shapes differ"
+    assert describe(ValueError(), "probe") == "ValueError"
 
 
 @pytest.mark.parametrize("devices", [[], ["cuda:0", "cuda:0"]])

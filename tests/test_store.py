@@ -22,12 +22,14 @@ from hypothesis import strategies as st
 from domlora import store_database
 from domlora.energy import EnergyMap, Provenance
 from domlora.errors import JobError, StoreError
-from domlora.jobs.spec import ProbeRequest
+from domlora.jobs.spec import ProbeRequest, SweepRequest
 from domlora.probes.config import ProbeConfig
 from domlora.store import Store
+from domlora.sweep_config import METHODS, SweepConfig
 
 ROOT = Path(__file__).parents[1]
 REQUEST = ProbeRequest(model="smollm2", task="math")
+SWEEP = SweepRequest(model="smollm2", task="math")
 POSTGRES = os.environ.get("DOMLORA_TEST_POSTGRES")
 
 
@@ -230,6 +232,19 @@ def test_unknown_and_running_jobs_are_one_line(store):
     assert (again.status, again.request) == ("queued", REQUEST) and again.id != job.id
 
 
+def test_jobs_of_every_kind_share_a_queue(store):
+    ids = [store.submit(request).id for request in (REQUEST, SWEEP, REQUEST)]
+    assert [store.claim("w", "auto").request for _ in ids] == [REQUEST, SWEEP, REQUEST]
+
+
+def test_job_of_an_unknown_kind_is_one_line(store):
+    job = store.submit(REQUEST)
+    with store._database.writing() as connection:
+        connection.execute(store_database.jobs.update().values(request={"kind": "dream", "model": "a", "task": "b"}))
+    with pytest.raises(StoreError, match=rf"job {job.id} was submitted by another version of domlora"):
+        store.job(job.id)
+
+
 def test_job_for_a_device_waits_for_it(store):
     second = store.submit(REQUEST.model_copy(update={"device": "cuda:1"}))
     cpu = store.submit(REQUEST.model_copy(update={"device": "cpu"}))
@@ -260,6 +275,34 @@ def test_recover_requeues_once_then_fails_and_honours_a_cancel(store):
     store.beat(alive.id)
     (failed,) = store.recover(30)
     assert failed.status == "failed" and "worker (host:2) died" in failed.error and "\n" not in failed.error
+
+
+def die(store: Store, job, *reports: tuple[str, int]) -> str:
+    """One attempt that reports so and loses its worker; what becomes of the job."""
+    assert store.claim("host:1", "auto").id == job.id
+    for stage, done in reports:
+        store.report(job.id, stage, done, 60)
+    in_the_past(store, 60)
+    (found,) = store.recover(30)
+    return found.status
+
+
+def test_job_that_gets_further_each_time_is_queued_again(store):
+    job = store.submit(SWEEP)
+    assert [die(store, job, ("probing", 32), ("training", done)) for done in (5, 9, 30)] == ["queued"] * 3
+    assert die(store, job, ("training", 60), ("testing", 2)) == "queued", "a later stage is further too"
+    assert die(store, job, ("training", 60), ("testing", 3)) == "queued"
+    assert store.job(job.id).attempts == 5
+    assert die(store, job, ("training", 60), ("testing", 3)) == "failed", "twice at the same place"
+
+
+def test_job_that_gets_no_further_fails(store):
+    for reports in ([], [("loading the model", 0)], [("training", 30)]):
+        job = store.submit(SWEEP)
+        assert [die(store, job, *reports) for _ in range(2)] == ["queued", "failed"]
+    job = store.submit(SWEEP)
+    assert [die(store, job, ("training", done)) for done in (5, 30, 20)] == ["queued", "queued", "failed"]
+    assert store.job(job.id).error.startswith("its worker (host:1) died, as did the one before")
 
 
 def test_released_job_counts_as_never_started(store):
@@ -440,20 +483,31 @@ def test_store_is_cheap_to_import():
 
 # Laws
 
-requests = st.builds(
-    ProbeRequest,
-    model=st.text(),
-    revision=st.none() | st.text(),
-    task=st.text(),
-    device=st.sampled_from(["auto", "cpu", "cuda:1"]),
-    refresh=st.booleans(),
-    config=st.builds(
-        ProbeConfig,
-        alpha=st.floats(min_value=1e-300, allow_infinity=False),
-        seed=st.integers(0, 2**63),
-        samples=st.integers(1, 10**6),
-        split=st.text(),
-    ),
+common = {
+    "model": st.text(),
+    "revision": st.none() | st.text(),
+    "task": st.text(),
+    "device": st.sampled_from(["auto", "cpu", "cuda:1"]),
+    "refresh": st.booleans(),
+}
+probe_configs = st.builds(
+    ProbeConfig,
+    alpha=st.floats(min_value=1e-300, allow_infinity=False),
+    seed=st.integers(0, 2**63),
+    samples=st.integers(1, 10**6),
+    split=st.text(),
+)
+sweep_configs = st.builds(
+    SweepConfig,
+    placements=st.lists(st.text(), min_size=1, unique=True),
+    methods=st.lists(st.sampled_from(sorted(METHODS)), min_size=1, unique=True),
+    learning_rates=st.lists(st.floats(min_value=1e-300, max_value=9), min_size=1, unique=True),
+    budget=st.none() | st.integers(1, 2**40),
+    warmup=st.floats(0, 1, exclude_max=True),
+    train_rows=st.none() | st.integers(1, 10**6),
+)
+requests = st.builds(ProbeRequest, config=probe_configs, **common) | st.builds(
+    SweepRequest, probe=probe_configs, sweep=sweep_configs, **common
 )
 
 
@@ -461,7 +515,8 @@ requests = st.builds(
 @given(request=requests)
 def test_any_request_comes_back_as_it_was(request):
     store = Store("sqlite://")
-    assert store.submit(request).request == request
+    job = store.submit(request)
+    assert job.request == store.job(job.id).request == request and type(job.request) is type(request)
     store.close()
 
 
@@ -494,7 +549,7 @@ def test_ended_jobs_stay_and_every_job_is_in_one_lawful_state(steps):
             assert job.ended == (job.finished is not None)
             assert (job.status == "running") <= (job.worker is not None and job.heartbeat is not None)
             assert (job.status == "queued") <= (job.worker is None and not job.cancel_requested)
-            assert 0 <= job.attempts <= 2
+            assert 0 <= job.attempts <= 3, "the one report of 1 is the only progress"
             if job.ended:
                 ended[job.id] = job
     store.close()

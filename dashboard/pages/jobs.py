@@ -29,12 +29,13 @@ st.caption(
 )
 table = pd.DataFrame(
     {
-        "job": job.id, "status": job.status, "model": job.request.model, "task": job.request.task,
-        "samples": job.request.config.samples, "progress": "" if job.ended else job_view.progress_text(job),
+        "job": job.id, "status": job.status, "kind": job_view.KINDS[job.request.kind], "model": job.request.model,
+        "task": job.request.task, "samples": job.request.config.samples if job.request.kind == "probe" else None,
+        "progress": "" if job.ended else job_view.progress_text(job),
         "result": job.result or "", "error": job.error or "", "created": f"{job.created:%Y-%m-%d %H:%M:%S}",
     }
     for job in jobs
-)  # fmt: skip
+).astype({"samples": "Int64"})  # fmt: skip
 event = st.dataframe(
     table, key="jobs", width="stretch", hide_index=True, on_select="rerun", selection_mode="single-row"
 )

@@ -15,20 +15,25 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Any
 
 from domlora.errors import DomLoRAError, StoreError
-from domlora.jobs.spec import Job, Outcome, ProbeRequest, Progress
+from domlora.jobs.spec import Job, Outcome, Progress, Request
 from domlora.store import Store
 
 # kind of a request -> "module:function" that computes it and returns the id of its result
-KINDS = {"probe": "domlora.jobs.run:run_probe"}
+KINDS = {"probe": "domlora.jobs.run:run_probe", "sweep": "domlora.jobs.run:run_sweep"}
 
-JobFunction = Callable[[ProbeRequest, Store, Progress], str]
+# (request, store, progress, id of the job or None outside of one)
+JobFunction = Callable[[Any, Store, Progress, str | None], str]
 
 REPORT_SECONDS = 0.5
 BEAT_SECONDS = 2.0
 ORPHANED = 3  # exit status of a job that ended itself because nobody waits for it any more
-MEMORY_HINT = "try fewer --samples, a shorter --max-length or bfloat16"
+MEMORY_HINTS = {
+    "probe": "try fewer --samples, a shorter --max-length or bfloat16",
+    "sweep": "try a smaller batch, a shorter --max-length or bfloat16",
+}
 
 
 class Reporter:
@@ -105,10 +110,10 @@ def run(store: Store, job: Job, parent: int) -> int:
     heart.start()
     result, error = None, None
     try:
-        result = _function(job.request.kind)(_on_device(job), store, reporter)
+        result = _function(job.request.kind)(_on_device(job), store, reporter, job.id)
     except Exception as caught:
         traceback.print_exc()
-        error = describe(caught)
+        error = describe(caught, job.request.kind)
     reporter.flush()
     heart.stop()
     status: Outcome = "done" if error is None else "failed"
@@ -116,13 +121,13 @@ def run(store: Store, job: Job, parent: int) -> int:
     return 0 if error is None else 1
 
 
-def describe(error: Exception) -> str:
-    """The one line that says why a job failed."""
+def describe(error: Exception, kind: str) -> str:
+    """The one line that says why a job of this kind failed."""
     line = " ".join(next((line for line in str(error).splitlines() if line.strip()), "").split())
     if isinstance(error, DomLoRAError):
         return line
     if _is_out_of_memory(error):
-        return f"out of memory: {MEMORY_HINT}" + (f" ({line})" if line else "")
+        return f"out of memory: {MEMORY_HINTS[kind]}" + (f" ({line})" if line else "")
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
@@ -139,7 +144,7 @@ def _function(kind: str) -> JobFunction:
     return getattr(import_module(module), name)
 
 
-def _on_device(job: Job) -> ProbeRequest:
+def _on_device(job: Job) -> Request:
     """The request on the device that its worker gave it, where the request leaves that open."""
     given, wanted = job.device or "auto", job.request.device
     if wanted == "auto" or given.startswith(f"{wanted}:"):  # e.g. cuda, given cuda:1

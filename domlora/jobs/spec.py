@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from domlora.probes.config import ProbeConfig
+from domlora.sweep_config import SweepConfig
 
 # (stage, done, total) as a job goes on; total 0 where it is not known.
 Progress = Callable[[str, int, int], None]
@@ -42,20 +43,46 @@ class ProbeRequest(BaseModel):
     refresh: bool = False
 
 
+class SweepRequest(BaseModel):
+    """One comparison of placements on one model and task, as the CLI and the dashboard ask for it.
+
+    Attributes:
+        model, revision, task, device: as of a `ProbeRequest`.
+        probe: how energies are measured, for the placements that are chosen by them.
+        sweep: what is compared.
+        refresh: train again even if the store has the answer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    kind: Literal["sweep"] = "sweep"
+    model: str
+    revision: str | None = None
+    task: str
+    probe: ProbeConfig = ProbeConfig()
+    sweep: SweepConfig = SweepConfig()
+    device: str = "auto"
+    refresh: bool = False
+
+
+Request = Annotated[ProbeRequest | SweepRequest, Field(discriminator="kind")]
+
+
 @dataclass(frozen=True)
 class Job:
     """A request in the queue, or what became of it.
 
     Attributes:
         stage, done, total: the latest progress.
-        result: id of the energy map, once `status` is `done`.
+        result: id of the energy map or of the run, once `status` is `done`.
         error: the one line that says why it failed.
         attempts: how often a worker has started it.
         worker: which worker has it, `host:pid`.
     """
 
     id: str
-    request: ProbeRequest
+    request: Request
     status: Status
     stage: str
     done: int

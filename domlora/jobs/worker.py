@@ -21,7 +21,7 @@ from typing import Any
 
 from domlora.errors import DomLoRAError, JobError, StoreError
 from domlora.jobs import local
-from domlora.jobs.child import MEMORY_HINT
+from domlora.jobs.child import MEMORY_HINTS
 from domlora.jobs.spec import Job, Outcome
 from domlora.store import Store
 
@@ -164,7 +164,7 @@ class Worker:
         job = self.store.job(running.job.id)
         if self._owns(running, job):
             status: Outcome = "cancelled" if job.cancel_requested else "failed"
-            error = None if job.cancel_requested else _reason(code, job.id)
+            error = None if job.cancel_requested else _reason(code, job)
             self.store.finish(job.id, status, error=error, attempt=running.job.attempts)
             job = self.store.job(job.id)
         log.info("job %s: %s%s", job.id, job.status, f", {job.error}" if job.error else "")
@@ -248,12 +248,12 @@ def _signal(process: subprocess.Popen[bytes], kind: signal.Signals) -> None:
             os.killpg(process.pid, kind)
 
 
-def _reason(code: int, job_id: str) -> str:
+def _reason(code: int, job: Job) -> str:
     if code == -signal.SIGKILL:
-        return f"the job's process was killed by signal 9 (out of memory? {MEMORY_HINT})"
+        return f"the job's process was killed by signal 9 (out of memory? {MEMORY_HINTS[job.request.kind]})"
     if code < 0:
         return f"the job's process was killed by signal {-code} ({signal.Signals(-code).name}): see the job's log"
-    last = local.log_tail(job_id, 1) if code else ""
+    last = local.log_tail(job.id, 1) if code else ""
     return f"the job's process ended with status {code} but without a result: {last or 'see its log'}"
 
 
