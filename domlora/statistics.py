@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,121 @@ def _summary(energies: np.ndarray) -> Bootstrap:
     winners = np.bincount(share.argmax(axis=1), minlength=share.shape[1]) / len(share)
     effective = np.percentile(effective_number(share), [2.5, 97.5])
     return Bootstrap(low, high, winners, float(effective[0]), float(effective[1]))
+
+
+# --- losses of contestants on the same rows from the same seeds -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Band:
+    """Estimates whose intervals hold all at once: with the stated confidence, none of them misses its true value.
+
+    Attributes:
+        estimate, low, high: (items,) arrays; NaN where an item has too few rows to say.
+    """
+
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def crossed_bootstrap(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> np.ndarray:
+    """Two-level bootstrap of means over seeds and rows, where every seed is measured on the same rows.
+
+    Rows and seeds are drawn with replacement, independently of each other (the "pigeonhole" bootstrap of a crossed
+    design: Owen, Annals of Applied Statistics 1(2), 2007), and the draws are shared by all items, so differences of
+    items stay paired. Two corrections make it hold with the two or three seeds that a comparison has: deviations are
+    scaled by sqrt(n / (n - 1)) at each level, because the plain bootstrap's variance is (n - 1) / n of the unbiased
+    one, and then by t_df / z (97.5 % quantiles), with Satterthwaite's degrees of freedom `df` of the two variances.
+    Coverage of the 95 % interval in simulations: 95 to 99 % where rows vary more than seeds do; where seeds vary far
+    more, 91 to 95 % with three seeds or more, but only 86 to 92 % with two.
+
+    Args:
+        values: (items, seeds, rows); where an item lacks a seed, all its rows are NaN. Every item has one seed.
+
+    Returns:
+        (resamples, items) means. One seed: only rows vary. One row: nothing is known of the spread, so all NaN.
+    """
+    items, seeds, rows = values.shape
+    if rows < 2:
+        return np.full((resamples, items), np.nan)
+    generator = np.random.default_rng(seed)
+    row_weights = _unbiased(generator.multinomial(rows, np.full(rows, 1 / rows), size=resamples) / rows)
+    uniform = generator.random((resamples, seeds))
+    seed_weights = {}  # by the number of seeds at hand: items with as many seeds share the draws
+    draws = np.empty((resamples, items))
+    for item, table in enumerate(values):
+        present = table[~np.isnan(table).all(axis=1)]  # (n, rows)
+        n = len(present)
+        if n not in seed_weights:
+            drawn = (uniform[:, :n] * n).astype(int)  # (resamples, n)
+            seed_weights[n] = _unbiased((drawn[:, :, None] == np.arange(n)).mean(axis=1))
+        means = (row_weights @ present.T * seed_weights[n]).sum(axis=1)
+        centre = present.mean()
+        draws[:, item] = centre + _small_sample_factor(present) * (means - centre)
+    return draws
+
+
+def interval(draws: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Central percentile interval of bootstrap draws (resamples, items): bounds (items,), (items,)."""
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(draws, [tail, 100 - tail], axis=0)
+    return low, high
+
+
+def simultaneous_band(estimate: np.ndarray, draws: np.ndarray, confidence: float = 0.95) -> Band:
+    """Intervals that hold for all items at once: `estimate ± q · se`, `q` the quantile of the largest |t|.
+
+    The max-T method (Westfall & Young, Resampling-Based Multiple Testing, 1993, ch. 2): in each resample the largest
+    standardised deviation over the items is taken, so correlation between items is used rather than assumed away.
+
+    Args:
+        estimate: (items,).
+        draws: (resamples, items) bootstrap draws of the same quantities, shared over items.
+    """
+    error = draws.std(axis=0)
+    known = error > 0  # False for NaN, and for items that are equal on every row: their interval is the estimate
+    if not known.any():
+        return Band(estimate, estimate + error, estimate + error)
+    largest = (np.abs(draws[:, known] - estimate[known]) / error[known]).max(axis=1)
+    half = np.quantile(largest, confidence) * error
+    return Band(estimate, estimate - half, estimate + half)
+
+
+def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion, by scipy."""
+    bounds = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return float(bounds.low), float(bounds.high)
+
+
+def pareto_front(costs: np.ndarray) -> np.ndarray:
+    """Which items no other beats: none is as low in every cost and lower in one. Items with a NaN are not on it.
+
+    Args:
+        costs: (items, costs), lower is better.
+
+    Returns:
+        (items,) booleans.
+    """
+    known = ~np.isnan(costs).any(axis=1)
+    no_worse = (costs[:, None] <= costs[None]).all(axis=2)  # (items, items): the first against the second
+    lower = (costs[:, None] < costs[None]).any(axis=2)
+    return known & ~(no_worse & lower & known[:, None]).any(axis=0)
+
+
+def _unbiased(weights: np.ndarray) -> np.ndarray:
+    """Scales the deviation of bootstrap weights (resamples, n) from 1 / n, so that the variance is the unbiased one."""
+    n = weights.shape[1]
+    return weights if n == 1 else 1 / n + (weights - 1 / n) * np.sqrt(n / (n - 1))
+
+
+def _small_sample_factor(table: np.ndarray) -> float:
+    """t quantile over normal quantile for the mean of `table` (seeds, rows), by Satterthwaite's degrees of freedom."""
+    seeds, rows = table.shape
+    of_rows = table.mean(axis=0).var(ddof=1) / rows
+    of_seeds = table.mean(axis=1).var(ddof=1) / seeds if seeds > 1 else 0.0
+    if of_rows + of_seeds == 0:
+        return 1.0
+    lost = of_rows**2 / (rows - 1) + (of_seeds**2 / (seeds - 1) if seeds > 1 else 0.0)
+    freedom = (of_rows + of_seeds) ** 2 / lost
+    return float(stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975))
