@@ -56,7 +56,7 @@ def probe(
     page.check_rank(census.modules, config.rank)
     encoding = encode(task.draw(config.samples, config.seed, config.split), model.tokenizer, config.max_length)
     if model.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(model.device)
+        torch.cuda.resetpeak_memory_stats(model.device)
     found = page.measure(
         model.model, census.modules, encoding.samples, config, progress=progress, max_samples=max_samples
     )
@@ -79,10 +79,10 @@ def probe(
         truncated=encoding.truncated,
         dropped=len(encoding.dropped),
         loss=float(found.losses.double().mean()),
-        device=_device_name(model.device),
+        device=device_name(model.device),
         dtype=model.dtype,
         seconds=time.perf_counter() - started,
-        peak_memory_bytes=_peak_memory(model.device),
+        peak_memory_bytes=peak_memory(model.device),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={name: importlib.metadata.version(name) for name in ("torch", "transformers")}
         | {"domlora": __version__},
@@ -136,11 +136,11 @@ def _warnings(encoding: Encoding) -> list[str]:
     return warnings
 
 
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+def device_name(device: torch.device) -> str:
+    return torch.cuda.getdevice_name(device) if device.type == "cuda" else device.type
 
 
-def _peak_memory(device: torch.device) -> int:
+def peak_memory(device: torch.device) -> int:
     """On a GPU what this probe took at its peak, on a CPU the peak of the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)

@@ -6,14 +6,16 @@ Whatever is cheap and can fail comes first, and torch is imported only if the st
 from __future__ import annotations
 
 from domlora.fetch import localise
-from domlora.jobs.spec import ProbeRequest, Progress
+from domlora.jobs.spec import ProbeRequest, Progress, SweepRequest
 from domlora.models import resolve
-from domlora.request import request_key
+from domlora.placements import check_name, place_for
+from domlora.request import request_key, sweep_key
 from domlora.store import Store
+from domlora.sweep_data import choose_rows
 from domlora.tasks import load_task
 
 
-def run_probe(request: ProbeRequest, store: Store, progress: Progress) -> str:
+def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: str | None = None) -> str:
     """Answers a probe request from the store, or measures and stores it.
 
     Returns:
@@ -38,3 +40,45 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress) -> str:
     model = load_local(local, dtype=request.config.dtype, device=request.device)
     energy = probe(model, task, request.config, progress=lambda done, total: progress("probing", done, total))
     return store.add_map(energy)
+
+
+def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: str | None = None) -> str:
+    """Answers a comparison from the store, goes on with it, or trains it from the start.
+
+    The energies that placements are chosen by come from the store, or are measured first.
+
+    Returns:
+        The id of the run.
+
+    Raises:
+        DomLoRAError: whatever a user can mend.
+    """
+    for name in request.sweep.placements:
+        check_name(name)
+    progress("reading the task", 0, 0)
+    task = load_task(request.task)
+    choose_rows(task, request.sweep)
+    progress("fetching the model", 0, 0)
+    local = localise(resolve(request.model, request.revision))
+    energy = store.find(request_key(local.revision, task.content_hash, request.probe))
+    if energy is not None and not request.refresh:
+        placements = place_for(energy, request.sweep)
+        key = sweep_key(local.revision, task.content_hash, request.sweep, placements, request.probe)
+        known = store.runs.find(key)
+        if known is not None and known.status == "done":
+            return known.id
+
+    from domlora.comparing import train
+    from domlora.loading import load_local
+    from domlora.probing import probe
+
+    progress("loading the model", 0, 0)
+    model = load_local(local, dtype=request.sweep.dtype, device=request.device)
+    if energy is None:
+        energy = probe(model, task, request.probe, progress=lambda done, total: progress("probing", done, total))
+        store.add_map(energy)
+    placements = place_for(energy, request.sweep)
+    run = train(
+        model, task, energy, placements, request.sweep, store, job=job_id, refresh=request.refresh, progress=progress
+    )
+    return run.id
