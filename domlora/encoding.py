@@ -17,7 +17,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from domlora.errors import TaskError
-from domlora.tasks import Sample
+from domlora.tasks import Message, Sample
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def encode(samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase, max_le
 
 def _templated(sample: Sample, tokenizer: PreTrainedTokenizerBase) -> tuple[str, list[tuple[int, int]]]:
     """The rendered conversation and the character spans of its assistant turns."""
-    turns = [{"role": m.role, "content": m.content} for m in sample.messages]
+    turns = _turns(sample.messages)
     text = str(tokenizer.apply_chat_template(turns, tokenize=False))
     spans, position = [], 0
     for i, message in enumerate(sample.messages):
@@ -102,7 +102,7 @@ def _templated(sample: Sample, tokenizer: PreTrainedTokenizerBase) -> tuple[str,
             continue
         start = end = None
         if i:
-            before = str(tokenizer.apply_chat_template(turns[:i], tokenize=False, add_generation_prompt=True))
+            before = prompt_text(sample.messages[:i], tokenizer)
             upto = str(tokenizer.apply_chat_template(turns[: i + 1], tokenize=False))
             if text.startswith(before) and text.startswith(upto):
                 start, end = len(before), len(upto)
@@ -119,13 +119,34 @@ def _templated(sample: Sample, tokenizer: PreTrainedTokenizerBase) -> tuple[str,
     return text, spans
 
 
+def prompt_text(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> str:
+    """A conversation up to the point where the assistant begins to speak, as its answers are trained after it.
+
+    Raises:
+        jinja2.TemplateError: the model's chat template refuses the conversation.
+    """
+    if tokenizer.chat_template is None:
+        # No blank at the end: the first token of an answer brings its own.
+        return _plain_turns(messages, tokenizer)[0] + f"{ROLE_NAMES['assistant']}:"
+    return str(tokenizer.apply_chat_template(_turns(messages), tokenize=False, add_generation_prompt=True))
+
+
+def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": m.role, "content": m.content} for m in messages]
+
+
 ROLE_NAMES = {"system": "System", "user": "User", "assistant": "Assistant"}
 
 
 def _plain_text(sample: Sample, tokenizer: PreTrainedTokenizerBase) -> tuple[str, list[tuple[int, int]]]:
-    """`User: ...`, blank line, `Assistant: ...` with the end-of-text token after each answer."""
+    text, spans = _plain_turns(sample.messages, tokenizer)
+    return text.rstrip(), spans
+
+
+def _plain_turns(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> tuple[str, list[tuple[int, int]]]:
+    """`User: ...`, blank line, `Assistant: ...` with the end-of-text token after each answer, blank line."""
     text, spans = "", []
-    for message in sample.messages:
+    for message in messages:
         text += f"{ROLE_NAMES[message.role]}: "
         if message.role == "assistant":
             answer = message.content + (tokenizer.eos_token or "")
@@ -133,7 +154,7 @@ def _plain_text(sample: Sample, tokenizer: PreTrainedTokenizerBase) -> tuple[str
             text += answer + "\n\n"
         else:
             text += message.content + "\n\n"
-    return text.rstrip(), spans
+    return text, spans
 
 
 def _mask(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[bool]:

@@ -62,12 +62,14 @@ class Sample:
     Attributes:
         row: line or position in the source, from 1; several samples may come from one row.
         answer: the final answer to compare a generation with, where the source states one.
+        tests: Python code that raises unless the code of a generation, run before it, is right.
     """
 
     messages: tuple[Message, ...]
     split: str = "train"
     row: int = 0
     answer: str | None = None
+    tests: str | None = None
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,7 @@ def _assemble(name: str, source: str, rows: Iterator[_Numbered], split_column: s
                 without_response += 1
                 continue
             dropped_turns += len(chat.turns) - len(turns)
-            samples.append(Sample(_merged(turns), split, number, chat.answer))
+            samples.append(Sample(_merged(turns), split, number, chat.answer, chat.tests))
     if not samples:
         raise TaskError(
             f"{source}: none of its {without_response} rows has a response, read as {form.NAME} "

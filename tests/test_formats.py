@@ -155,6 +155,23 @@ def test_an_answer_beside_the_response_is_kept():
     assert read({"question": "2+2?", "answer": "4"})[0].answer is None
 
 
+def test_tests_beside_the_response_are_kept():
+    row = {"messages": [USER, ASSISTANT], "test": "assert f() == 4"}
+    assert read(row)[0].tests == "assert f() == 4"
+    assert read({**row, "test": " "})[0].tests is None
+    assert read({**row, "test": 7})[0].tests is None
+    assert read({"messages": [USER, ASSISTANT]})[0].tests is None
+
+
+def test_human_eval_tests_call_their_check():
+    row = {"prompt": "def f():\n", "canonical_solution": "    return 4\n", "entry_point": "f"}
+    assert read({**row, "test": "def check(c):\n    assert c() == 4\n"})[0].tests == (
+        "def check(c):\n    assert c() == 4\n\n\ncheck(f)"
+    )
+    assert read(row)[0].tests is None
+    assert read({**row, "test": "def check(c): pass", "entry_point": "f()"})[0].tests is None
+
+
 def test_human_eval_answers_with_a_whole_function():
     row = {"prompt": 'def f():\n    """Four."""\n', "canonical_solution": "    return 4\n"}
     ((_, (_, answer)),) = turns(row)

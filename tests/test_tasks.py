@@ -219,6 +219,13 @@ def test_the_hash_follows_messages_and_splits_and_nothing_else(tmp_path):
     assert load(tmp_path, *ROWS[:4], {**ROWS[4], "split": "test"}).content_hash != base
 
 
+def test_tests_reach_the_sample_and_leave_the_hash_alone(tmp_path):
+    row = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+    plain, tested = load(tmp_path, row), load(tmp_path, {**row, "test": "assert f() == 4"})
+    assert (plain.samples[0].tests, tested.samples[0].tests) == (None, "assert f() == 4")
+    assert plain.content_hash == tested.content_hash
+
+
 # --- what cannot be read ---
 
 

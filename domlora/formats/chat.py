@@ -29,10 +29,11 @@ _TEXT_PARTS = ("text", "input_text", "output_text")
 
 
 class Chat(NamedTuple):
-    """One conversation as it stands in a row, and the final answer to compare with, where there is one."""
+    """One conversation as it stands in a row, with the final answer to compare with, or Python tests of its code."""
 
     turns: list[Turn]
     answer: str | None = None
+    tests: str | None = None
 
 
 class RowError(ValueError):
@@ -83,6 +84,12 @@ def answer_of(row: dict[str, Any]) -> str | None:
     """The final answer that some files keep beside the response."""
     answer = row.get("answer")
     return str(answer) if isinstance(answer, (str, int, float)) and str(answer).strip() else None
+
+
+def tests_of(row: dict[str, Any]) -> str | None:
+    """The Python code that some files keep beside a response to check the code in it."""
+    tests = row.get("test")
+    return tests if isinstance(tests, str) and tests.strip() else None
 
 
 def _turn(message: Any) -> Turn:

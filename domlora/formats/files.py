@@ -91,7 +91,8 @@ def _json(text: str, path: Path) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _not_json(error, path, "mend that line") from error
+        other = text.lstrip()[0] not in "[{" and path.suffix.lower() not in JSON_SUFFIXES
+        raise _not_json(error, path, f"bring {KINDS}" if other else "mend that line") from error
 
 
 def _not_json(error: Exception, path: Path, way_out: str, line: int | None = None) -> TaskError:

@@ -2,14 +2,15 @@
 
     {"messages": [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]}
 
-`content` may be a list of text parts; an `answer` or `split` beside the messages is kept.
+`content` may be a list of text parts; an `answer`, a `test` (Python code that
+checks the code of the response) or a `split` beside the messages is kept.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from domlora.formats.chat import Chat, answer_of, need, system_of, turns_of
+from domlora.formats.chat import Chat, answer_of, need, system_of, tests_of, turns_of
 
 NAME = "messages"
 KEYS = "messages: [{role, content}]"
@@ -22,4 +23,4 @@ def matches(keys: set[str], row: dict[str, Any]) -> bool:
 
 def read(row: dict[str, Any]) -> list[Chat]:
     """The conversation of a row, after the system prompt beside it, if there is one."""
-    return [Chat(system_of(row) + turns_of(need(row, "messages")), answer_of(row))]
+    return [Chat(system_of(row) + turns_of(need(row, "messages")), answer_of(row), tests_of(row))]
