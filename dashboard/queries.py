@@ -6,16 +6,25 @@ A map never changes under its id, so whole maps are cached for good; lists are r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
 from domlora import energy_files
 from domlora.energy import EnergyMap
 from domlora.errors import DomLoRAError
-from domlora.jobs.spec import Job, ProbeRequest
+from domlora.jobs.spec import Job, ProbeRequest, SweepRequest
 from domlora.paths import home, sample_data_path
+from domlora.probes.config import ProbeConfig
 from domlora.store import Store
+from domlora.sweep_config import SweepConfig
+from domlora.sweep_data import choose_rows
 from domlora.tasks import load_task
+
+if TYPE_CHECKING:
+    from domlora.comparison import Comparison
+    from domlora.runs import Answer, Run
 
 LIST_SECONDS = 2
 SHIPPED = "shipped"
@@ -127,7 +136,7 @@ def jobs() -> list[Job]:
     return store().jobs(limit=200)
 
 
-def submit(request: ProbeRequest) -> Job:
+def submit(request: ProbeRequest | SweepRequest) -> Job:
     """Queues a request and makes sure that a worker is there to take it."""
     from domlora.jobs.local import ensure_worker
 
@@ -152,3 +161,109 @@ def estimate(model: str, samples: int, max_length: int) -> str | None:
         f"About {max(1, round(seconds))} s and {p.peak_memory_bytes / 1e9:.1f} GB, judging by {p.samples} samples of "
         f"{p.tokens / p.samples:.0f} tokens ({p.task}) on {p.device}; samples here have at most {max_length} tokens."
     )
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def _task_hash(source: str) -> str | None:
+    try:
+        return load_task(source).content_hash
+    except DomLoRAError:
+        return None  # `task_facts` says what is wrong with it
+
+
+def map_for(model: str, task: str, probe: ProbeConfig) -> tuple[EnergyMap | None, bool]:
+    """The map that a comparison would place by; else any map of the model, for the shapes of its modules.
+
+    Returns:
+        The map or None, and whether it was measured on this task with these settings.
+    """
+    rows = [row for row in map_rows() if row.model == model]
+    wanted = _task_hash(task) if task and rows else None
+    for row in rows:
+        found = energy(row.id)
+        if found.provenance.task_hash == wanted and found.provenance.config == probe:
+            return found, True
+    return (energy(rows[0].id), False) if rows else (None, False)
+
+
+def row_split(task: str, config: SweepConfig) -> tuple[dict[str, int], list[str]] | str:
+    """Rows that a comparison would train, validate and test on, with warnings; or the line that says why it cannot."""
+    return _row_split(task, config.model_dump_json())
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def _row_split(task: str, config: str) -> tuple[dict[str, int], list[str]] | str:
+    try:
+        chosen, warnings = choose_rows(load_task(task), SweepConfig.model_validate_json(config))
+    except DomLoRAError as error:
+        return str(error)
+    return {name: len(rows) for name, rows in chosen.items()}, warnings
+
+
+@st.cache_data(ttl=LIST_SECONDS, show_spinner=False)
+def _run_rows(where: str) -> list[Run]:
+    return store().runs.list()
+
+
+def run_rows() -> list[Run]:
+    """All comparisons, newest first."""
+    return _run_rows(str(home()))
+
+
+def run_label(run: Run) -> str:
+    """How a run is chosen and how a link names it; it stays while the run goes on."""
+    return f"{run.model} on {run.task}, {run.created:%Y-%m-%d %H:%M} ({run.id})"
+
+
+def run(id: str) -> Run:
+    """One run as it is now."""
+    return store().runs.get(id)
+
+
+def run_of_job(job_id: str) -> Run | None:
+    """The run that a job fills, once it has begun."""
+    return next((row for row in store().runs.list() if row.job == job_id), None)
+
+
+def metrics(run_id: str) -> pd.DataFrame:
+    """The curves of a run as they are now: variant, step, name, value."""
+    return store().runs.metrics(run_id)
+
+
+def answers(run_id: str) -> list[Answer]:
+    """What the base and the best variants say to test rows."""
+    return list(store().runs.answers(run_id))
+
+
+def comparison(run: Run, baseline: str | None) -> Comparison:
+    """What can be concluded of a run; computed anew only when another variant has ended.
+
+    Raises:
+        DomLoRAError: nothing to compare yet.
+    """
+    stamp = tuple((v.name, v.status, len(v.results)) for v in run.variants)
+    return _comparison(run.id, baseline, hash(stamp), str(home()))
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _comparison(run_id: str, baseline: str | None, stamp: int, where: str) -> Comparison:
+    from domlora.comparison import compare_run
+
+    return compare_run(store().runs.get(run_id), store().runs.evaluations(run_id), baseline=baseline)
+
+
+def estimate_sweep(model: str, config: SweepConfig, variants: int) -> str | None:
+    """Time and memory that earlier comparisons of this model suggest, in words; None if there are none."""
+    for row in run_rows():
+        seconds, steps = row.facts.get("seconds"), len(row.variants) * row.config.steps * row.config.rows_per_step
+        if row.model != model or row.status != "done" or not seconds or not steps:
+            continue
+        time = seconds / steps * variants * config.steps * config.rows_per_step
+        peak = row.facts.get("peak_memory_bytes")
+        memory = f" and {peak / 1e9:.1f} GB" if peak else ""
+        shown = f"{time / 60:.0f} min" if time >= 120 else f"{max(1, round(time))} s"
+        return (
+            f"About {shown}{memory}, judging by {len(row.variants)} variants of {row.config.steps} steps with "
+            f"{row.config.rows_per_step} rows each ({row.task}) on {row.facts.get('device', 'the same machine')}."
+        )
+    return None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from dashboard.queries import MapRow
 from domlora.energy import EnergyMap
+from domlora.placements import Placement
+from domlora.sweep_config import SweepConfig
 
 SINK_SHARE = 0.5  # of a module's energy at the first token, and
 SINK_RATIO = 20  # its largest output over the median of all modules: a massive activation
@@ -80,3 +83,81 @@ def lora_snippet(energy: EnergyMap, module: str, rank: int) -> str:
 def _number(value: float) -> str:
     """24,882 and 0.37: as many digits as are read."""
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def size_of(config: SweepConfig, placements: int, variants: int) -> str:
+    """How much a comparison asks for."""
+    methods = f" × {len(config.methods)} methods" if len(config.methods) > 1 else ""
+    return (
+        f"**{variants} variants** ({_count(placements, 'placement')}{methods} × "
+        f"{_count(len(config.learning_rates), 'rate')} × {_count(config.seeds, 'seed')}), "
+        f"{variants * config.steps:,} optimizer steps in all, {config.rows_per_step} rows each."
+    )
+
+
+def placement_rows(placements: Sequence[Placement]) -> list[dict[str, object]]:
+    """What each placement is, for a table."""
+    most = max((p.trainable_parameters for p in placements), default=1)
+    return [
+        {
+            "placement": short_name(p.name), "modules": len(p.modules), "ranks": ranks(p),
+            "trainable parameters": p.trainable_parameters, "of the largest": f"{p.trainable_parameters / most:.1%}",
+            "where": where(p),
+        }
+        for p in placements
+    ]  # fmt: skip
+
+
+def where(placement: Placement) -> str:
+    """The modules of a placement in a few words."""
+    names = [_short(placed.module) for placed in placement.modules]
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def ranks(placement: Placement) -> str:
+    """`8`, or `1 to 12` where they differ."""
+    found = {placed.rank for placed in placement.modules}
+    return f"{min(found)}" if len(found) == 1 else f"{min(found)} to {max(found)}"
+
+
+def short_name(name: str) -> str:
+    """Picked modules are named in full by the placement; for charts and tables the first and their number will do."""
+    if not name.startswith("module:"):
+        return name
+    modules, _, method = name.removeprefix("module:").partition(" ")
+    first, *others = modules.split("+")
+    return _short(first) + (f" and {len(others)} more" if others else "") + (f" {method}" if method else "")
+
+
+def budget_warning(placements: Sequence[Placement]) -> str | None:
+    """Said where placements differ in size, as a difference between them may then be one of size alone."""
+    sizes = sorted(placements, key=lambda p: p.trainable_parameters)
+    if not sizes or sizes[0].trainable_parameters == sizes[-1].trainable_parameters:
+        return None
+    small, large = sizes[0], sizes[-1]
+    return (
+        f"The placements differ in budget: {small.trainable_parameters:,} ({short_name(small.name)}) to "
+        f"{large.trainable_parameters:,} trainable parameters ({short_name(large.name)}). What is better may be better "
+        "for its size alone: compare with random placements of the same size, or set a budget."
+    )
+
+
+def progress_of(done: int, total: int, statuses: Sequence[str]) -> str:
+    """Steps done and what became of the variants."""
+    counts = Counter(statuses)
+    names = [f"{counts[s]} {s}" for s in ("training", "queued", "done", "diverged", "cancelled") if counts[s]]
+    return f"{done:,} of {total:,} optimizer steps; variants: {', '.join(names) or 'none yet'}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+def _short(module: str) -> str:
+    """`model.layers.11.mlp.down_proj` -> `layers.11.mlp.down_proj`."""
+    return module.split(".", 1)[1] if module.count(".") > 2 else module
+
+
+def file_name(text: str) -> str:
+    """What any file system takes as part of a name: `dominant lr=0.005 seed=1` -> `dominant-lr-0.005-seed-1`."""
+    return re.sub(r"[^\w.]+", "-", text).strip("-")
