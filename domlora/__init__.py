@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from domlora.comparing import compare
+    from domlora.comparison import Comparison
     from domlora.energy import EnergyMap
     from domlora.errors import DomLoRAError
     from domlora.loading import LoadedModel, load_model
@@ -18,24 +20,28 @@ if TYPE_CHECKING:
     from domlora.probes.config import ProbeConfig
     from domlora.probing import probe
     from domlora.store import Store
+    from domlora.sweep_config import SweepConfig
     from domlora.tasks import Task, load_task
 
 _HOMES = {
+    "Comparison": "domlora.comparison",
     "DomLoRAError": "domlora.errors",
     "EnergyMap": "domlora.energy",
     "LoadedModel": "domlora.loading",
     "Placement": "domlora.placements",
     "ProbeConfig": "domlora.probes.config",
     "Store": "domlora.store",
+    "SweepConfig": "domlora.sweep_config",
     "Task": "domlora.tasks",
+    "compare": "domlora.comparing",
     "load_model": "domlora.loading",
     "load_task": "domlora.tasks",
     "place": "domlora.placements",
     "probe": "domlora.probing",
 }
 __all__ = [
-    "DomLoRAError", "EnergyMap", "LoadedModel", "Placement", "ProbeConfig", "Store", "Task", "load_model", "load_task",
-    "place", "probe",
+    "Comparison", "DomLoRAError", "EnergyMap", "LoadedModel", "Placement", "ProbeConfig", "Store", "SweepConfig",
+    "Task", "compare", "load_model", "load_task", "place", "probe",
 ]  # fmt: skip
 
 

@@ -6,18 +6,19 @@ Exit status: 0 done, 1 failed (one line says why and what to do; `--debug` shows
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from domlora import __version__
+from domlora import __version__, cli_compare
+from domlora.cli_arguments import add_model_and_task, checked
+from domlora.cli_output import plain, print_json, print_table, progress_bar
 from domlora.errors import DomLoRAError, UsageError
 from domlora.probes.config import ProbeConfig
+
+KINDS = {"probe": "probe", "sweep": "comparison"}  # what a user calls the kinds of jobs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     _add_probe(commands.add_parser("probe", help="measure the PAGE energy of every module of a model on a task"))
+    cli_compare.add_place(commands)
+    cli_compare.add_compare(commands)
+    cli_compare.add_runs(commands)
 
     maps = _group(commands, "maps", _maps_list, "energy maps in the store")
     _command(maps, "list", _maps_list, "all maps, newest first", json_output=True)
@@ -117,9 +121,7 @@ def _add_probe(parser: argparse.ArgumentParser) -> None:
 
 def _add_probe_arguments(parser: argparse.ArgumentParser) -> None:
     default = ProbeConfig()
-    parser.add_argument("model", help="built-in name, Hub id, folder or .gguf file")
-    parser.add_argument("--task", required=True, help="instruction, math, code, chat, a file, or a Hub data set id")
-    parser.add_argument("--revision", help="branch, tag or commit of a Hub id")
+    add_model_and_task(parser)
     parser.add_argument("--samples", type=int, default=default.samples)
     parser.add_argument("--split", default=default.split)
     parser.add_argument("--estimator", choices=["expected", "projected"], default=default.estimator)
@@ -130,20 +132,12 @@ def _add_probe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--draws", type=int, default=default.draws, help="draws of A (projected only)")
     parser.add_argument("--max-length", type=int, default=default.max_length, help="tokens kept of a sample")
     parser.add_argument("--seed", type=int, default=default.seed)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], default=default.dtype)
-    parser.add_argument("--refresh", action="store_true", help="measure again even if the store has the answer")
 
 
 def _request(arguments: argparse.Namespace) -> Any:
     from domlora.jobs.spec import ProbeRequest
 
-    settings = {name: getattr(arguments, name) for name in ProbeConfig.model_fields if hasattr(arguments, name)}
-    try:
-        config = ProbeConfig(**settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg'].lower()}") from error
+    config = checked(ProbeConfig, arguments)
     return ProbeRequest(
         model=arguments.model,
         revision=arguments.revision,
@@ -161,8 +155,6 @@ def _store() -> Any:
 
 
 def _probe(arguments: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from domlora import energy_files
     from domlora.jobs.run import run_probe
 
@@ -170,19 +162,12 @@ def _probe(arguments: argparse.Namespace) -> None:
         energy_files.check_suffix(arguments.out)
     request = _request(arguments)
     store = _store()
-    with tqdm(total=request.config.samples, unit="sample", file=sys.stderr, leave=False, disable=None) as bar:
-
-        def progress(stage: str, done: int, total: int) -> None:
-            bar.set_description(stage)
-            if total:
-                bar.total, bar.n = total, done
-            bar.refresh()
-
+    with progress_bar("sample", request.config.samples) as progress:
         energy = store.map(run_probe(request, store, progress))
     if arguments.out:
         energy_files.write(energy, arguments.out)
     if arguments.json:
-        _print_json(energy_files.to_json(energy, lists=False))
+        print_json(energy_files.to_json(energy, lists=False))
     else:
         _print_map(energy, arguments.top)
 
@@ -197,7 +182,7 @@ def _print_map(energy: Any, top: int) -> None:
         interval = f"{bootstrap.low[index]:.1%} to {bootstrap.high[index]:.1%}" if bootstrap else ""
         first = f"{row['first_token']:.0%}" if "first_token" in row else ""
         rows.append((str(row["rank"]), row["module"], f"{row['share']:.2%}", interval, f"{row['energy']:.4g}", first))
-    _print_table(("", "module", "share", "95 % interval", "energy", "at first token"), rows)
+    print_table(("", "module", "share", "95 % interval", "energy", "at first token"), rows)
     print(f"\n{energy.verdict.sentence}")
     for warning in p.warnings:
         print(f"Note: {warning}.")
@@ -209,10 +194,10 @@ def _print_map(energy: Any, top: int) -> None:
 def _maps_list(arguments: argparse.Namespace) -> None:
     maps = _store().maps()
     if arguments.json:
-        return _print_json([_plain(m) for m in maps])
+        return print_json([plain(m) for m in maps])
     if not maps:
         return print("No energy maps yet: `domlora probe smollm2-135m --task math` makes one.")
-    _print_table(
+    print_table(
         ("id", "model", "task", "samples", "dominant", "share", "effective", "made"),
         [
             (m.id, m.model, m.task, str(m.samples), m.dominant.module, f"{m.dominant.share:.1%}",
@@ -226,7 +211,7 @@ def _maps_show(arguments: argparse.Namespace) -> None:
     from domlora.energy_files import to_json
 
     energy = _store().map(arguments.id)
-    _print_json(to_json(energy, lists=False)) if arguments.json else _print_map(energy, arguments.top)
+    print_json(to_json(energy, lists=False)) if arguments.json else _print_map(energy, arguments.top)
 
 
 def _maps_export(arguments: argparse.Namespace) -> None:
@@ -244,12 +229,12 @@ def _models_list(arguments: argparse.Namespace) -> None:
     from domlora.models import BUILTIN_MODELS, is_ready
 
     if arguments.json:
-        return _print_json([{**_plain(m), "ready": is_ready(m.name)} for m in BUILTIN_MODELS.values()])
+        return print_json([{**plain(m), "ready": is_ready(m.name)} for m in BUILTIN_MODELS.values()])
     rows = [
         (m.name, m.title, m.description, f"{m.parameters / 1e6:.0f} M", m.licence, "yes" if is_ready(m.name) else "no")
         for m in BUILTIN_MODELS.values()
     ]
-    _print_table(("name", "model", "what it is", "parameters", "licence", "on this machine"), rows)
+    print_table(("name", "model", "what it is", "parameters", "licence", "on this machine"), rows)
     print("\nAny other model: a Hub id (org/name), a folder with safetensors, or a .gguf file.")
 
 
@@ -266,8 +251,8 @@ def _tasks_list(arguments: argparse.Namespace) -> None:
 
     tasks = [(name, text, load_task(name).splits) for name, text in builtin_tasks().items()]
     if arguments.json:
-        return _print_json([{"task": name, "description": text, "rows": rows} for name, text, rows in tasks])
-    _print_table(
+        return print_json([{"task": name, "description": text, "rows": rows} for name, text, rows in tasks])
+    print_table(
         ("task", "what it is", "rows"), [(n, t, ", ".join(f"{c} {s}" for s, c in r.items())) for n, t, r in tasks]
     )
     print("\nAny other task: a JSON, JSONL, Parquet or CSV file, or a Hub data set id (org/name).")
@@ -281,7 +266,7 @@ def _tasks_show(arguments: argparse.Namespace) -> None:
     facts = {"task": task.name, "source": task.source, "format": task.format, "rows": task.splits,
              "without_response": task.without_response, "hash": task.content_hash, "first": first}  # fmt: skip
     if arguments.json:
-        return _print_json(facts)
+        return print_json(facts)
     print(
         f"{task.name}: format {task.format}, rows {task.splits}, {task.without_response} without a response left out\n"
     )
@@ -292,24 +277,31 @@ def _tasks_show(arguments: argparse.Namespace) -> None:
 def _jobs_list(arguments: argparse.Namespace) -> None:
     jobs = _store().jobs()
     if arguments.json:
-        return _print_json([_plain(job) for job in jobs])
+        return print_json([plain(job) for job in jobs])
     if not jobs:
         return print("No jobs yet: `domlora jobs submit MODEL --task TASK` or the dashboard's Launch page queues one.")
-    _print_table(
-        ("id", "status", "model", "task", "progress", "result"),
-        [(j.id, j.status, j.request.model, j.request.task, _progress(j), j.result or j.error or "") for j in jobs],
-    )
+    print_table(
+        ("id", "kind", "status", "model", "task", "progress", "result"),
+        [
+            (j.id, KINDS[j.request.kind], j.status, j.request.model, j.request.task, _progress(j),
+             j.result or j.error or "")
+            for j in jobs
+        ],
+    )  # fmt: skip
 
 
 def _progress(job: Any) -> str:
-    return f"{job.stage} {job.done}/{job.total}" if job.total else job.stage
+    if not job.total:
+        return job.stage
+    of = f"{job.done}/{job.total}" if job.request.kind == "probe" else f"{job.done / job.total:.0%}"
+    return f"{job.stage} {of}"
 
 
 def _jobs_show(arguments: argparse.Namespace) -> None:
     from domlora.jobs.local import log_tail
 
     job = _store().job(arguments.id)
-    _print_json(_plain(job))
+    print_json(plain(job))
     print(log_tail(job.id, 20), file=sys.stderr)
 
 
@@ -349,29 +341,6 @@ def _dashboard(arguments: argparse.Namespace) -> int:
         raise UsageError("the dashboard is not installed here: pip install -e . in the checkout")
     sys.argv = ["streamlit", "run", str(Path(package.origin).parent / "app.py"), *arguments.rest]
     return cli.main()
-
-
-def _plain(value: Any) -> Any:
-    import dataclasses
-    from datetime import datetime
-
-    from pydantic import BaseModel
-
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, indent=1, ensure_ascii=False))
-
-
-def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    for row in (head, *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from domlora import __version__, answers
 from domlora.adapters import Adapter, Adapters
@@ -27,9 +29,8 @@ from domlora.evaluate import evaluate_base, evaluate_variants
 from domlora.loading import LoadedModel
 from domlora.lockstep import Lockstep
 from domlora.paths import home
-from domlora.placements import Placement, place_for, same
+from domlora.placements import Placement, check_name, place_for, same
 from domlora.probes.batches import collate
-from domlora.probes.config import ProbeConfig
 from domlora.probing import device_name, peak_memory, probe
 from domlora.request import sweep_key
 from domlora.runs import Answer, Evaluation, Metric, Run, Variant
@@ -77,12 +78,24 @@ def compare(
     names = tuple(item if isinstance(item, str) else item.name for item in placements)
     if config is not None and settings:
         raise UsageError("give `config` or single settings to compare(), not both")
-    config = config.model_copy(update={"placements": names}) if config else SweepConfig(placements=names, **settings)
+    try:
+        config = SweepConfig(**(config.model_dump() if config else settings) | {"placements": names})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "settings"
+        raise UsageError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
+    for name in placements:
+        if isinstance(name, str):
+            check_name(name)
     if energy is None:
         energy = probe(model, task)
-    chosen = []
-    for item in placements:
-        chosen += [item] if isinstance(item, Placement) else place_for(energy, config, [item])
+    chosen = [item for item in placements if isinstance(item, Placement)]
+    # Read together, as a job reads them: `random` draws no module that another name holds.
+    read = [item for item in placements if isinstance(item, str)]
+    chosen += place_for(energy, config, read) if read else []
+    named = Counter(placement.name for placement in chosen).most_common(1)[0]
+    if named[1] > 1:
+        raise UsageError(f"{named[1]} placements are called {named[0]}: give them different names")
     twice = same(chosen)
     if twice:
         raise UsageError(f"{twice[0][0]} and {twice[0][1]} are the same placement: leave one out")
@@ -157,8 +170,10 @@ def train(
     folder = home() / "runs" / run.id
     log = StoreLog(store.runs, run.id)
     by_name = {placement.name: placement for placement in placements}
-    Sweep(model, rows, by_name, config, log, folder, key, meter).run()
+    # A run that was removed and begun anew must not go on from the checkpoint of the old one.
+    Sweep(model, rows, by_name, config, log, folder, f"{key} {run.created.isoformat()}", meter).run()
     _after(model, store.runs, run.id, rows, others, meter)
+    meter.finish()
     spent = float(run.facts.get("seconds", 0.0)) + time.perf_counter() - started
     return store.runs.finish(run.id, {"seconds": spent, "peak_memory_bytes": peak_memory(model.device)})
 

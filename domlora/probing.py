@@ -56,7 +56,7 @@ def probe(
     page.check_rank(census.modules, config.rank)
     encoding = encode(task.draw(config.samples, config.seed, config.split), model.tokenizer, config.max_length)
     if model.device.type == "cuda":
-        torch.cuda.resetpeak_memory_stats(model.device)
+        torch.cuda.reset_peak_memory_stats(model.device)
     found = page.measure(
         model.model, census.modules, encoding.samples, config, progress=progress, max_samples=max_samples
     )
@@ -137,7 +137,7 @@ def _warnings(encoding: Encoding) -> list[str]:
 
 
 def device_name(device: torch.device) -> str:
-    return torch.cuda.getdevice_name(device) if device.type == "cuda" else device.type
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def peak_memory(device: torch.device) -> int:
