@@ -13,13 +13,14 @@ from domlora.energy import POSITION_EDGES, EnergyMap
 
 KIND_ORDER = ("q", "k", "v", "qkv", "o", "router", "gate", "up", "gate_up", "down")
 MEASURES = {
-    "share": ("share of all energy", ".2%"),
-    "energy": ("PAGE energy", ".3g"),
-    "energy_per_parameter": ("PAGE energy per weight", ".3g"),
+    "share": ("share", ".2%"),
+    "energy": ("energy", ".3g"),
+    "energy_per_parameter": ("energy per<br>weight", ".3g"),
 }
 COLOURSCALE = "Cividis"
 ACCENT = "#d1495b"
 BAR = "#4a7fb5"
+TITLE = 50  # letters that fit over a thumbnail
 
 
 def kinds_in_order(kinds: pd.Series) -> list[str]:
@@ -42,16 +43,17 @@ def heatmap(energy: EnergyMap, stack: str, measure: str, log: bool, selected: st
     if log:
         values = np.log10(values, out=np.full_like(values, np.nan), where=values > 0)
     name, form = MEASURES[measure]
+    unit = f"log10<br>{name}<br>" if log else f"{name}<br>"
     figure = go.Figure(
         go.Heatmap(
             z=values, x=layers, y=kinds, colorscale=COLOURSCALE, xgap=1, ygap=1, hoverinfo="skip",
-            colorbar={"title": {"text": f"log10 {name}" if log else name, "side": "right"}, "thickness": 12,
+            colorbar={"title": {"text": unit, "side": "top"}, "thickness": 12,
                       "tickformat": "" if log or measure != "share" else ".0%"},
         )
     )  # fmt: skip
     text = [
         f"<b>{row.module}</b><br>layer {row.layer}, {row.kind}, {row.in_features} → {row.out_features}<br>"
-        f"{name}: {format(getattr(row, measure), form)}<br>share {row.share:.2%}, rank {row.rank}"
+        f"{name.replace('<br>', ' ')}: {format(getattr(row, measure), form)}<br>share {row.share:.2%}, rank {row.rank}"
         for row in table.itertuples()
     ]
     figure.add_scatter(
@@ -81,6 +83,16 @@ def heatmap(energy: EnergyMap, stack: str, measure: str, log: bool, selected: st
         title="kind of module", range=[len(kinds) - 0.5, -0.5], showgrid=False, zeroline=False, type="category"
     )
     return _finish(figure, title, height=90 + 42 * max(len(kinds), 3))
+
+
+def thumbnail(energy: EnergyMap) -> go.Figure:
+    """The shares of the winner's stack at a glance: no colour bar, no axis titles, the strongest module outlined."""
+    figure = heatmap(energy, energy.dominant["stack"], "share", log=False)
+    figure.data[0].showscale = False
+    figure.update_xaxes(title=None, nticks=6)
+    figure.update_yaxes(title=None)
+    title = f"{energy.provenance.model} on {energy.provenance.task}"
+    return _finish(figure, title if len(title) <= TITLE else title[: TITLE - 1] + "…", 230)
 
 
 def ranked_bars(energy: EnergyMap, count: int) -> go.Figure:
@@ -128,7 +140,7 @@ def positions(energy: EnergyMap, module: str) -> go.Figure:
     row = energy.modules[energy.modules["module"] == module].iloc[0]
     starts = (0, *POSITION_EDGES)
     names = [
-        "first" if end == 1 else str(start) if end - start == 1 else f"{start} to {end - 1}"
+        "first" if end == 1 else str(start) if end - start == 1 else f"{start}–{end - 1}"
         for start, end in zip(starts, POSITION_EDGES, strict=False)
     ] + [f"{POSITION_EDGES[-1]} on"]  # fmt: skip
     last = max(i for i, share in enumerate(row["positions"]) if share or i == 0)
@@ -138,7 +150,13 @@ def positions(energy: EnergyMap, module: str) -> go.Figure:
     )  # fmt: skip
     figure.update_xaxes(title="position of the token in its sample (from 0)", type="category")
     figure.update_yaxes(title="share of the module's energy", tickformat=".0%")
-    return _finish(figure, f"{row['first_token']:.0%} of its energy arises at the first token", 300)
+    parts = {
+        "at the first token": row["first_token"],
+        "on the prompt": row["prompt"],
+        "on the response": row["response"],
+    }
+    where = max(parts, key=lambda part: parts[part])
+    return _finish(figure, f"{parts[where]:.0%} of its energy arises {where}", 300)
 
 
 def maxima(energy: EnergyMap, kind: str, selected: str) -> go.Figure:
@@ -152,8 +170,8 @@ def maxima(energy: EnergyMap, kind: str, selected: str) -> go.Figure:
         )
     )  # fmt: skip
     figure.update_xaxes(title="layer")
-    figure.update_yaxes(title="largest |output| (log)", type="log")
-    return _finish(figure, f"Largest output of the {kind} modules (marked: the chosen one)", 300)
+    figure.update_yaxes(title="largest |output| (log)", type="log", dtick="D2")
+    return _finish(figure, f"Largest output of {kind} modules (red: chosen)", 300)
 
 
 def _short(module: str) -> str:
@@ -166,6 +184,7 @@ def _finish(figure: go.Figure, title: str, height: int) -> go.Figure:
         title={"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left"},
         height=height, margin={"l": 10, "r": 10, "t": 44, "b": 10},
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", dragmode=False,
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "grey", "activecolor": BAR},
     )  # fmt: skip
     figure.update_xaxes(automargin=True)
     figure.update_yaxes(automargin=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from dashboard import queries
+from dashboard import queries, words
 from domlora.errors import DomLoRAError
 from domlora.jobs.local import log_tail
 from domlora.jobs.spec import Job
@@ -66,11 +66,12 @@ def _open_result(job: Job, result: str) -> None:
 
 
 def progress_text(job: Job) -> str:
-    """Stage, samples done, time left."""
+    """Stage, how much is done, time left."""
     text = job.stage or "starting"
     if job.total:
-        text += f": {job.done} of {job.total}"
+        of = f"{job.done} of {job.total}" if job.request.kind == "probe" else f"{job.done / job.total:.0%}"
+        text += f": {of}"
     if job.done and job.started and job.total:
         passed = (datetime.now(UTC) - job.started).total_seconds()
-        text += f", about {passed / job.done * (job.total - job.done):.0f} s left"
+        text += f", about {words.duration(passed / job.done * (job.total - job.done))} left"
     return text

@@ -149,6 +149,14 @@ def progress_of(done: int, total: int, statuses: Sequence[str]) -> str:
     return f"{done:,} of {total:,} optimizer steps; variants: {', '.join(names) or 'none yet'}"
 
 
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" + ("" if number == 1 else "s")
 

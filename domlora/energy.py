@@ -210,7 +210,7 @@ class EnergyMap:
                 "kind": best["kind"],
                 "share": float(best["share"]),
             },
-            "lead": self.lead,
+            "lead": self.lead if np.isfinite(self.lead) else None,  # JSON has no infinity
             "effective_modules": self.effective_modules,
             "modules": len(self.modules),
             "level": self.level,

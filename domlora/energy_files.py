@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from domlora.energy import LIST_COLUMNS, SCALAR_COLUMNS, EnergyMap, Provenance
-from domlora.errors import ProbeError
+from domlora.errors import ProbeError, UsageError
 
 METADATA_KEY = b"domlora"
 CSV_PREFIX = "# domlora "
@@ -113,7 +113,8 @@ def write(energy: EnergyMap, path: Path) -> None:
     """Writes the map in the format that the suffix of `path` names.
 
     Raises:
-        ProbeError: a suffix other than .parquet, .csv or .json, or a path that cannot be written.
+        UsageError: a suffix other than .parquet, .csv or .json.
+        ProbeError: a path that cannot be written.
     """
     check_suffix(path)
     if path.suffix == ".parquet":
@@ -126,7 +127,7 @@ def write(energy: EnergyMap, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
-        raise ProbeError(f"cannot write {path}: {error.strerror}") from error
+        raise ProbeError(f"cannot write {path} ({error.strerror}): free some space, or name another place") from error
 
 
 def read(path: Path) -> EnergyMap:
@@ -149,7 +150,7 @@ def read(path: Path) -> EnergyMap:
 def check_suffix(path: Path) -> None:
     """Refuses a file name whose suffix names no known format, before anything is computed."""
     if path.suffix not in SUFFIXES:
-        raise ProbeError(
+        raise UsageError(
             f"{path}: an energy map is written as {', '.join(SUFFIXES)}, not {path.suffix or 'no suffix'!r}"
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,7 @@ def convert_gguf(path: Path, folder: Path) -> None:
         ModelError: a truncated or damaged file, or an architecture that transformers does not read from GGUF.
     """
     from gguf import GGUFReader
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
@@ -104,7 +106,13 @@ def convert_gguf(path: Path, folder: Path) -> None:
     # from_pretrained marks the model as quantised, and save_pretrained refuses it as long as it is.
     model.hf_quantizer, model.is_quantized, model.quantization_method = None, False, None
     del model.config.quantization_config
-    model.save_pretrained(folder)
+    try:
+        model.save_pretrained(folder)
+    except SafetensorError as error:  # how its writer reports a full disk
+        raise ModelError(
+            f"cannot write {path.name} as safetensors into {folder.parent} ({_short(error)}): "
+            "free some space, or set DOMLORA_HOME to another place"
+        ) from error
     tokenizer.save_pretrained(folder)
 
 
@@ -149,7 +157,8 @@ def _from_package(model: BuiltinModel, folder: Path) -> dict[str, str]:
         digest = _file_hash(gguf)
         if digest != model.sha256:
             raise ModelError(
-                f"package {model.package} holds other weights than expected (sha256 {digest[:12]}…): not used"
+                f"package {model.package} holds other weights than expected (sha256 {digest[:12]}…), not used: "
+                "name a folder or .gguf file that you have"
             )
         log.info("converting %s to safetensors, once", model.title)
         convert_gguf(gguf, folder)
@@ -202,7 +211,10 @@ def _disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or home()
-        raise ModelError(f"cannot write or read model files at {where}: {error.strerror or _short(error)}") from error
+        raise ModelError(
+            f"cannot write or read model files at {where} ({error.strerror or _short(error)}): "
+            "free some space, or set DOMLORA_HOME to another place"
+        ) from error
 
 
 def _file_hash(path: Path) -> str:
@@ -221,7 +233,9 @@ def _folder_hash(folder: Path) -> str:
     for path in files:
         digest.update(f"{path.name}:{_file_hash(path)};".encode())
     memo.parent.mkdir(parents=True, exist_ok=True)
-    memo.write_text(digest.hexdigest())
+    part = memo.with_suffix(f".{os.getpid()}")
+    part.write_text(digest.hexdigest())
+    part.replace(memo)  # at once: a full disk must not leave an empty fingerprint to be believed later
     return digest.hexdigest()
 
 

@@ -15,6 +15,7 @@ from domlora.errors import ModelError
 from domlora.fetch import LocalModel, localise
 from domlora.models import resolve
 
+TOKENIZER_PATTERNS = ("tokenizer*", "vocab*", "merges*", "*.model")
 Dtype = Literal["auto", "float32", "bfloat16"]
 
 
@@ -68,7 +69,7 @@ def load_local(local: LocalModel, *, dtype: Dtype = "auto", device: str = "auto"
     try:
         config = AutoConfig.from_pretrained(folder)
         _check_config(config, folder)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = _tokenizer(folder)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=number_type, use_safetensors=True, output_loading_info=True
         )
@@ -89,6 +90,19 @@ def load_local(local: LocalModel, *, dtype: Dtype = "auto", device: str = "auto"
             f"{local.ref.source} does not fit on {place} in {number_type}: try bfloat16 or the CPU"
         ) from error
     return LoadedModel(model, tokenizer, local)
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        if any(
+            any(folder.glob(pattern)) for pattern in TOKENIZER_PATTERNS
+        ):  # a file is there, and has a reason to fail
+            raise
+        raise ModelError(
+            f"{folder} has no tokenizer: put the tokenizer.json of this model beside its weights"
+        ) from error
 
 
 def choose_device(device: str = "auto") -> torch.device:

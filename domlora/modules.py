@@ -96,7 +96,8 @@ def find_modules(model: nn.Module) -> Census:
                 skipped.append(Skipped(module=f"{name}.{parameter_name}", reason=reason))
     if not found:
         raise ModelError(
-            f"{type(model).__name__} has no linear layer inside a repeated block: nothing there can carry an adapter"
+            f"{type(model).__name__} has no linear layer inside a repeated block, so nothing there can carry "
+            "an adapter: name a transformer language model with layers"
         )
     return Census(tuple(_distinct(found)), tuple(skipped))
 

@@ -61,9 +61,16 @@ def broken_folder(tmp_path, tiny_folder):
     return folder
 
 
+def silent_folder(tmp_path, tiny_folder):
+    """A model without a tokenizer."""
+    ignore = shutil.ignore_patterns("tokenizer*")
+    return shutil.copytree(tiny_folder, tmp_path / "no-tokenizer", ignore=ignore)
+
+
 def test_bad_input_is_one_line_with_a_way_out(capsys, tmp_path, tiny_folder, task_file):
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "broken.jsonl").write_text('{"prompt": "a", "completion": "b"}\n{"prompt": \n')
+    (tmp_path / "words.txt").write_text("just words\n")
     (tmp_path / "strange.jsonl").write_text('{"left": 1, "right": 2}\n')
     (tmp_path / "silent.jsonl").write_text('{"messages": [{"role": "user", "content": "hello"}]}\n')
     (tmp_path / "cut.gguf").write_bytes(b"GGUF\x03\x00\x00\x00" + b"\x01" * 20)
@@ -87,7 +94,8 @@ def test_bad_input_is_one_line_with_a_way_out(capsys, tmp_path, tiny_folder, tas
         (("probe", tiny_folder, "--task", task_file, "--samples", 99), "99.*8"),
         (("probe", tiny_folder, "--task", task_file, "--samples", 4, "--rank", 64), "rank 64 is larger"),
         (("probe", tiny_folder, "--task", task_file, "--samples", 4, "--device", "cuda:77"), "not usable here"),
-        (("probe", tiny_folder, "--task", task_file, "--samples", 4, "--out", tmp_path / "a.xls"), "is written as"),
+        (("probe", silent_folder(tmp_path, tiny_folder), "--task", task_file, "--samples", 4), "no tokenizer: put the"),
+        (("probe", tiny_folder, "--task", tmp_path / "words.txt"), "line 1: not JSON .*bring JSON, JSON Lines, CSV"),
         (("maps", "show", "feedbeef"), "feedbeef"),
         (("jobs", "cancel", "feedbeef"), "feedbeef"),
     ]
@@ -105,6 +113,8 @@ def test_bad_input_is_one_line_with_a_way_out(capsys, tmp_path, tiny_folder, tas
 
 def test_bad_usage_is_status_2(capsys, tiny_folder, task_file):
     assert run(capsys, "probe", tiny_folder, "--task", task_file, "--samples", 0)[0] == 2
+    status, _, err = run(capsys, "probe", tiny_folder, "--task", task_file, "--out", "a.xls")
+    assert (status, "is written as .parquet, .csv, .json" in err) == (2, True)
     with pytest.raises(SystemExit) as caught:
         main(["probe"])
     assert caught.value.code == 2

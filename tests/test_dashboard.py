@@ -11,6 +11,7 @@ from dashboard import queries
 from domlora.energy_files import read
 from domlora.paths import sample_data_path
 from domlora.store import Store
+from tests.test_energy import make_map
 
 APP = Path(__file__).parents[1] / "dashboard" / "app.py"
 
@@ -118,3 +119,19 @@ def test_the_dashboard_process_never_imports_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=APP.parents[1])
     assert done.returncode == 0, done.stderr[-500:]
+
+
+def test_a_rank_set_for_a_larger_module_is_lowered_for_a_smaller_one():
+    app = page("energy_map")
+    app.selectbox(key="module").set_value("model.layers.17.mlp.down_proj").run()
+    app.number_input(key="rank").set_value(600).run()
+    app.selectbox(key="module").set_value("model.layers.0.self_attn.v_proj").run()
+    assert not app.exception
+    assert app.number_input(key="rank").value == 256
+
+
+def test_a_map_of_one_module_and_no_positions_has_a_page(no_shipped_maps):
+    Store().add_map(make_map([2.0]))
+    app = page("energy_map")
+    assert not app.exception
+    assert "1 of 1" in [metric.value for metric in app.metric]

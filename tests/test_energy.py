@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domlora import energy_files, statistics
 from domlora.energy import EnergyMap, Provenance
-from domlora.errors import ProbeError
+from domlora.errors import DomLoRAError
 from domlora.probes.config import ProbeConfig
 
 
@@ -132,6 +132,12 @@ def test_json_has_the_keys_of_the_contract():
 )
 def test_foreign_file_is_one_clear_line(tmp_path: Path, name, content, words):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ProbeError, match=words) as caught:
+    with pytest.raises(DomLoRAError, match=words) as caught:
         energy_files.read(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+def test_an_infinite_lead_is_null_in_json():
+    alone = make_map([2.0])
+    assert alone.lead == float("inf")
+    assert json.loads(json.dumps(energy_files.to_json(alone), allow_nan=False))["lead"] is None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from transformers.pytorch_utils import Conv1D
 
 from domlora.encoding import EncodedSample
 from domlora.errors import ProbeError
@@ -36,8 +37,9 @@ def weight_gradients(model, modules, samples):
         model(input_ids=torch.tensor([sample.ids]), labels=torch.tensor([labels])).loss.backward()
         grads = []
         for module in modules:
-            grad = model.get_submodule(module.name).weight.grad.double().clone()
-            grads.append(grad if grad.shape == (module.out_features, module.in_features) else grad.T)
+            layer = model.get_submodule(module.name)
+            grad = layer.weight.grad.double().clone()
+            grads.append(grad.T if isinstance(layer, Conv1D) else grad)  # not by the census, which is under test
         rows.append(grads)
     return rows
 
@@ -217,10 +219,42 @@ def test_a_single_sample_without_memory_is_one_clear_line(monkeypatch):
 
 def test_a_loss_that_is_not_finite_names_its_row():
     model, samples = make("llama"), make_samples(3)
+    own = next(token for token in samples[1].ids if token not in samples[0].ids + samples[2].ids)
     with torch.no_grad():
-        model.model.embed_tokens.weight[samples[1].ids[0]] = float("nan")
-    with pytest.raises(ProbeError, match="loss of row"):
+        model.model.embed_tokens.weight[own] = float("nan")
+    with pytest.raises(ProbeError, match=r"^the loss of row 2 is nan: take that row out"):
         page.measure(model, find_modules(model).modules, samples, ProbeConfig(rank=4))
+
+
+def test_a_model_without_a_finite_loss_is_said_to_be_damaged_and_its_rows_are_not_blamed():
+    model = make("llama")
+    with torch.no_grad():
+        model.model.layers[1].mlp.down_proj.weight[0, 0] = float("nan")
+    with pytest.raises(ProbeError, match=r"the loss of row \d \(and of 2 of 2 others\) is nan: the model's own"):
+        page.measure(model, find_modules(model).modules, make_samples(3), ProbeConfig(rank=4))
+
+
+class HalfOfTheTokens(torch.nn.Module):
+    """A down-projection that reads every second token, as a router would have it; all tokens where they are even."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        if x.shape[1] % 2 == 0:
+            return self.inner(x)
+        return torch.cat([self.inner(x[:, ::2]), x[:, 1::2, : self.inner.out_features]], dim=1)
+
+
+def test_a_module_that_reads_a_part_of_the_tokens_in_one_batch_is_not_measured_from_the_others():
+    model = make("llama")
+    model.model.layers[1].mlp.down_proj = HalfOfTheTokens(model.model.layers[1].mlp.down_proj)
+    modules = find_modules(model).modules
+    samples = [EncodedSample(tuple(range(3, 3 + n)), (False,) * 2 + (True,) * (n - 2), n) for n in (7, 8)]
+    found = page.measure(model, modules, samples, ProbeConfig(rank=4), max_samples=1)
+    reasons = {modules[i].name: reason for i, reason in found.unmeasured.items()}
+    assert reasons == {"model.layers.1.mlp.down_proj.inner": "reads only a part of the tokens"}
 
 
 def test_rank_above_a_module_is_refused():

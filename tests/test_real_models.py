@@ -68,10 +68,10 @@ def test_mean_of_2000_draws_is_within_2_percent_on_the_20_largest(real):
 
 
 @pytest.mark.parametrize("real", ["smollm2-135m"], indirect=True)
-def test_smollm2_carries_a_massive_activation_at_the_first_token(real, shared_data):
+def test_smollm2_carries_a_massive_activation_at_the_first_token(real):
     model, modules, _ = real
     tokenizer = load_model("smollm2-135m").tokenizer
-    rows = load_task(shared_data / "human_eval.jsonl").samples[:8]
+    rows = load_task("chat").samples[:8]
     found = page.measure(model, modules, encode(rows, tokenizer, 512).samples, ProbeConfig())
     best = int(found.energies.argmax())
     assert modules[best].name == "model.layers.11.mlp.down_proj"

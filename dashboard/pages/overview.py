@@ -5,8 +5,11 @@ import re
 import pandas as pd
 import streamlit as st
 
-from dashboard import queries, words
+from dashboard import charts, queries, words
 from domlora.errors import DomLoRAError
+
+MODELS_SHOWN = 6  # sentences before the rest folds away
+MAPS_DRAWN = 2
 
 st.title("Where should the adapter go?")
 st.markdown(
@@ -25,8 +28,23 @@ if not rows:
     st.page_link("pages/launch.py", label="Launch a probe", icon=":material/play_arrow:")
     st.stop()
 
-for model in dict.fromkeys(row.model for row in rows):
-    st.markdown("- " + words.model_sentence([row for row in rows if row.model == model]))
+by_model: dict[str, list[queries.MapRow]] = {}
+for row in rows:
+    by_model.setdefault(row.model, []).append(row)
+findings = ["- " + words.model_sentence(of_model) for of_model in by_model.values()]
+st.markdown("\n".join(findings[:MODELS_SHOWN]))
+if findings[MODELS_SHOWN:]:
+    with st.expander(f"{len(findings) - MODELS_SHOWN} more models"):
+        st.markdown("\n".join(findings[MODELS_SHOWN:]))
+
+with st.container(horizontal=True):
+    for newest in [of_model[0] for of_model in by_model.values()][:MAPS_DRAWN]:
+        try:
+            figure = charts.thumbnail(queries.energy(newest.id))
+        except DomLoRAError as error:
+            st.error(str(error))
+            continue
+        st.plotly_chart(figure, key=f"map-{newest.id}", width=460, config={"displayModeBar": False})
 
 st.subheader("All maps")
 find, model_box, task_box = st.columns([2, 1, 1])
@@ -50,10 +68,11 @@ shown = [
 st.caption(f"{len(shown)} of {len(rows)} maps. Choose a row to open its map.")
 table = pd.DataFrame(
     {
-        "model": row.model, "task": row.task, "dominant module": row.module.removeprefix("model."), "share": row.share,
-        "effective modules": f"{row.effective_modules:.0f} of {row.modules}", "verdict": row.level,
-        "samples": row.samples, "estimator": f"{row.estimator}, {row.reduction}", "measured": row.created,
-        "source": row.source,
+        "model": row.model, "task": row.task, "dominant module": row.module.removeprefix("model."),
+        "share": 100 * row.share, "effective modules": f"{row.effective_modules:.0f} of {row.modules}",
+        "verdict": row.level, "samples": row.samples,
+        "measured": row.created if row.source != queries.SHIPPED else f"{row.created[:10]} ({row.source})",
+        "estimator": f"{row.estimator}, {row.reduction.replace('_', ' ')}",
     }
     for row in shown
 )  # fmt: skip
@@ -64,7 +83,10 @@ event = st.dataframe(
     hide_index=True,
     on_select="rerun",
     selection_mode="single-row",
-    column_config={"share": st.column_config.NumberColumn(format="percent")},
+    column_config={
+        "task": st.column_config.TextColumn(width=min(280, 24 + 7 * max((len(row.task) for row in shown), default=0))),
+        "share": st.column_config.NumberColumn(format="%.2f%%"),
+    },
 )
 if event.selection.rows:
     st.switch_page("pages/energy_map.py", query_params={"map": shown[event.selection.rows[0]].label})

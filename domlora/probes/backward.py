@@ -6,6 +6,7 @@ embedding's output. The output head runs at the positions that predict a respons
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -34,6 +35,9 @@ class Recorder(Protocol):
 
     def output(self, module: int, y: torch.Tensor) -> None:
         """Called in the forward with a module's output y (B, T, out), without a graph."""
+
+    def partial(self, module: int) -> None:
+        """Called in the forward where a module reads other rows than the batch's tokens: it cannot be measured."""
 
     def gradient(self, module: int, held: Any, dy: torch.Tensor) -> None:
         """Called in the backward with what `hold` kept and the gradient dy (B, T, out) of the module's output."""
@@ -71,8 +75,11 @@ def tapped(modules: Sequence[nn.Module], recorder: Recorder, batch: Batch) -> It
         def after_forward(module: nn.Module, args: tuple, kwargs: dict, output: torch.Tensor) -> None:
             x = args[0] if args else next(iter(kwargs.values()))
             calls[i] += 1
-            if x.numel() != samples * tokens * x.shape[-1] or calls[i] > 1:
-                return  # routed or repeated: reported by the caller through `calls`, never added up wrongly
+            if x.numel() != samples * tokens * x.shape[-1]:
+                recorder.partial(i)  # routed: some tokens only, or all of them in an order of its own
+                return
+            if calls[i] > 1:
+                return  # repeated: the caller sees it in `calls`, and never adds it up wrongly
             if x not in held:
                 held[x] = recorder.hold(i, x.detach().reshape(samples, tokens, -1))
             kept = held[x]
@@ -126,10 +133,23 @@ def activation_backward(model: PreTrainedModel, batch: Batch, rows: Sequence[int
         ProbeError: a loss that is not finite, or no path from the embeddings to the loss.
     """
     losses = response_losses(model, batch)
-    for row, loss in zip(rows, losses.tolist(), strict=True):
-        if not torch.isfinite(torch.tensor(loss)):
-            raise ProbeError(f"the loss of row {row} is {loss}: probe in float32, or take that row out")
+    bad = [(row, loss) for row, loss in zip(rows, losses.tolist(), strict=True) if not math.isfinite(loss)]
+    if bad:
+        raise ProbeError(_not_finite(bad, len(rows), model.dtype))
     if not losses.requires_grad:
         raise ProbeError(f"{type(model).__name__} does not pass a gradient from its embeddings to its loss")
     losses.sum().backward()
     return losses.detach()
+
+
+def _not_finite(bad: Sequence[tuple[int, float]], count: int, dtype: torch.dtype) -> str:
+    """Which rows, and the way out that fits: one row may be at fault, but hardly all of a batch."""
+    row, loss = bad[0]
+    more = f" (and of {len(bad) - 1} of {count - 1} others)" if len(bad) > 1 else ""
+    if dtype != torch.float32:
+        way_out = "probe in float32"
+    elif len(bad) == count > 1:
+        way_out = "the model's own weights are damaged, bring it again"
+    else:
+        way_out = "take that row out, or bring the model again if its weights are damaged"
+    return f"the loss of row {row}{more} is {loss}: {way_out}"

@@ -101,6 +101,7 @@ def measure(
             while queue:
                 group = queue.popleft()
                 batch = collate(samples, group, device)
+                fits = True
                 try:
                     with tapped(targets, recorder, batch) as called:
                         losses[batch.index] = activation_backward(model, batch, [samples[i].row for i in group]).cpu()
@@ -113,20 +114,21 @@ def measure(
                             f"no memory for one sample of {batch.ids.shape[1]} tokens on {device}: "
                             "lower --max-length, or probe in bfloat16"
                         ) from error
+                    fits = False
+                if not fits:
+                    _release(device)  # not above: as long as the error lives, so does what its frames hold
                     if recorder.additive:
                         tokens = len(group) * batch.ids.shape[1] // 2
                         break  # a half-counted batch cannot be taken out of a sum: begin again with smaller ones
                     queue.extendleft(reversed(list(halves(group))))
                     continue
-                finally:
-                    _release(device)
                 calls = [max(pair) for pair in zip(calls, called, strict=True)]
                 done += len(group)
                 progress(done, len(samples))
             if not queue and done == len(samples):
                 break
             recorder.reset()
-    return recorder.finish(losses, _unmeasured(calls, recorder.seen))
+    return recorder.finish(losses, _unmeasured(calls, recorder))
 
 
 def check_rank(modules: Sequence[AdaptableModule], rank: int) -> None:
@@ -139,15 +141,17 @@ def check_rank(modules: Sequence[AdaptableModule], rank: int) -> None:
             )
 
 
-def _unmeasured(calls: Sequence[int], seen: set[int]) -> dict[int, str]:
+def _unmeasured(calls: Sequence[int], recorder: _Recorder) -> dict[int, str]:
     reasons = {}
     for module, count in enumerate(calls):
         if count == 0:
             reasons[module] = "not called for these samples"
+        elif module in recorder.routed:
+            reasons[module] = "reads only a part of the tokens"
         elif count > 1:
             reasons[module] = f"called {count} times in one pass"
-        elif module not in seen:
-            reasons[module] = "reads only a part of the tokens, or no gradient reaches it"
+        elif module not in recorder.seen:
+            reasons[module] = "no gradient reaches it"
     return reasons
 
 
@@ -164,6 +168,7 @@ class _Recorder:
     def reset(self) -> None:
         self.explain = ExplanationBuilder(len(self.modules), self.samples)
         self.seen: set[int] = set()  # modules that a gradient reached
+        self.routed: set[int] = set()  # modules that did not read every token, in some batch at least
 
     def start(self, batch: Batch) -> None:
         self.batch = batch
@@ -172,6 +177,9 @@ class _Recorder:
     def output(self, module: int, y: torch.Tensor) -> None:
         # Two plain reductions run 20 times faster on a CPU than the maximum norm, and copy nothing.
         self.peaks[module] = torch.maximum(y.amax(2), -y.amin(2))  # (B, T)
+
+    def partial(self, module: int) -> None:
+        self.routed.add(module)
 
     def end(self) -> None:
         """The batch went through: results leave the device at once, not module by module."""
