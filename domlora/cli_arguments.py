@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from domlora.errors import UsageError
 
+OPTIONS = {"learning_rates": "lr"}  # settings whose option has another name
 Config = TypeVar("Config", bound=BaseModel)
 
 
@@ -33,5 +34,6 @@ def checked(kind: type[Config], arguments: argparse.Namespace, **more: Any) -> C
         return kind(**settings)
     except ValidationError as error:
         first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"--{str(first['loc'][0]).replace('_', '-')}: {message[0].lower()}{message[1:]}") from error
+        message, name = first["msg"].removeprefix("Value error, "), str(first["loc"][0])
+        option = OPTIONS.get(name, name.replace("_", "-"))
+        raise UsageError(f"--{option}: {message[0].lower()}{message[1:]}") from error

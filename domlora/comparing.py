@@ -20,7 +20,7 @@ import torch
 from pydantic import ValidationError
 
 from domlora import __version__, answers
-from domlora.adapters import Adapter, Adapters
+from domlora.adapters import Adapter, Adapters, base_name
 from domlora.comparison import Comparison, compare_run
 from domlora.encoding import EncodedSample, encode
 from domlora.energy import EnergyMap
@@ -159,7 +159,7 @@ def train(
             | {"domlora": __version__},
         },
         warnings=rows.warnings,
-        variants=tuple(_variants(placements, config)),
+        variants=tuple(variants_of(placements, config)),
     )
     run = store.runs.start(run, replace=refresh)
     if run.status == "done":
@@ -207,7 +207,8 @@ class StoreLog:
         return self.runs.cancelled(self.run)
 
 
-def _variants(placements: Sequence[Placement], config: SweepConfig) -> Iterator[Variant]:
+def variants_of(placements: Sequence[Placement], config: SweepConfig) -> Iterator[Variant]:
+    """Every placement with every method, learning rate and seed."""
     for placement in placements:
         for method in config.methods:
             for rate in config.learning_rates:
@@ -259,11 +260,13 @@ def _after(
     run = runs.get(run_id)
     contestants = compare_run(run, runs.evaluations(run_id), resamples=1).contestants
     chosen = [variant for contestant in contestants for variant in contestant.variants if variant.adapter]
-    with Adapters(model.model, model.local.ref.source) as adapters:
+    with Adapters(model.model, base_name(model.local.ref)) as adapters:
         placements = {placement.name: placement for placement in run.placements}
-        loaded = {
-            v.name: adapters.load(Path(str(v.adapter)), placements[v.placement], v.method) for v in chosen
-        }
+        loaded = {}
+        for variant in chosen:
+            method: Any = variant.method
+            folder = Path(str(variant.adapter))
+            loaded[variant.name] = adapters.load(folder, placements[variant.placement], method)
         _forgetting(model, adapters, loaded, runs, run_id, others, meter)
         askable = [sample for sample in rows.answered if answers.can_be_asked(sample, model.tokenizer)]
         first = [contestant.variants[0] for contestant in contestants if contestant.variants]
@@ -286,7 +289,7 @@ def _forgetting(
             return
         with adapters.disabled():
             made = [evaluate_base(model.model, samples).evaluation(BASE, part)]
-        lockstep.check(collate(samples, [0], model.device), list(loaded.values()))
+        lockstep.check(collate(samples, range(min(4, len(samples))), model.device), list(loaded.values()))
         tables = evaluate_variants(lockstep, samples, list(loaded.values()))
         made += [table.evaluation(name, part) for name, table in zip(loaded, tables, strict=True)]
         runs.add_evaluations(run_id, made)
@@ -309,9 +312,7 @@ def _answers(
     before: dict[str, float] = {}
     for name, adapter in {BASE: None, **chosen}.items():
         with adapters.disabled() if adapter is None else adapters.only(adapter):
-            texts = answers.generate(
-                model.model, model.tokenizer, samples, max_new_tokens=run.config.answer_tokens
-            )
+            texts = answers.generate(model.model, model.tokenizer, samples, max_new_tokens=run.config.answer_tokens)
         given = [
             Answer(
                 variant=name,

@@ -77,7 +77,7 @@ def sft_script(run: Run, variant: Variant) -> str:
     """A TRL script that trains the same placement with the same settings on the user's own rows."""
     config = run.config
     placement = next(p for p in run.placements if p.name == variant.placement)
-    snippet = placement.snippet(variant.method)  # type: ignore[arg-type]
+    imports, _, snippet = placement.snippet(variant.method).partition("\n")  # type: ignore[arg-type]
     schedule = {"constant": "constant_with_warmup"}.get(config.schedule, config.schedule)
     model, note = _model_argument(run)
     if variant.method == "lora+":
@@ -86,9 +86,9 @@ def sft_script(run: Run, variant: Variant) -> str:
     return f'''"""{variant.name} of domlora run {run.id}, trained with TRL: pip install trl."""
 
 from datasets import load_dataset
-{snippet}
+{imports}
 from trl import SFTConfig, SFTTrainer
-
+{snippet}
 {note}rows = load_dataset("json", data_files="train.jsonl", split="train")  # {{"prompt": [...], "completion": [...]}}
 trainer = SFTTrainer(
     model="{model}",
