@@ -8,7 +8,7 @@ import streamlit as st
 # `streamlit run` puts this folder on the path, and the pages import it as a package.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-PAGES = Path(__file__).parent / "pages"
+PAGES = Path(__file__).parent / "views"  # a folder called pages would be Streamlit's own, older way of navigation
 
 st.set_page_config(page_title="domlora", page_icon=":material/grid_on:", layout="wide")
 st.navigation(

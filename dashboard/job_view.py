@@ -58,11 +58,11 @@ def _draw(job: Job) -> None:
 def _open_result(job: Job, result: str) -> None:
     if job.request.kind == "sweep":
         if st.button("Open the comparison", key=f"open-{job.id}", type="primary"):
-            st.switch_page("pages/compare.py", query_params={"run": result})
+            st.switch_page("views/compare.py", query_params={"run": result})
         return
     rows = {row.id: row for row in queries.map_rows()}
     if result in rows and st.button("Open its energy map", key=f"open-{job.id}", type="primary"):
-        st.switch_page("pages/energy_map.py", query_params={"map": rows[result].label})
+        st.switch_page("views/energy_map.py", query_params={"map": rows[result].label})
 
 
 def progress_text(job: Job) -> str:

@@ -102,7 +102,7 @@ def way_to_run(job_id: str) -> None:
     run = queries.run_of_job(job_id)
     if run is not None:
         st.page_link(
-            "pages/compare.py", label="Watch it on Compare" if not job.ended else "See it on Compare",
+            "views/compare.py", label="Watch it on Compare" if not job.ended else "See it on Compare",
             icon=":material/compare_arrows:", query_params={"run": queries.run_label(run)},
         )  # fmt: skip
     elif not job.ended:

@@ -5,6 +5,7 @@ A map never changes under its id, so whole maps are cached for good; lists are r
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -132,8 +133,17 @@ def task_facts(source: str) -> tuple[str, dict[str, int]] | str:
 
 
 def jobs() -> list[Job]:
-    """All jobs, newest first; never cached, as they change while one looks."""
-    return store().jobs(limit=200)
+    """All jobs, newest first; never cached, as they change while one looks.
+
+    A job that this machine's worker left behind when it was killed gets a new worker, which finds it.
+    """
+    from domlora.jobs.local import ensure_worker
+
+    found = store().jobs(limit=200)
+    here = f"{socket.gethostname()}:"
+    if any(job.status == "running" and (job.worker or "").startswith(here) for job in found):
+        ensure_worker()
+    return found
 
 
 def submit(request: ProbeRequest | SweepRequest) -> Job:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 
 from dashboard.queries import MapRow
-from domlora.energy import EnergyMap
+from domlora.energy import EnergyMap, Provenance
+from domlora.models import BUILTIN_MODELS
 from domlora.placements import Placement
 from domlora.sweep_config import SweepConfig
 
@@ -62,12 +64,24 @@ def repeat_command(energy: EnergyMap) -> str:
     """The command line that measures a map again."""
     p = energy.provenance
     c = p.config
-    parts = [f"domlora probe {p.model} --task {p.task} --samples {c.samples}"]
+    model, revision = _named_again(p)
+    task = p.task if p.task_source == f"built-in {p.task}" else p.task_source.removeprefix("Hub ")
+    parts = [f"domlora probe {shlex.quote(model)} --task {shlex.quote(task)} --samples {c.samples}{revision}"]
     defaults = type(c)()
     for name in ("split", "estimator", "reduction", "rank", "alpha", "draws", "max_length", "seed", "dtype"):
         if getattr(c, name) != getattr(defaults, name):
             parts.append(f"--{name.replace('_', '-')} {getattr(c, name)}")
     return " ".join(parts) + (" --rslora" if c.rslora else "")
+
+
+def _named_again(provenance: Provenance) -> tuple[str, str]:
+    """How the command line names a map's model, and its revision as an option where that matters."""
+    kind, _, rest = provenance.model_source.partition(" ")
+    if provenance.model in BUILTIN_MODELS:
+        return provenance.model, ""
+    if kind == "Hub":
+        return rest.split("@")[0], f" --revision {provenance.model_revision}"
+    return (rest, "") if kind == "folder" else (rest.removesuffix(", de-quantised"), "")
 
 
 def lora_snippet(energy: EnergyMap, module: str, rank: int) -> str:

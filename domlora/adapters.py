@@ -29,6 +29,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from domlora.errors import PlacementError
+from domlora.models import BUILTIN_MODELS, ModelRef
 from domlora.placements import Placement
 from domlora.sweep_config import Method
 
@@ -89,11 +90,12 @@ class Adapters:
         self.clear()
 
     def clear(self) -> None:
-        """Takes all adapters off the model."""
-        if self._peft is not None:
-            self._peft.unload()  # puts the plain layers back into the model itself
-            if hasattr(self.model, "peft_config"):
-                del self.model.peft_config
+        """Takes all adapters off the model, also those that PEFT had attached when it failed."""
+        for name, layer in list(self.layers()):
+            parent, _, child = name.rpartition(".")
+            setattr(self.model.get_submodule(parent), child, layer.get_base_layer())
+        if hasattr(self.model, "peft_config"):
+            del self.model.peft_config
         self._peft, self.attached = None, {}
 
     def find_directions(self, placement: Placement, batches: Sequence[Mapping[str, torch.Tensor]]) -> None:
@@ -101,10 +103,24 @@ class Adapters:
 
         Args:
             batches: `input_ids` and `attention_mask` of the data.
+
+        Raises:
+            PlacementError: PEFT cannot read the inputs of these modules (OPT's feed-forward joins rows and tokens).
         """
-        found = get_eva_state_dict(
-            self.model, [dict(b) for b in batches], peft_config=placement.lora_config("eva"), show_progress_bar=False
-        )
+        config = placement.lora_config("eva")
+        hooks = {module: set(module._forward_hooks) for module in self.model.modules()}
+        try:
+            found = get_eva_state_dict(
+                self.model, [dict(b) for b in batches], peft_config=config, show_progress_bar=False
+            )
+        except ValueError as error:
+            for module, known in hooks.items():  # PEFT leaves its own behind
+                for hook in set(module._forward_hooks) - known:
+                    del module._forward_hooks[hook]
+            raise PlacementError(
+                f"PEFT cannot start EVA on {placement.name} of {type(self.model).__name__} ({error}): leave eva out of "
+                "the methods"
+            ) from error
         self._directions[placement.signature] = found
 
     def attach(self, placement: Placement, method: Method, seed: int) -> Adapter:
@@ -122,19 +138,24 @@ class Adapters:
         key, config = f"v{len(self.attached)}", placement.lora_config("lora" if method == "eva" else method)
         config.base_model_name_or_path = self.base_name
         before = self._weights(placement) if method in MUTATING else {}
-        with torch.random.fork_rng(devices=_cuda_devices(self.model)), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PEFT on tied embeddings and on Conv1D, neither of which concerns us
-            torch.manual_seed(seed)
-            if self._peft is None:
-                self._peft = get_peft_model(self.model, copy.deepcopy(config), adapter_name=key)
-            else:
-                self._peft.add_adapter(key, copy.deepcopy(config))
-            self._check(placement, key)
-            if method == "eva":
-                self._start_eva(placement, key)
-        residuals = self._weights(placement, clone=False) if method in MUTATING else {}
-        for name, weight in before.items():
-            self._base_layer(name).weight.data = weight
+        try:
+            with torch.random.fork_rng(devices=_cuda_devices(self.model)), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # PEFT on tied embeddings and on Conv1D, neither of which concerns us
+                torch.manual_seed(seed)
+                if self._peft is None:
+                    self._peft = get_peft_model(self.model, copy.deepcopy(config), adapter_name=key)
+                else:
+                    self._peft.add_adapter(key, copy.deepcopy(config))
+                self._check(placement, key)
+                if method == "eva":
+                    self._start_eva(placement, key)
+            residuals = self._weights(placement, clone=False) if method in MUTATING else {}
+        except ValueError as error:  # a class that PEFT knows it cannot adapt, such as Mamba's output projection
+            reason = str(error).splitlines()[0]
+            raise PlacementError(f"PEFT refuses placement {placement.name} with {method}: {reason}") from error
+        finally:
+            for name, weight in before.items():
+                self._base_layer(name).weight.data = weight
         down, up = self._parameters(key)
         for parameter in (*down, *up):
             parameter.requires_grad_(True)
@@ -156,8 +177,8 @@ class Adapters:
         self.attached[key] = Adapter(key, placement, how, config, *self._parameters(key))
         return self.attached[key]
 
-    def layers(self) -> Iterator[tuple[str, LoraLayer]]:
-        """Every module that carries an adapter, by its name in the model."""
+    def layers(self) -> Iterator[tuple[str, Any]]:
+        """Every module that carries an adapter (a `LoraLayer`), by its name in the model."""
         for name, module in self.model.named_modules():
             if isinstance(module, LoraLayer):
                 yield name, module
@@ -229,7 +250,8 @@ class Adapters:
             )
 
     def _parameters(self, key: str) -> tuple[tuple[nn.Parameter, ...], tuple[nn.Parameter, ...]]:
-        down, up = [], []
+        down: list[nn.Parameter] = []
+        up: list[nn.Parameter] = []
         for _, layer in self.layers():
             if key in layer.lora_A:
                 down.extend(layer.lora_A[key].parameters())
@@ -243,7 +265,10 @@ class Adapters:
         return {name: weight.clone() if clone else weight for name, weight in weights.items()}
 
     def _base_layer(self, name: str) -> Any:
-        module = self.model.get_submodule(name)
+        try:
+            module = self.model.get_submodule(name)
+        except AttributeError as error:
+            raise PlacementError(f"{name} is not in the model; was its energy map measured on this model?") from error
         return module.get_base_layer() if isinstance(module, LoraLayer) else module
 
     def _start_eva(self, placement: Placement, key: str) -> None:
@@ -254,9 +279,7 @@ class Adapters:
                     layer.lora_A[key].weight.copy_(directions[name])
 
 
-def _as_plain_lora(
-    tensors: Mapping[str, torch.Tensor], start: Mapping[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
+def _as_plain_lora(tensors: Mapping[str, torch.Tensor], start: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The change `B·A - B₀·A₀` as one LoRA of twice the rank: `[B, -B₀]·[A; A₀]` (as PEFT converts PiSSA)."""
     plain = {}
     for name, tensor in tensors.items():
@@ -272,6 +295,13 @@ def _double_rank(config: LoraConfig) -> None:
     config.lora_alpha *= 2
     config.rank_pattern = {key: 2 * rank for key, rank in (config.rank_pattern or {}).items()}
     config.alpha_pattern = {key: 2 * alpha for key, alpha in (config.alpha_pattern or {}).items()}
+
+
+def base_name(ref: ModelRef) -> str:
+    """What an adapter says its base is: a Hub id, or an absolute path, which PEFT and servers can load."""
+    if ref.kind == "builtin":
+        return BUILTIN_MODELS[ref.source].hub_id
+    return ref.source if ref.kind == "hub" else str(ref.path.resolve())
 
 
 def folder_name(variant: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +24,15 @@ KINDS = {"probe": "probe", "sweep": "comparison"}  # what a user calls the kinds
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the `domlora` command; returns its exit status."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and arguments.run not in PASSED_ON:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest
+    # Before transformers loads: an unreachable Hub says so once, in our words, and bars are for terminals.
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for chatty in ("httpx", "httpx2", "transformers", "huggingface_hub"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -57,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _command(maps, "list", _maps_list, "all maps, newest first", json_output=True)
     show = _command(maps, "show", _maps_show, "one map: its strongest modules and its verdict", json_output=True)
     show.add_argument("id")
-    show.add_argument("--top", type=int, default=10, help="modules shown (default 10)")
+    show.add_argument("--top", type=_count, default=10, help="modules shown (default 10)")
     export = _command(maps, "export", _maps_export, "write a map to a file")
     export.add_argument("id")
     export.add_argument("out", type=Path, metavar="FILE.parquet|.csv|.json")
@@ -85,11 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     submit.set_defaults(run=_jobs_submit)
 
     worker = commands.add_parser("worker", help="run queued jobs until stopped", add_help=False)
-    worker.add_argument("rest", nargs=argparse.REMAINDER)
     worker.set_defaults(run=_worker)
-    dashboard = commands.add_parser("dashboard", help="open the dashboard", add_help=False)
-    dashboard.add_argument("rest", nargs=argparse.REMAINDER)
-    dashboard.set_defaults(run=_dashboard)
+    words = "open the dashboard; options go to `streamlit run`"
+    commands.add_parser("dashboard", help=words, add_help=False).set_defaults(run=_dashboard)
     return parser
 
 
@@ -115,7 +122,7 @@ def _add_probe(parser: argparse.ArgumentParser) -> None:
     _add_probe_arguments(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the map: .parquet, .csv or .json")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    parser.add_argument("--top", type=int, default=10, help="modules shown (default 10)")
+    parser.add_argument("--top", type=_count, default=10, help="modules shown (default 10)")
     parser.set_defaults(run=_probe)
 
 
@@ -341,6 +348,16 @@ def _dashboard(arguments: argparse.Namespace) -> int:
         raise UsageError("the dashboard is not installed here: pip install -e . in the checkout")
     sys.argv = ["streamlit", "run", str(Path(package.origin).parent / "app.py"), *arguments.rest]
     return cli.main()
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+PASSED_ON = (_worker, _dashboard)  # commands that have an argument parser of their own
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from domlora import __version__, answers
+from domlora import __version__, answers, checkpoints
 from domlora.adapters import Adapter, Adapters, base_name
 from domlora.comparison import Comparison, compare_run
 from domlora.encoding import EncodedSample, encode
@@ -161,21 +161,22 @@ def train(
         warnings=rows.warnings,
         variants=tuple(variants_of(placements, config)),
     )
-    run = store.runs.start(run, replace=refresh)
-    if run.status == "done":
-        return run
-    if model.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(model.device)
-    meter = Meter(_passes(run, rows, others), progress)
     folder = home() / "runs" / run.id
-    log = StoreLog(store.runs, run.id)
-    by_name = {placement.name: placement for placement in placements}
-    # A run that was removed and begun anew must not go on from the checkpoint of the old one.
-    Sweep(model, rows, by_name, config, log, folder, f"{key} {run.created.isoformat()}", meter).run()
-    _after(model, store.runs, run.id, rows, others, meter)
-    meter.finish()
-    spent = float(run.facts.get("seconds", 0.0)) + time.perf_counter() - started
-    return store.runs.finish(run.id, {"seconds": spent, "peak_memory_bytes": peak_memory(model.device)})
+    with checkpoints.alone(folder, lambda: progress("waiting for the same comparison in another process", 0, 0)):
+        run = store.runs.start(run, replace=refresh)
+        if run.status == "done":
+            return run
+        if model.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(model.device)
+        meter = Meter(_passes(run, rows, others), progress)
+        log = StoreLog(store.runs, run.id)
+        by_name = {placement.name: placement for placement in placements}
+        # A run that was removed and begun anew must not go on from the checkpoint of the old one.
+        Sweep(model, rows, by_name, config, log, folder, f"{key} {run.created.isoformat()}", meter).run()
+        _after(model, store.runs, run.id, rows, others, meter)
+        meter.finish()
+        spent = float(run.facts.get("seconds", 0.0)) + time.perf_counter() - started
+        return store.runs.finish(run.id, {"seconds": spent, "peak_memory_bytes": peak_memory(model.device)})
 
 
 @dataclass(frozen=True)

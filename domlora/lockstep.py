@@ -13,8 +13,9 @@ Knows adapters, not optimizers or data sets.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,19 @@ from domlora.probes.page import _release as release
 
 NO_ADAPTER = "__base__"  # PEFT's name for rows of the base model
 AGREEMENT = 1e-4  # of losses with and without shared blocks; 20 times that in half precision
+
+log = logging.getLogger(__name__)
+
+
+class NoMemory(ProbeError):
+    """Not even one variant fits into memory with the rows of a batch."""
+
+    def __init__(self, batch: Batch) -> None:
+        rows, width = batch.ids.shape
+        super().__init__(
+            f"no memory for {rows} rows of {width} tokens of one variant: use a smaller batch with more accumulation, "
+            "or a shorter --max-length"
+        )
 
 
 @dataclass(frozen=True)
@@ -84,9 +98,11 @@ class Lockstep:
             found = self._rows(batch, group, entries)
             parameters = [parameter for adapter in group for parameter in adapter.parameters]
             # Not .backward(): a group that runs out of memory must not leave half of its gradients behind.
-            gradients = torch.autograd.grad(found.losses.sum() * scale, parameters)
+            # Unused: a module that no row of this batch reaches, such as an expert.
+            gradients = torch.autograd.grad(found.losses.sum() * scale, parameters, allow_unused=True)
             for parameter, gradient in zip(parameters, gradients, strict=True):
-                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+                if gradient is not None:
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
             return found.losses.detach()
 
         losses: dict[str, torch.Tensor] = {}
@@ -100,8 +116,16 @@ class Lockstep:
         by_entry = sorted(variants, key=lambda adapter: adapter.placement.lowest_layer)
         ends = list(dict.fromkeys((by_entry[0], by_entry[-1])))
         found = {}
-        for self.shared in (False, True):
-            found[self.shared] = self.evaluate(batch, ends).losses
+        try:
+            for self.shared in (False, True):
+                found[self.shared] = self.evaluate(batch, ends).losses
+        except (TypeError, ValueError, LookupError, RuntimeError) as error:
+            if not self.shared:
+                raise
+            # Blocks that return tuples (Falcon, BLOOM, GPT-J) or are called in ways of their own.
+            log.info("blocks of %s are not shared: %s", type(self.model).__name__, error)
+            self.shared = False
+            return
         tolerance = AGREEMENT * (20 if self.model.dtype.itemsize < 4 else 1)
         self.shared = torch.allclose(found[True], found[False], rtol=tolerance, atol=tolerance, equal_nan=True)
 
@@ -115,26 +139,24 @@ class Lockstep:
         while queue:
             group = queue.pop(0)
             try:
-                found = run(group)
+                # Around the backward too: autograd reads some weights (Conv1D's) only then.
+                with self.adapters.only(group[0]) if group[0].alone else nullcontext():
+                    found = run(group)
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
                 if len(group) == 1:
-                    raise ProbeError(
-                        f"no memory for {rows} rows of {width} tokens of one variant: use a smaller batch with more "
-                        "accumulation, or a shorter --max-length"
-                    ) from error
-                self.max_tokens = max(1, len(group) // 2) * rows * width
-                queue = [*_in_groups(group, (len(group) + 1) // 2), *queue]
-                release(batch.ids.device)
+                    raise NoMemory(batch) from error
+            else:
+                yield group, found
                 continue
-            yield group, found
+            release(batch.ids.device)  # not above: as long as the error lives, so does what its frames hold
+            self.max_tokens = max(1, len(group) // 2) * rows * width
+            queue = [*_in_groups(group, (len(group) + 1) // 2), *queue]
 
     def _rows(self, batch: Batch, group: Sequence[Adapter], entries: dict[int, torch.Tensor]) -> RowResults:
         """One pass of a group: all variants that may be mixed, or a single one that may not."""
         with ExitStack() as stack:
-            if group[0].alone:
-                stack.enter_context(self.adapters.only(group[0]))
             if entries:
                 stack.enter_context(self._entering(group, entries, len(batch.ids)))
                 return _row_results(self.model, batch, len(group))
@@ -167,7 +189,7 @@ class Lockstep:
             return forward
 
         nothing = torch.zeros_like(batch.response)
-        with self._wrapped(wrap), self._named([NO_ADAPTER] * len(batch.ids)):
+        with self._wrapped(wrap), self._named([NO_ADAPTER] * len(batch.ids)), _memory(batch):
             _head(self.model, batch, nothing)
         return found
 
@@ -234,7 +256,19 @@ class Lockstep:
 @torch.no_grad()
 def base_results(model: PreTrainedModel, batch: Batch) -> RowResults:
     """The model as it is, (1, B)."""
-    return _row_results(model, batch, 1)
+    with _memory(batch):
+        return _row_results(model, batch, 1)
+
+
+@contextmanager
+def _memory(batch: Batch) -> Iterator[None]:
+    """Says in one line that memory ran out."""
+    try:
+        yield
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise NoMemory(batch) from error
+        raise
 
 
 def _in_groups(variants: Sequence[Adapter], size: int) -> list[list[Adapter]]:

@@ -8,6 +8,7 @@ as every database takes them. Everything that differs between SQLite and Postgre
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -326,6 +327,8 @@ def _explain(error: Exception, name: str) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     line = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
     lower = line.lower()
+    if "disk i/o error" in lower:
+        return f"the store {name} could not be read or written ({line}): the disk is full or fails; free some space"
     if "disk is full" in lower or "no space left" in lower:
         return f"the store {name} could not be written: the disk is full; free some space and try again"
     if "locked" in lower or "database is busy" in lower:
@@ -346,6 +349,8 @@ def _explain(error: Exception, name: str) -> str:
         return f"DOMLORA_STORE is no database URL ({line}): write sqlite:////path/file.db or postgresql+psycopg://..."
     if isinstance(error, OSError) or "unable to open database file" in lower:
         return f"the store {name} cannot be opened ({line}): set DOMLORA_HOME to a folder that can be written"
+    if isinstance(error, DBAPIError) and isinstance(cause, sqlite3.Error):
+        return f"the store {name} cannot be used ({line}): is the disk full, or the file in use by another program?"
     if isinstance(error, DBAPIError) and (error.statement is None or error.connection_invalidated):
         return f"the store {name} cannot be reached ({line}): check DOMLORA_STORE and that the server runs"
     return f"the store {name} failed: {line}"

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_scheduler
 
 from domlora import checkpoints
-from domlora.adapters import Adapter, Adapters, folder_name
+from domlora.adapters import MUTATING, Adapter, Adapters, base_name, folder_name
 from domlora.encoding import EncodedSample
 from domlora.errors import SweepError
 from domlora.evaluate import RowTable, evaluate_base, evaluate_variants
@@ -77,7 +78,7 @@ class Live:
         norm = float(torch.nn.utils.clip_grad_norm_(self.adapter.parameters, max_norm))
         if math.isfinite(norm):
             self.optimizer.step()
-        self.schedule.step()
+            self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
         return norm
 
@@ -93,6 +94,10 @@ class Meter:
     def add(self, stage: str, passes: int) -> None:
         self.done = min(self.total, self.done + passes)
         self.report(stage, self.done, self.total)
+
+    def finish(self) -> None:
+        """At the end of everything, also where less was to do than was thought."""
+        self.add("finished", self.total)
 
 
 class Sweep:
@@ -129,6 +134,9 @@ class Sweep:
             ProbeError: not enough memory for one variant alone.
         """
         before = self._evaluate_base()
+        ended = sum(v.status in ENDED_VARIANT for v in self.log.variants())
+        if ended:
+            self.meter.add("training", ended * variant_passes(self.config, self.rows))
         while waiting := [v for v in self.log.variants() if v.status not in ENDED_VARIANT]:
             checkpoint = checkpoints.read(self.folder, self.key)
             if checkpoint is not None and {v.name for v in waiting} & set(checkpoint["names"]):
@@ -140,7 +148,7 @@ class Sweep:
                 self.log.rewind(-1, names)
             by_name = {v.name: v for v in self.log.variants()}
             wave = [by_name[name] for name in names if by_name[name].status not in ENDED_VARIANT]
-            with Adapters(self.model.model, self.model.local.ref.source) as adapters:
+            with Adapters(self.model.model, base_name(self.model.local.ref)) as adapters:
                 self._train(adapters, wave, names, step, checkpoint, before)
             checkpoints.remove(self.folder)
 
@@ -156,11 +164,14 @@ class Sweep:
         return found
 
     def _wave(self, waiting: Sequence[Variant]) -> list[Variant]:
-        """As many variants as fit into memory with gradients and two optimizer moments each; one at least."""
+        """As many variants as fit into memory with gradients, two optimizer moments and residuals; one at least."""
         left = OPTIMIZER_FRACTION * free_memory(self.model.device)
-        wave = []
+        wave: list[Variant] = []
         for variant in waiting:
             left -= 4 * 4 * variant.trainable_parameters
+            if variant.method in MUTATING:
+                modules = self.placements[variant.placement].modules
+                left -= self.model.model.dtype.itemsize * sum(m.in_features * m.out_features for m in modules)
             if wave and left < 0:
                 break
             wave.append(variant)
@@ -219,7 +230,7 @@ class Sweep:
             self.log.variant(one.variant.name, status="training", results=results)
             if not done:
                 self._evaluated(one.variant.name, 0, before["validation"])
-        self.meter.add("training", TRAIN_COST * done * self.config.rows_per_step * len(live))
+        self.meter.add("training", len(live) * passes_until(self.config, self.rows, done, done))
         for step in range(done + 1, self.config.steps + 1):
             live = self._without_cancelled(live, step)
             if not live:
@@ -243,7 +254,7 @@ class Sweep:
             losses += lockstep.backward(batch, [one.adapter for one in live], 1 / len(rows)).sum(1).cpu() / len(rows)
         going = []
         for one, loss in zip(live, losses.tolist(), strict=True):
-            rate = one.schedule.get_last_lr()[0]
+            rate = float(one.schedule.get_last_lr()[0])
             norm = one.step(self.config.max_grad_norm)
             name = one.variant.name
             self._points += [
@@ -255,8 +266,8 @@ class Sweep:
                 going.append(one)
             else:
                 self._diverged(one, step, "its loss" if not math.isfinite(loss) else "its gradient")
-        passes = TRAIN_COST * len(rows) * len(live)
-        self.meter.add("training", passes)
+                self._skip(step, step - 1)
+        self.meter.add("training", TRAIN_COST * len(rows) * len(live))
         if time.monotonic() - self._reported > REPORT_SECONDS:
             self._report()
         return going
@@ -269,7 +280,13 @@ class Sweep:
         for one in live:
             if one.variant.name in asked:
                 self.log.variant(one.variant.name, status="cancelled", ended_step=step - 1)
+                self._skip(step - 1, step - 1)
         return [one for one in live if one.variant.name not in asked]
+
+    def _skip(self, trained: int, evaluated: int) -> None:
+        """Counts what a variant that ended after these steps need not do."""
+        spent = passes_until(self.config, self.rows, trained, evaluated)
+        self.meter.add("training", variant_passes(self.config, self.rows) - spent)
 
     def _diverged(self, one: Live, step: int, what: str) -> None:
         note = f"{what} was no longer finite at step {step}: try a learning rate below {one.variant.learning_rate:g}"
@@ -322,10 +339,11 @@ class Sweep:
             folder = self.folder / "adapters" / folder_name(name)
             try:
                 adapters.save(one.adapter, folder)
-            except OSError as error:
+            except (OSError, SafetensorError) as error:  # a full disk is the latter
+                reason = getattr(error, "strerror", None) or str(error)
                 raise SweepError(
-                    f"the adapter of {name} could not be written to {folder} ({error.strerror or error}): free some "
-                    "space and start the comparison again; it goes on from its last checkpoint"
+                    f"the adapter of {name} could not be written to {folder} ({reason}): free some space and start "
+                    "the comparison again; it goes on from its last checkpoint"
                 ) from error
             self.log.variant(
                 name, status="done", results=results[name], adapter=str(folder), ended_step=self.config.steps
@@ -354,10 +372,18 @@ class Sweep:
 
 def total_passes(config: SweepConfig, rows: SweepRows, variants: int) -> int:
     """What `Meter.total` is for training and evaluating so many variants."""
-    held_out = len(rows.validation) + len(rows.test)
-    between = (config.steps - 1) // config.evaluate_every
-    training = TRAIN_COST * config.steps * config.rows_per_step
-    return held_out + variants * (training + between * len(rows.validation) + held_out)
+    return len(rows.validation) + len(rows.test) + variants * variant_passes(config, rows)
+
+
+def variant_passes(config: SweepConfig, rows: SweepRows) -> int:
+    """Of one variant from its start to its end."""
+    return passes_until(config, rows, config.steps, config.steps) + len(rows.validation) + len(rows.test)
+
+
+def passes_until(config: SweepConfig, rows: SweepRows, trained: int, evaluated: int) -> int:
+    """Of one variant that was trained and evaluated up to these steps, without what comes after the last one."""
+    between = max(0, min(evaluated, config.steps - 1)) // config.evaluate_every
+    return TRAIN_COST * trained * config.rows_per_step + between * len(rows.validation)
 
 
 def _restore(adapters: Adapters, one: Live, saved: Mapping[str, Any]) -> None:

@@ -88,7 +88,7 @@ def page(name: str = "compare", **query: str) -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=60).run()
     for key, value in query.items():
         app.query_params[key] = value
-    return app.switch_page(f"pages/{name}.py").run()
+    return app.switch_page(f"views/{name}.py").run()
 
 
 def text(app: AppTest) -> str:
@@ -362,10 +362,10 @@ def test_neither_page_imports_torch(energy):
         "import sys; from streamlit.testing.v1 import AppTest\n"
         f"app = AppTest.from_file({str(APP)!r}, default_timeout=60).run()\n"
         "app.query_params['kind'] = 'Comparison'\n"
-        "app.switch_page('pages/launch.py').run(); assert not app.exception\n"
+        "app.switch_page('views/launch.py').run(); assert not app.exception\n"
         f"for view in {VIEWS}:\n"
         f"    app.query_params['run'] = {run.id!r}; app.query_params['view'] = view\n"
-        "    app.switch_page('pages/compare.py').run(); assert not app.exception, view\n"
+        "    app.switch_page('views/compare.py').run(); assert not app.exception, view\n"
         "heavy = {'torch', 'transformers', 'peft'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )

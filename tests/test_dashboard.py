@@ -32,7 +32,7 @@ def no_shipped_maps(tmp_path, monkeypatch):
 
 def page(name: str) -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=30)
-    return app.run() if name == "overview" else app.switch_page(f"pages/{name}.py").run()
+    return app.run() if name == "overview" else app.switch_page(f"views/{name}.py").run()
 
 
 @pytest.mark.parametrize("name", ["overview", "energy_map", "launch", "jobs"])
@@ -113,7 +113,7 @@ def test_the_dashboard_process_never_imports_torch():
         "import sys; from streamlit.testing.v1 import AppTest\n"
         f"app = AppTest.from_file({str(APP)!r}, default_timeout=30).run(); assert not app.exception\n"
         "for name in ('energy_map', 'launch', 'jobs'):\n"
-        "    app.switch_page(f'pages/{name}.py').run(); assert not app.exception, name\n"
+        "    app.switch_page(f'views/{name}.py').run(); assert not app.exception, name\n"
         "heavy = {'torch', 'transformers', 'peft'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )

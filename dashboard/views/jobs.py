@@ -16,7 +16,7 @@ except DomLoRAError as error:
     st.stop()
 if not jobs:
     st.info("No jobs yet.")
-    st.page_link("pages/launch.py", label="Launch a probe", icon=":material/play_arrow:")
+    st.page_link("views/launch.py", label="Launch a probe", icon=":material/play_arrow:")
     st.stop()
 active = [job for job in jobs if not job.ended]
 st.caption(

@@ -20,7 +20,7 @@ except DomLoRAError as error:
 if not runs:
     st.info("No comparison yet: choose placements and train them side by side first.")
     st.page_link(
-        "pages/launch.py", label="Launch a comparison", icon=":material/play_arrow:",
+        "views/launch.py", label="Launch a comparison", icon=":material/play_arrow:",
         query_params={"kind": "Comparison"},
     )  # fmt: skip
     st.stop()

@@ -18,7 +18,7 @@ except DomLoRAError as error:
 if not rows:
     st.title("Energy map")
     st.info("No energy map yet: measure one first.")
-    st.page_link("pages/launch.py", label="Launch a probe", icon=":material/play_arrow:")
+    st.page_link("views/launch.py", label="Launch a probe", icon=":material/play_arrow:")
     st.stop()
 
 labels = {row.label: row.id for row in rows}
@@ -26,7 +26,7 @@ labels = {row.label: row.id for row in rows}
 # that a link would lead elsewhere once there is a newer map.
 if st.session_state.get("map") not in labels and st.query_params.get("map") not in labels:
     st.session_state.pop("map", None)
-    st.switch_page("pages/energy_map.py", query_params={**st.query_params.to_dict(), "map": rows[0].label})
+    st.switch_page("views/energy_map.py", query_params={**st.query_params.to_dict(), "map": rows[0].label})
 label = st.selectbox("Energy map", list(labels), index=None, key="map", bind="query-params") or rows[0].label
 try:
     energy = queries.energy(labels[label])

@@ -25,7 +25,7 @@ except DomLoRAError as error:
     st.stop()
 if not rows:
     st.info("No energy map yet. Measure one on the Launch page, or run `domlora probe smollm2-135m --task math`.")
-    st.page_link("pages/launch.py", label="Launch a probe", icon=":material/play_arrow:")
+    st.page_link("views/launch.py", label="Launch a probe", icon=":material/play_arrow:")
     st.stop()
 
 by_model: dict[str, list[queries.MapRow]] = {}
@@ -89,5 +89,5 @@ event = st.dataframe(
     },
 )
 if event.selection.rows:
-    st.switch_page("pages/energy_map.py", query_params={"map": shown[event.selection.rows[0]].label})
-st.page_link("pages/launch.py", label="Measure another model or task", icon=":material/play_arrow:")
+    st.switch_page("views/energy_map.py", query_params={"map": shown[event.selection.rows[0]].label})
+st.page_link("views/launch.py", label="Measure another model or task", icon=":material/play_arrow:")
