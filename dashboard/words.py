@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from dashboard.queries import MapRow
 from domlora.energy import EnergyMap, Provenance
-from domlora.models import BUILTIN_MODELS
+from domlora.models import BUILTIN_MODELS, base_name
 from domlora.placements import Placement
 from domlora.sweep_config import SweepConfig
 
@@ -76,12 +76,13 @@ def repeat_command(energy: EnergyMap) -> str:
 
 def _named_again(provenance: Provenance) -> tuple[str, str]:
     """How the command line names a map's model, and its revision as an option where that matters."""
-    kind, _, rest = provenance.model_source.partition(" ")
     if provenance.model in BUILTIN_MODELS:
         return provenance.model, ""
-    if kind == "Hub":
-        return rest.split("@")[0], f" --revision {provenance.model_revision}"
-    return (rest, "") if kind == "folder" else (rest.removesuffix(", de-quantised"), "")
+    name = base_name(provenance.model, provenance.model_source)
+    if name is None:
+        return provenance.model_source.removeprefix("GGUF ").removesuffix(", de-quantised"), ""
+    on_hub = provenance.model_source.startswith("Hub ")
+    return name, f" --revision {provenance.model_revision}" if on_hub else ""
 
 
 def lora_snippet(energy: EnergyMap, module: str, rank: int) -> str:

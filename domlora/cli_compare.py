@@ -139,6 +139,7 @@ def _list_of(kind: Callable[[str], Item]) -> Callable[[str], tuple[Item, ...]]:
 def _place(arguments: argparse.Namespace) -> None:
     from domlora.jobs.run import run_probe
     from domlora.jobs.spec import ProbeRequest
+    from domlora.models import base_name
     from domlora.placements import check_name, place
     from domlora.store import Store
 
@@ -165,7 +166,7 @@ def _place(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
     )
     config = placement.lora_config(arguments.method)
-    config.base_model_name_or_path = energy.provenance.model_source.removeprefix("Hub ").split("@")[0]
+    config.base_model_name_or_path = base_name(energy.provenance.model, energy.provenance.model_source)
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
         config.save_pretrained(str(arguments.out))

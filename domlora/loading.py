@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from domlora.errors import ModelError
 from domlora.fetch import LocalModel, localise
-from domlora.models import resolve
+from domlora.models import base_name, resolve
 
 TOKENIZER_PATTERNS = ("tokenizer*", "vocab*", "merges*", "*.model")
 Dtype = Literal["auto", "float32", "bfloat16"]
@@ -30,6 +30,11 @@ class LoadedModel:
     @property
     def name(self) -> str:
         return self.local.ref.name
+
+    @property
+    def base_name(self) -> str:
+        """How an adapter names its base: what `from_pretrained` takes, or the GGUF file it was converted from."""
+        return base_name(self.name, self.local.origin) or self.local.ref.source
 
     @property
     def device(self) -> torch.device:

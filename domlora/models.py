@@ -162,6 +162,18 @@ def _check_gguf(path: Path) -> None:
         raise ModelError(f"{path} is not a GGUF file: give a .gguf file, or the folder of a transformers model")
 
 
+def base_name(model: str, origin: str) -> str | None:
+    """What `from_pretrained` takes for a model that was measured; None for a GGUF, which it takes only converted.
+
+    Args:
+        model, origin: as the provenance of a map or a run names them.
+    """
+    if model in BUILTIN_MODELS:
+        return BUILTIN_MODELS[model].hub_id
+    kind, _, rest = origin.partition(" ")
+    return {"Hub": rest.split("@")[0], "folder": rest}.get(kind)
+
+
 def builtin_folder(name: str) -> Path:
     """Where the files of a built-in model lie once fetched."""
     return home() / "models" / name

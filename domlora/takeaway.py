@@ -13,6 +13,7 @@ from pathlib import Path
 
 from domlora.comparison import Comparison
 from domlora.errors import SweepError
+from domlora.models import base_name
 from domlora.runs import Run, Variant
 
 ADAPTER = "adapter"  # folder of the PEFT adapter among the files
@@ -115,11 +116,9 @@ trainer.save_model("out")
 
 def _model_argument(run: Run) -> tuple[str, str]:
     """What `from_pretrained` takes for the run's base model, and a comment where that is not plain."""
-    kind, _, rest = run.model_source.partition(" ")
-    if kind == "Hub":
-        return rest.split("@")[0], ""
-    if kind == "folder":
-        return rest, ""
+    name = base_name(run.model, run.model_source)
+    if name is not None:
+        return name, ""
     return "path/to/the/model", f"# The base of the run: {run.model_source}. Name its Hub id or folder below.\n"
 
 
