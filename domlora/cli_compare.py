@@ -87,6 +87,7 @@ def add_compare(commands: Any) -> None:
     parser.add_argument("--run-code", action="store_true", help="run generated code against the task's tests")
     parser.add_argument("--samples", type=int, default=ProbeConfig().samples, help="of the probe, if it must run")
     parser.add_argument("--baseline", help="the contestant that differences are given to (all-linear)")
+    parser.add_argument("--queue", action="store_true", help="leave it to a worker, and print the job's id")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=_compare)
 
@@ -185,6 +186,7 @@ def _place(arguments: argparse.Namespace) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
+    from domlora.jobs.local import ensure_worker
     from domlora.jobs.run import run_sweep
     from domlora.jobs.spec import SweepRequest
     from domlora.placements import check_name
@@ -205,6 +207,10 @@ def _compare(arguments: argparse.Namespace) -> None:
         refresh=arguments.refresh,
     )
     store = Store()
+    if arguments.queue:
+        job = store.submit(request)
+        ensure_worker()
+        return print_json({"job": job.id}) if arguments.json else print(job.id)
     with progress_bar("pass") as progress:
         run = store.runs.get(run_sweep(request, store, progress))
     _print_comparison(_comparison(store, run, arguments.baseline), arguments.json)

@@ -106,6 +106,7 @@ trainer = SFTTrainer(
         weight_decay={config.weight_decay:g},
         max_grad_norm={config.max_grad_norm:g},
         max_length={config.max_length},
+        bf16={run.facts.get("dtype") == "bfloat16"},
         seed={variant.seed},
     ),
 )
@@ -144,11 +145,12 @@ def _settings(run: Run, variant: Variant) -> dict[str, object]:
 
 def _readme(run: Run, variant: Variant) -> str:
     model, _ = _model_argument(run)
+    modules = f"{variant.modules} module" + ("" if variant.modules == 1 else "s")
     after = variant.results.get("test_loss_after")
     result = f" Its test loss is {after:.3f}, the base's {variant.results['test_loss_before']:.3f}." if after else ""
     return f"""# {variant.name}
 
-An adapter of {variant.modules} modules with {variant.trainable_parameters:,} trained parameters for {run.model_source},
+An adapter of {modules} with {variant.trainable_parameters:,} trained parameters for {run.model_source},
 trained on {run.task} by domlora, run {run.id}.{result}
 
 ```python
