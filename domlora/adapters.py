@@ -29,7 +29,6 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from domlora.errors import PlacementError
-from domlora.models import BUILTIN_MODELS, ModelRef
 from domlora.placements import Placement
 from domlora.sweep_config import Method
 
@@ -295,13 +294,6 @@ def _double_rank(config: LoraConfig) -> None:
     config.lora_alpha *= 2
     config.rank_pattern = {key: 2 * rank for key, rank in (config.rank_pattern or {}).items()}
     config.alpha_pattern = {key: 2 * alpha for key, alpha in (config.alpha_pattern or {}).items()}
-
-
-def base_name(ref: ModelRef) -> str:
-    """What an adapter says its base is: a Hub id, or an absolute path, which PEFT and servers can load."""
-    if ref.kind == "builtin":
-        return BUILTIN_MODELS[ref.source].hub_id
-    return ref.source if ref.kind == "hub" else str(ref.path.resolve())
 
 
 def folder_name(variant: str) -> str:

@@ -20,7 +20,7 @@ import torch
 from pydantic import ValidationError
 
 from domlora import __version__, answers, checkpoints
-from domlora.adapters import Adapter, Adapters, base_name
+from domlora.adapters import Adapter, Adapters
 from domlora.comparison import Comparison, compare_run
 from domlora.encoding import EncodedSample, encode
 from domlora.energy import EnergyMap
@@ -261,7 +261,7 @@ def _after(
     run = runs.get(run_id)
     contestants = compare_run(run, runs.evaluations(run_id), resamples=1).contestants
     chosen = [variant for contestant in contestants for variant in contestant.variants if variant.adapter]
-    with Adapters(model.model, base_name(model.local.ref)) as adapters:
+    with Adapters(model.model, model.base_name) as adapters:
         placements = {placement.name: placement for placement in run.placements}
         loaded = {}
         for variant in chosen:

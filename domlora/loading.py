@@ -34,7 +34,7 @@ class LoadedModel:
     @property
     def base_name(self) -> str:
         """How an adapter names its base: what `from_pretrained` takes, or the GGUF file it was converted from."""
-        return base_name(self.name, self.local.origin) or self.local.ref.source
+        return base_name(self.name, self.local.origin) or str(self.local.ref.path.resolve())
 
     @property
     def device(self) -> torch.device:

@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_scheduler
 
 from domlora import checkpoints
-from domlora.adapters import MUTATING, Adapter, Adapters, base_name, folder_name
+from domlora.adapters import MUTATING, Adapter, Adapters, folder_name
 from domlora.encoding import EncodedSample
 from domlora.errors import SweepError
 from domlora.evaluate import RowTable, evaluate_base, evaluate_variants
@@ -148,7 +148,7 @@ class Sweep:
                 self.log.rewind(-1, names)
             by_name = {v.name: v for v in self.log.variants()}
             wave = [by_name[name] for name in names if by_name[name].status not in ENDED_VARIANT]
-            with Adapters(self.model.model, base_name(self.model.local.ref)) as adapters:
+            with Adapters(self.model.model, self.model.base_name) as adapters:
                 self._train(adapters, wave, names, step, checkpoint, before)
             checkpoints.remove(self.folder)
 

