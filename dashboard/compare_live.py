@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import charts_compare, compare_tables, job_view, queries, words
 from domlora.errors import JobError
 from domlora.jobs.spec import Job
+from domlora.run_lock import is_held
 from domlora.runs import ENDED_VARIANT, Run
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def job_of(run: Run) -> Job | None:
 
 def is_live(run: Run, job: Job | None) -> bool:
     """Whether more is to come."""
-    return run.status == "running" and (not job.ended if job is not None else run.job is None)
+    if run.status != "running":
+        return False
+    return not job.ended if job is not None else is_held(run.id)
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
@@ -114,6 +117,8 @@ def _status(run: Run, job: Job | None, metrics: pd.DataFrame) -> None:
     elif job is not None and job.status in ("failed", "cancelled"):
         reason = f": {job.error}" if job.error else ""
         st.warning(f"Ended early, its job {'failed' if job.status == 'failed' else 'was cancelled'}{reason}. {text}.")
+    elif run.status == "running":
+        st.warning(f"Ended early: no process computes it any more. The same comparison again goes on with it. {text}.")
     else:
         st.caption(text + ".")
 

@@ -2,52 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import pickle
-import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from domlora.errors import SweepError
-
 FILE = "checkpoint.pt"
-LOCK = ".lock"
-WAIT_SECONDS = 0.5
 log = logging.getLogger(__name__)
-
-
-@contextmanager
-def alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Keeps a sweep's folder for this process: the same sweep twice at a time would mix up curves and checkpoints.
-
-    Args:
-        waiting: called while another process has it. One that dies gives it up.
-
-    Raises:
-        SweepError: no right to write there, or no space.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("wb")
-    except OSError as error:
-        reason = error.strerror or error
-        raise SweepError(f"nothing can be written to {folder} ({reason}): mend that, or set DOMLORA_HOME") from error
-    with file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                waiting()
-                time.sleep(WAIT_SECONDS)
-        yield
 
 
 def write(folder: Path, state: dict[str, Any]) -> str | None:

@@ -319,9 +319,9 @@ def _runs_cancel(arguments: argparse.Namespace) -> None:
 def _runs_remove(arguments: argparse.Namespace) -> None:
     import shutil
 
-    from domlora.paths import home
+    from domlora.run_lock import run_folder
     from domlora.store import Store
 
     removed = Store().runs.remove(arguments.id)
-    shutil.rmtree(home() / "runs" / removed, ignore_errors=True)
+    shutil.rmtree(run_folder(removed), ignore_errors=True)
     print(f"removed run {removed}", file=sys.stderr)

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from domlora import __version__, answers, checkpoints
+from domlora import __version__, answers
 from domlora.adapters import Adapter, Adapters
 from domlora.comparison import Comparison, compare_run
 from domlora.encoding import EncodedSample, encode
@@ -28,11 +28,11 @@ from domlora.errors import TaskError, UsageError
 from domlora.evaluate import evaluate_base, evaluate_variants
 from domlora.loading import LoadedModel
 from domlora.lockstep import Lockstep
-from domlora.paths import home
 from domlora.placements import Placement, check_name, place_for, same
 from domlora.probes.batches import collate
 from domlora.probing import device_name, peak_memory, probe
 from domlora.request import sweep_key
+from domlora.run_lock import alone, run_folder
 from domlora.runs import Answer, Evaluation, Metric, Run, Variant
 from domlora.store import Store
 from domlora.store_runs import BASE, Runs
@@ -161,8 +161,8 @@ def train(
         warnings=rows.warnings,
         variants=tuple(variants_of(placements, config)),
     )
-    folder = home() / "runs" / run.id
-    with checkpoints.alone(folder, lambda: progress("waiting for the same comparison in another process", 0, 0)):
+    folder = run_folder(run.id)
+    with alone(folder, lambda: progress("waiting for the same comparison in another process", 0, 0)):
         run = store.runs.start(run, replace=refresh)
         if run.status == "done":
             return run

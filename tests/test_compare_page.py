@@ -18,6 +18,7 @@ from domlora.energy_files import read
 from domlora.jobs.spec import SweepRequest
 from domlora.paths import sample_data_path
 from domlora.placements import place_for
+from domlora.run_lock import alone, run_folder
 from domlora.runs import Answer, Evaluation, Metric, Run, Variant
 from domlora.store import Store
 from domlora.sweep_config import SweepConfig, variant_name
@@ -211,6 +212,17 @@ def test_a_run_whose_job_failed_says_why(energy):
     Store().finish(job.id, "failed", error="the disk is full")
     app = page(run=fill(energy, steps=10, ended=False, job=job.id).id)
     assert "its job failed: the disk is full" in text(app)
+
+
+def test_a_run_that_python_began_and_nobody_computes_is_not_live(energy):
+    run = fill(energy, steps=10, ended=False, job=None)
+    app = page(run=run.id)
+    assert "no process computes it any more" in text(app)
+    assert not [button for button in app.button if button.key == "cancel_these"]
+    with alone(run_folder(run.id), lambda: None):
+        app = page(run=run.id)
+        assert not app.exception
+        assert [button for button in app.button if button.key == "cancel_these"]
 
 
 def test_an_unknown_run_in_a_link_is_said(energy):
