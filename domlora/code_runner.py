@@ -74,7 +74,9 @@ for name, value in order["limits"].items():
     hard = resource.getrlimit(kind)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     try:
-        resource.setrlimit(kind, (value, value))
+        # At the hard limit of processor time the kernel kills without a word of why.
+        later = value + 1 if name == "RLIMIT_CPU" and hard == resource.RLIM_INFINITY else value
+        resource.setrlimit(kind, (value, later))
     except (ValueError, OSError):
         if sys.platform != "darwin":  # macOS refuses to limit memory
             raise

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from domlora import checkpoints, comparing, sweep
 from domlora.energy import EnergyMap
 from domlora.loading import load_model
+from domlora.paths import home
 from domlora.probing import probe
 from domlora.store import Store
 from domlora.sweep_config import SweepConfig
@@ -132,7 +133,7 @@ def cancel(place, name):
 
 
 def checkpoint_of(place):
-    (file,) = Path(comparing.home()).glob(f"runs/*/{checkpoints.FILE}")
+    (file,) = home().glob(f"runs/*/{checkpoints.FILE}")
     return file
 
 

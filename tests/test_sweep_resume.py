@@ -11,10 +11,12 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from domlora import checkpoints, comparing
+from domlora import checkpoints, run_lock
 from domlora.adapters import Adapters
 from domlora.errors import ProbeError, SweepError
 from domlora.loading import load_model
+from domlora.paths import home
+from domlora.run_lock import LOCK
 from domlora.store import Store
 from domlora.tasks import load_task
 from tests.sweep_place import Killed, Place, Watch, assert_same_end, checkpoint_of, curve, kill, small_waves
@@ -150,8 +152,8 @@ def test_a_run_that_was_removed_begins_anew(place):
 
 def test_no_checkpoint_is_left_at_the_end(place):
     run, _, _ = place.run([place.all, place.top])
-    folder = Path(comparing.home()) / "runs" / run.id
-    assert {path.name for path in folder.iterdir()} == {"adapters", checkpoints.LOCK}
+    folder = home() / "runs" / run.id
+    assert {path.name for path in folder.iterdir()} == {"adapters", LOCK}
 
 
 def test_two_runs_share_no_folder(place):
@@ -164,7 +166,7 @@ def test_two_runs_share_no_folder(place):
 
 def test_the_same_comparison_twice_at_a_time_is_trained_once(place, monkeypatch):
     """The second waits, and is then answered from the store."""
-    monkeypatch.setattr(checkpoints, "WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(run_lock, "WAIT_SECONDS", 0.02)
     place.new_home()
     heard, results = [], []
     other = Place.__new__(Place)
@@ -190,8 +192,8 @@ def test_the_same_comparison_twice_at_a_time_is_trained_once(place, monkeypatch)
 
 def test_a_folder_that_cannot_be_made_is_said_in_one_line(place):
     place.new_home()
-    comparing.home().mkdir(parents=True, exist_ok=True)
-    (comparing.home() / "runs").write_text("a file where a folder should be")
+    home().mkdir(parents=True, exist_ok=True)
+    (home() / "runs").write_text("a file where a folder should be")
     with pytest.raises(SweepError, match=r"nothing can be written to .*DOMLORA_HOME"):
         place.run([place.all], fresh=False)
 
@@ -209,8 +211,8 @@ def test_a_full_disk_at_a_checkpoint_is_a_warning(place, monkeypatch):
     found = place.run([place.all])
     assert any("checkpoint of step 2 could not be written (No space left" in w for w in found[0].warnings)
     assert_same_end(found, whole)
-    folder = Path(comparing.home()) / "runs" / found[0].id
-    assert {path.name for path in folder.iterdir()} == {"adapters", checkpoints.LOCK}
+    folder = home() / "runs" / found[0].id
+    assert {path.name for path in folder.iterdir()} == {"adapters", LOCK}
 
 
 @pytest.mark.parametrize(
