@@ -77,8 +77,9 @@ def heatmap(energy: EnergyMap, stack: str, measure: str, log: bool, selected: st
     else:
         title = f"Energy of the {stack} stack"
     figure.update_xaxes(
-        title="layer", nticks=16, range=[layers[0] - 0.5, layers[-1] + 0.5], showgrid=False, zeroline=False
-    )
+        title="layer", range=[layers[0] - 0.5, layers[-1] + 0.5], dtick=_every(len(layers), 16), showgrid=False,
+        zeroline=False,
+    )  # fmt: skip
     figure.update_yaxes(
         title="kind of module", range=[len(kinds) - 0.5, -0.5], showgrid=False, zeroline=False, type="category"
     )
@@ -89,7 +90,7 @@ def thumbnail(energy: EnergyMap) -> go.Figure:
     """The shares of the winner's stack at a glance: no colour bar, no axis titles, the strongest module outlined."""
     figure = heatmap(energy, energy.dominant["stack"], "share", log=False)
     figure.data[0].showscale = False
-    figure.update_xaxes(title=None, nticks=6)
+    figure.update_xaxes(title=None, dtick=_every(energy.provenance.layers, 6))
     figure.update_yaxes(title=None)
     title = f"{energy.provenance.model} on {energy.provenance.task}"
     return _finish(figure, title if len(title) <= TITLE else title[: TITLE - 1] + "…", 230)
@@ -177,6 +178,11 @@ def maxima(energy: EnergyMap, kind: str, selected: str) -> go.Figure:
 def _short(module: str) -> str:
     """`model.layers.11.mlp.down_proj` -> `layers.11.mlp.down_proj`."""
     return module.split(".", 1)[1] if module.count(".") > 2 else module
+
+
+def _every(layers: int, ticks: int) -> int:
+    """Whole layers between two of at most so many ticks: a tick at layer 1.5 would be of no use."""
+    return next((step for step in (1, 2, 5, 10, 20, 50) if layers <= step * ticks), 100)
 
 
 def _finish(figure: go.Figure, title: str, height: int) -> go.Figure:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from domlora.runs import Answer, Run
 
 LIST_SECONDS = 2
+FORWARD_PART = 0.4  # of a forward and a backward
 SHIPPED = "shipped"
 
 
@@ -263,7 +264,7 @@ def _comparison(run_id: str, baseline: str | None, stamp: int, where: str) -> Co
 
 
 def estimate_sweep(model: str, config: SweepConfig, variants: int) -> str | None:
-    """Time and memory that earlier comparisons of this model suggest, in words; None if there are none."""
+    """Time and memory that earlier comparisons of this model suggest, or else its probes, in words; None without."""
     for row in run_rows():
         seconds, steps = row.facts.get("seconds"), len(row.variants) * row.config.steps * row.config.rows_per_step
         if row.model != model or row.status != "done" or not seconds or not steps:
@@ -271,9 +272,27 @@ def estimate_sweep(model: str, config: SweepConfig, variants: int) -> str | None
         time = seconds / steps * variants * config.steps * config.rows_per_step
         peak = row.facts.get("peak_memory_bytes")
         memory = f" and {peak / 1e9:.1f} GB" if peak else ""
-        shown = f"{time / 60:.0f} min" if time >= 120 else f"{max(1, round(time))} s"
         return (
-            f"About {shown}{memory}, judging by {len(row.variants)} variants of {row.config.steps} steps with "
+            f"About {_minutes(time)}{memory}, judging by {len(row.variants)} variants of {row.config.steps} steps with "
             f"{row.config.rows_per_step} rows each ({row.task}) on {row.facts.get('device', 'the same machine')}."
         )
-    return None
+    return _estimate_from_probe(model, config, variants)
+
+
+def _estimate_from_probe(model: str, config: SweepConfig, variants: int) -> str | None:
+    """A training row costs about what a probed one does (a forward and an activation-only backward)."""
+    rows = [row for row in map_rows() if row.model == model]
+    if not rows:
+        return None
+    p = energy(rows[0].id).provenance
+    evaluations = 1 + (config.steps - 1) // config.evaluate_every
+    held_out = FORWARD_PART * (config.validation_rows * evaluations + config.test_rows)
+    time = p.seconds / p.samples * variants * (config.steps * config.rows_per_step + held_out)
+    return (
+        f"Very roughly {_minutes(time)} and at least {p.peak_memory_bytes / 1e9:.1f} GB, judging by a probe of "
+        f"{p.samples} samples ({p.task}) on {p.device}; there is no comparison of this model yet to judge by."
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{max(1, round(seconds))} s"

@@ -67,3 +67,8 @@ def test_unknown_kinds_follow_the_known_ones():
     import pandas as pd
 
     assert charts.kinds_in_order(pd.Series(["mix", "down", "q"])) == ["q", "down", "mix"]
+
+
+@pytest.mark.parametrize(("layers", "ticks", "step"), [(4, 16, 1), (16, 16, 1), (30, 16, 2), (30, 6, 5), (126, 16, 10)])
+def test_ticks_stand_at_whole_layers(layers, ticks, step):
+    assert charts._every(layers, ticks) == step

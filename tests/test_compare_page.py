@@ -291,14 +291,14 @@ def launch(**query: str) -> AppTest:
     return page("launch", kind="Comparison", task="math", **query)
 
 
-def test_launch_shows_sizes_variants_and_no_measurement_to_judge_by():
+def test_launch_shows_sizes_variants_and_time_judged_by_a_probe():
     app = launch()
     assert not app.exception
     table = app.dataframe[0].value.set_index("placement")
     assert table.loc["dominant", "trainable parameters"] == 16_896
     assert table.loc["all-linear", "trainable parameters"] == 2_442_240
     assert "**36 variants** (6 placements × 3 rates × 2 seeds), 2,160 optimizer steps" in text(app)
-    assert "No earlier comparison of this model" in text(app)
+    assert "there is no comparison of this model yet to judge by" in text(app)
     assert "differ in budget" in text(app)
     assert not app.button(key="start").disabled
 
