@@ -137,6 +137,11 @@ def _list_of(kind: Callable[[str], Item]) -> Callable[[str], tuple[Item, ...]]:
     return read
 
 
+def _probe_config(arguments: argparse.Namespace) -> ProbeConfig:
+    """How the map is measured that placements are chosen by; ranks and seeds of these commands mean the adapters."""
+    return checked(ProbeConfig, argparse.Namespace(**{name: getattr(arguments, name) for name in PROBE_ARGUMENTS}))
+
+
 def _place(arguments: argparse.Namespace) -> None:
     from domlora.jobs.run import run_probe
     from domlora.jobs.spec import ProbeRequest
@@ -145,7 +150,7 @@ def _place(arguments: argparse.Namespace) -> None:
     from domlora.store import Store
 
     check_name(arguments.placement)
-    probe = checked(ProbeConfig, argparse.Namespace(**{n: getattr(arguments, n) for n in PROBE_ARGUMENTS}))
+    probe = _probe_config(arguments)
     request = ProbeRequest(
         model=arguments.model,
         revision=arguments.revision,
@@ -192,11 +197,12 @@ def _compare(arguments: argparse.Namespace) -> None:
     from domlora.placements import check_name
     from domlora.store import Store
 
-    arguments.alpha = arguments.alpha or 2.0 * arguments.rank
+    if arguments.alpha is None:
+        arguments.alpha = 2.0 * arguments.rank
     config = checked(SweepConfig, arguments)
     for name in config.placements:
         check_name(name)
-    probe = checked(ProbeConfig, argparse.Namespace(**{n: getattr(arguments, n) for n in PROBE_ARGUMENTS}))
+    probe = _probe_config(arguments)
     request = SweepRequest(
         model=arguments.model,
         revision=arguments.revision,

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from domlora import __version__, answers
+from domlora import __version__, answers, code_runner
 from domlora.adapters import Adapter, Adapters
 from domlora.comparison import Comparison, compare_run
 from domlora.encoding import EncodedSample, encode
@@ -130,6 +130,8 @@ def train(
     known = store.runs.find(key)
     if known is not None and known.status == "done" and not refresh:
         return known
+    if config.run_code:
+        code_runner.check_runner()  # now, not after hours of training
     rows = sweep_rows(task, model.tokenizer, config)
     others = _other_tasks(task, model, config)
     run = Run(

@@ -53,7 +53,11 @@ def alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 def is_held(run_id: str) -> bool:
     """Whether a process of this machine computes the run now."""
-    path = run_folder(run_id) / LOCK
+    return is_locked(run_folder(run_id) / LOCK)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process of this machine holds the lock on a file."""
     if not path.exists():
         return False
     descriptor = os.open(path, os.O_RDWR)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from domlora import errors, paths
 from domlora.errors import JobError
+from domlora.run_lock import is_locked
 
 IDLE_SECONDS = 600  # a worker that `ensure_worker` started goes when it had nothing to do for so long
 LOCK_PATIENCE = 0.3  # seconds: longer than `worker_alive` ever holds the lock
@@ -57,17 +58,7 @@ def ensure_worker(store_url: str | None = None) -> None:
 
 def worker_alive(store_url: str | None = None) -> bool:
     """Whether a worker of this home serves this store."""
-    path = _lock_path(store_url)
-    if not path.exists():
-        return False
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return is_locked(_lock_path(store_url))
 
 
 def take_lock(store_url: str | None = None) -> int | None:
