@@ -170,6 +170,8 @@ def _curve_title(metric: str, ends: list[tuple[str, float, int]]) -> str:
     if metric not in ("train_loss", "eval_loss", "eval_accuracy"):
         return f"{name} over the steps"
     last = max(step for *_, step in ends)
+    if last == 0:
+        return f"{name} before training; the next evaluation is yet to come"
     reached = [(label, value) for label, value, step in ends if step == last]
     best = max if metric in HIGHER_IS_BETTER else min
     label, value = best(reached, key=lambda pair: pair[1])

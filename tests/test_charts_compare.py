@@ -49,6 +49,11 @@ def drawn(figure):
     return {trace.name: trace for trace in figure.data if trace.name and trace.fill is None}
 
 
+def test_before_training_no_variant_is_called_the_lowest(metrics, variants):
+    figure = curves(metrics[metrics["step"] == 0], variants, ORDER, "eval_loss")
+    assert title(figure) == "Validation loss before training; the next evaluation is yet to come"
+
+
 def test_a_line_is_the_mean_over_seeds_and_its_band_their_range(metrics, variants):
     figure = curves(metrics, variants, ORDER, "eval_loss")
     line = drawn(figure)["dominant, lr=0.001"]
