@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import compare_tables, queries, words
-from domlora.runs import Answer, Run
+from domlora.runs import BASE, Answer, Run
 
 SHOWN_MODULES = 20  # a longer list is scrolled
 SNIPPET_HEIGHT = 420  # pixels
@@ -49,7 +49,7 @@ def answers(run: Run) -> None:
         )  # fmt: skip
     rows = sorted({answer.row for answer in found})
     names = list(dict.fromkeys(answer.variant for answer in found))
-    trained = [name for name in names if name != "base"]
+    trained = [name for name in names if name != BASE]
     forget_unknown("answer_row", rows)
     forget_unknown("answer_variants", trained)
     left, right = st.columns([1, 3])
@@ -66,8 +66,8 @@ def answers(run: Run) -> None:
     st.code(first.prompt, language=None, wrap_lines=True)
     columns = st.columns(2)
     _answer(columns[0], "Reference", first.reference, None)
-    if "base" in by_name:
-        _answer(columns[1], "Before training", by_name["base"].text, by_name["base"].correct)
+    if BASE in by_name:
+        _answer(columns[1], "Before training", by_name[BASE].text, by_name[BASE].correct)
     for start in range(0, len(shown), 2):
         columns = st.columns(2)
         for column, name in zip(columns, shown[start : start + 2], strict=False):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from domlora.contestants import contestant_name
 if TYPE_CHECKING:
     from domlora.comparison import Comparison
     from domlora.runs import Run
+from domlora.takeaway import archive
 
 # What one line of a chart stands for, and the columns whose values it fixes.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -139,12 +138,8 @@ def _shown(value: Any) -> str:
 
 def adapter_zip(folder: str | Path) -> bytes:
     """A PEFT adapter folder as one file."""
-    folder = Path(folder)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            archive.write(path, path.relative_to(folder))
-    return buffer.getvalue()
+    paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    return archive({path.relative_to(folder).as_posix(): path.read_bytes() for path in paths})
 
 
 def everything(run: Run, metrics: pd.DataFrame, comparison: Comparison) -> str:

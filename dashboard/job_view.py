@@ -12,7 +12,6 @@ from domlora.jobs.local import log_tail
 from domlora.jobs.spec import Job
 
 REFRESH_SECONDS = 1.0
-KINDS = {"probe": "probe", "sweep": "comparison"}  # what the user calls them
 
 
 def show(job_id: str) -> None:

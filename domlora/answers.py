@@ -20,9 +20,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from domlora.code_runner import extract_code, run_tests
 from domlora.encoding import ROLE_NAMES, EncodedSample, prompt_text
 from domlora.errors import TaskError
-from domlora.probes.batches import CPU_TOKENS, GPU_TOKENS, group_by_length, halves
-from domlora.probes.page import _out_of_memory as out_of_memory
-from domlora.probes.page import _release as release
+from domlora.probes.batches import CPU_TOKENS, GPU_TOKENS, group_by_length, halves, out_of_memory, release
 from domlora.tasks import Message, Sample
 
 BATCH = 16  # rows of a batch: beyond that, a batch waits long for its longest answer

@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from domlora import __version__, cli_compare
-from domlora.cli_arguments import add_model_and_task, checked
+from domlora.cli_arguments import add_model_and_task, checked, subject
 from domlora.cli_output import plain, print_json, print_table, progress_bar
 from domlora.errors import DomLoRAError, UsageError
 from domlora.probes.config import ProbeConfig
-
-KINDS = {"probe": "probe", "sweep": "comparison"}  # what a user calls the kinds of jobs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -144,15 +142,7 @@ def _add_probe_arguments(parser: argparse.ArgumentParser) -> None:
 def _request(arguments: argparse.Namespace) -> Any:
     from domlora.jobs.spec import ProbeRequest
 
-    config = checked(ProbeConfig, arguments)
-    return ProbeRequest(
-        model=arguments.model,
-        revision=arguments.revision,
-        task=arguments.task,
-        config=config,
-        device=arguments.device,
-        refresh=arguments.refresh,
-    )
+    return ProbeRequest(config=checked(ProbeConfig, arguments), **subject(arguments))
 
 
 def _store() -> Any:
@@ -282,6 +272,8 @@ def _tasks_show(arguments: argparse.Namespace) -> None:
 
 
 def _jobs_list(arguments: argparse.Namespace) -> None:
+    from domlora.jobs.spec import KIND_NAMES
+
     jobs = _store().jobs()
     if arguments.json:
         return print_json([plain(job) for job in jobs])
@@ -290,7 +282,7 @@ def _jobs_list(arguments: argparse.Namespace) -> None:
     print_table(
         ("id", "kind", "status", "model", "task", "progress", "result"),
         [
-            (j.id, KINDS[j.request.kind], j.status, j.request.model, j.request.task, _progress(j),
+            (j.id, KIND_NAMES[j.request.kind], j.status, j.request.model, j.request.task, _progress(j),
              j.result or j.error or "")
             for j in jobs
         ],

@@ -23,6 +23,11 @@ def add_model_and_task(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--refresh", action="store_true", help="compute again even if the store has the answer")
 
 
+def subject(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `add_model_and_task` reads, as the requests of `jobs.spec` name it."""
+    return {name: getattr(arguments, name) for name in ("model", "revision", "task", "device", "refresh")}
+
+
 def checked(kind: type[Config], arguments: argparse.Namespace, **more: Any) -> Config:
     """The configuration that the arguments of the same names make.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from domlora.cli_arguments import add_model_and_task, checked
+from domlora.cli_arguments import add_model_and_task, checked, subject
 from domlora.cli_output import plain, print_json, print_table, progress_bar
 from domlora.errors import SweepError, UsageError
 from domlora.probes.config import ProbeConfig
@@ -151,14 +151,7 @@ def _place(arguments: argparse.Namespace) -> None:
 
     check_name(arguments.placement)
     probe = _probe_config(arguments)
-    request = ProbeRequest(
-        model=arguments.model,
-        revision=arguments.revision,
-        task=arguments.task,
-        config=probe,
-        device=arguments.device,
-        refresh=arguments.refresh,
-    )
+    request = ProbeRequest(config=probe, **subject(arguments))
     store = Store()
     with progress_bar("sample", probe.samples) as progress:
         energy = store.map(run_probe(request, store, progress))
@@ -203,15 +196,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     for name in config.placements:
         check_name(name)
     probe = _probe_config(arguments)
-    request = SweepRequest(
-        model=arguments.model,
-        revision=arguments.revision,
-        task=arguments.task,
-        probe=probe,
-        sweep=config,
-        device=arguments.device,
-        refresh=arguments.refresh,
-    )
+    request = SweepRequest(probe=probe, sweep=config, **subject(arguments))
     store = Store()
     if arguments.queue:
         job = store.submit(request)

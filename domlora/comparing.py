@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from domlora.encoding import EncodedSample, encode
 from domlora.energy import EnergyMap
 from domlora.errors import TaskError, UsageError
 from domlora.evaluate import evaluate_base, evaluate_variants
+from domlora.jobs.spec import Progress
 from domlora.loading import LoadedModel
 from domlora.lockstep import Lockstep
 from domlora.placements import Placement, check_name, place_for, same
@@ -33,17 +34,15 @@ from domlora.probes.batches import collate
 from domlora.probing import device_name, peak_memory, probe
 from domlora.request import sweep_key
 from domlora.run_lock import alone, run_folder
-from domlora.runs import Answer, Evaluation, Metric, Run, Variant
+from domlora.runs import BASE, Answer, Evaluation, Metric, Run, Variant
 from domlora.store import Store
-from domlora.store_runs import BASE, Runs
+from domlora.store_runs import Runs
 from domlora.sweep import Meter, Sweep, total_passes
 from domlora.sweep_config import SweepConfig, variant_name
 from domlora.sweep_data import SweepRows, sweep_rows
 from domlora.tasks import Sample, Task, builtin_tasks, load_task
 
 ANSWER_COST = 4  # passes of a row that answering costs, where evaluating costs one
-
-Progress = Callable[[str, int, int], None]
 
 
 def silent(stage: str, done: int, total: int) -> None:

@@ -26,10 +26,9 @@ import pandas as pd
 from domlora import comparison_words, statistics
 from domlora.contestants import OWN_PARTS, Contestant, by_rate, choose, ended_as, validation_loss
 from domlora.errors import DomLoRAError, UsageError
-from domlora.runs import Evaluation, Run, Variant
+from domlora.runs import BASE, Evaluation, Run, Variant
 
 SCHEMA_VERSION = 1
-BASE = "base"
 RANDOM = re.compile(r"random(-\d+)?")
 
 BETTER, WORSE, SAME = "better", "worse", "no difference beyond the interval"

@@ -15,8 +15,7 @@ from transformers import PreTrainedModel
 from domlora.adapters import Adapter
 from domlora.encoding import EncodedSample
 from domlora.lockstep import Lockstep, NoMemory, RowResults, base_results
-from domlora.probes.batches import Batch, collate, group_by_length, halves, token_budget
-from domlora.probes.page import _release as release
+from domlora.probes.batches import Batch, collate, group_by_length, halves, release, token_budget
 from domlora.runs import Evaluation
 
 

@@ -27,9 +27,8 @@ from transformers import PreTrainedModel
 
 from domlora.adapters import Adapter, Adapters
 from domlora.errors import ProbeError
-from domlora.probes.batches import Batch, token_budget
-from domlora.probes.page import _out_of_memory as out_of_memory
-from domlora.probes.page import _release as release
+from domlora.probes.backward import logits_at
+from domlora.probes.batches import Batch, out_of_memory, release, token_budget
 
 NO_ADAPTER = "__base__"  # PEFT's name for rows of the base model
 AGREEMENT = 1e-4  # of losses with and without shared blocks; 20 times that in half precision
@@ -188,9 +187,9 @@ class Lockstep:
 
             return forward
 
-        nothing = torch.zeros_like(batch.response)
+        nowhere = torch.zeros(0, dtype=torch.long, device=batch.ids.device)
         with self._wrapped(wrap), self._named([NO_ADAPTER] * len(batch.ids)), _memory(batch):
-            _head(self.model, batch, nothing)
+            logits_at(self.model, batch, nowhere, nowhere)
         return found
 
     @contextmanager
@@ -288,30 +287,15 @@ def _for_rows(leaf: Any, rows: int, times: int) -> Any:
     return leaf.repeat(times, *[1] * (leaf.dim() - 1)) if batched else leaf
 
 
-def _head(model: PreTrainedModel, batch: Batch, positions: torch.Tensor, times: int = 1) -> torch.Tensor:
-    """Logits (times · positions, vocabulary) where `positions` (B, T) is True; the head runs there and nowhere else."""
-    row, position = positions.repeat(times, 1).nonzero(as_tuple=True)
-
-    def gather(module: nn.Module, args: tuple) -> tuple:
-        return (args[0][row, position].unsqueeze(0), *args[1:])  # (1, positions, hidden)
-
-    handle = model.get_output_embeddings().register_forward_pre_hook(gather)
-    try:
-        mask = batch.attention if batch.padded else None  # without a mask, attention takes its fastest path
-        return model(input_ids=batch.ids, attention_mask=mask, use_cache=False).logits[0]
-    finally:
-        handle.remove()
-
-
 def _row_results(model: PreTrainedModel, batch: Batch, variants: int) -> RowResults:
     """Losses and accuracies of `variants` copies of the batch's rows; `batch` itself may hold one copy or all."""
     copies = variants * len(batch.index) // len(batch.ids)
     targets = torch.zeros_like(batch.response)
     targets[:, :-1] = batch.response[:, 1:] & batch.attention[:, 1:]  # at the position that predicts the token
-    logits = _head(model, batch, targets, copies).float()
     row, position = targets.nonzero(as_tuple=True)
     wanted = batch.ids[row, position + 1].repeat(copies)
     row = (row + torch.arange(copies, device=row.device).unsqueeze(1) * len(batch.ids)).flatten()
+    logits = logits_at(model, batch, row, position.repeat(copies)).float()
     losses = F.cross_entropy(logits, wanted, reduction="none")
     hits = (logits.detach().argmax(-1) == wanted).float()
     rows = variants * len(batch.index)

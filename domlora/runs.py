@@ -16,6 +16,7 @@ from domlora.sweep_config import SweepConfig
 
 VariantStatus = Literal["queued", "training", "done", "diverged", "cancelled"]
 RunStatus = Literal["running", "done"]  # whether its job still lives, the job says
+BASE = "base"  # the variant of evaluations and answers that were made before any training
 ENDED_VARIANT: tuple[VariantStatus, ...] = ("done", "diverged", "cancelled")
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from domlora.errors import StoreError
 from domlora.placements import Placement
-from domlora.runs import ENDED_VARIANT, Answer, Evaluation, Metric, Run, Variant, VariantStatus
+from domlora.runs import BASE, ENDED_VARIANT, Answer, Evaluation, Metric, Run, Variant, VariantStatus
 from domlora.store_database import (
     Database,
     answers,
@@ -34,8 +34,6 @@ from domlora.sweep_config import SweepConfig
 
 if TYPE_CHECKING:
     import pandas as pd
-
-BASE = "base"  # the variant of evaluations and answers that were made before any training
 
 
 class Runs:

@@ -30,11 +30,10 @@ from domlora.loading import LoadedModel
 from domlora.lockstep import Lockstep
 from domlora.placements import Placement
 from domlora.probes.batches import collate, free_memory
-from domlora.runs import ENDED_VARIANT, Evaluation, Metric, Variant
+from domlora.runs import BASE, ENDED_VARIANT, Evaluation, Metric, Variant
 from domlora.sweep_config import SweepConfig
 from domlora.sweep_data import SweepRows, micro_batches, step_rows
 
-BASE = "base"
 SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 REPORT_SECONDS = 1.0  # between two writes of curves, and two looks for cancelled variants
 OPTIMIZER_FRACTION = 0.25  # of free memory that adapters with their optimizer states may take at once

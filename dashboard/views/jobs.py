@@ -6,6 +6,7 @@ import streamlit as st
 from dashboard import job_view, queries
 from domlora.errors import DomLoRAError
 from domlora.jobs.local import worker_alive
+from domlora.jobs.spec import KIND_NAMES
 
 st.title("Jobs")
 try:
@@ -29,7 +30,7 @@ st.caption(
 )
 table = pd.DataFrame(
     {
-        "job": job.id, "status": job.status, "kind": job_view.KINDS[job.request.kind], "model": job.request.model,
+        "job": job.id, "status": job.status, "kind": KIND_NAMES[job.request.kind], "model": job.request.model,
         "task": job.request.task, "samples": job.request.config.samples if job.request.kind == "probe" else None,
         "progress": "" if job.ended else job_view.progress_text(job),
         "result": job.result or "", "error": job.error or "", "created": f"{job.created:%Y-%m-%d %H:%M:%S}",

@@ -15,6 +15,7 @@ from domlora.sweep_config import SweepConfig
 # (stage, done, total) as a job goes on; total 0 where it is not known.
 Progress = Callable[[str, int, int], None]
 
+KIND_NAMES = {"probe": "probe", "sweep": "comparison"}  # what a user calls the kinds of jobs
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
 Outcome = Literal["done", "failed", "cancelled"]
 ENDED: tuple[Outcome, ...] = ("done", "failed", "cancelled")

@@ -98,23 +98,28 @@ def tapped(modules: Sequence[nn.Module], recorder: Recorder, batch: Batch) -> It
             handle.remove()
 
 
-def response_losses(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Mean cross-entropy over each sample's response tokens, (B,) in float32.
+def logits_at(model: PreTrainedModel, batch: Batch, row: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+    """Logits (positions, vocabulary) at these rows and positions; the output head runs there and nowhere else.
 
-    The hidden states are gathered on their way into the output head, so that whatever a model does to its logits
-    afterwards (soft-capping, scaling) still happens.
+    The hidden states are gathered on their way into the head, so that whatever a model does to its logits afterwards
+    (soft-capping, scaling) still happens.
     """
-    row, position = (batch.response[:, 1:] & batch.attention[:, 1:]).nonzero(as_tuple=True)  # token position + 1
 
     def gather(module: nn.Module, args: tuple) -> tuple:
-        return (args[0][row, position].unsqueeze(0), *args[1:])  # (1, targets, hidden)
+        return (args[0][row, position].unsqueeze(0), *args[1:])  # (1, positions, hidden)
 
     handle = model.get_output_embeddings().register_forward_pre_hook(gather)
     try:
         mask = batch.attention if batch.padded else None  # without a mask, attention takes its fastest path
-        logits = model(input_ids=batch.ids, attention_mask=mask, use_cache=False).logits[0]  # (targets, vocabulary)
+        return model(input_ids=batch.ids, attention_mask=mask, use_cache=False).logits[0]
     finally:
         handle.remove()
+
+
+def response_losses(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Mean cross-entropy over each sample's response tokens, (B,) in float32."""
+    row, position = (batch.response[:, 1:] & batch.attention[:, 1:]).nonzero(as_tuple=True)  # token position + 1
+    logits = logits_at(model, batch, row, position)
     losses = F.cross_entropy(logits.float(), batch.ids[row, position + 1], reduction="none")
     count = torch.bincount(row, minlength=len(batch.ids))
     return torch.zeros(len(batch.ids), device=losses.device).index_add(0, row, losses) / count

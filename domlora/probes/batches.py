@@ -99,3 +99,14 @@ def halves(group: list[int]) -> Iterator[list[int]]:
     middle = (len(group) + 1) // 2
     yield group[:middle]
     yield group[middle:]
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch ran out of memory, on a GPU or (in other words) on a CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def release(device: torch.device) -> None:
+    """Gives cached memory back after a batch did not fit; slow, so never after one that did."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -29,7 +29,16 @@ from domlora.errors import ProbeError
 from domlora.explain import Explanation, ExplanationBuilder
 from domlora.modules import AdaptableModule
 from domlora.probes.backward import activation_backward, frozen, tapped
-from domlora.probes.batches import Batch, collate, free_memory, group_by_length, halves, token_budget
+from domlora.probes.batches import (
+    Batch,
+    collate,
+    free_memory,
+    group_by_length,
+    halves,
+    out_of_memory,
+    release,
+    token_budget,
+)
 from domlora.probes.config import ProbeConfig
 
 GRAM_BLOCK = 128  # a Gram matrix is symmetric: only blocks on and below its diagonal are computed
@@ -107,7 +116,7 @@ def measure(
                         losses[batch.index] = activation_backward(model, batch, [samples[i].row for i in group]).cpu()
                     recorder.end()
                 except RuntimeError as error:
-                    if not _out_of_memory(error):
+                    if not out_of_memory(error):
                         raise
                     if len(group) == 1:
                         raise ProbeError(
@@ -116,7 +125,7 @@ def measure(
                         ) from error
                     fits = False
                 if not fits:
-                    _release(device)  # not above: as long as the error lives, so does what its frames hold
+                    release(device)  # not above: as long as the error lives, so does what its frames hold
                     if recorder.additive:
                         tokens = len(group) * batch.ids.shape[1] // 2
                         break  # a half-counted batch cannot be taken out of a sum: begin again with smaller ones
@@ -427,12 +436,3 @@ def _gram_blocks(x: torch.Tensor) -> list[torch.Tensor]:
     edges = range(0, x.shape[1], GRAM_BLOCK)
     parts = [x[:, i : i + GRAM_BLOCK] for i in edges]
     return [matmul(parts[i], parts[j].transpose(1, 2)) for i in range(len(parts)) for j in range(i + 1)]
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def _release(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
