@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domlora import statistics
 from domlora.errors import ProbeError
-from domlora.probes.config import ProbeConfig
+from domlora.probes.config import ProbeConfig, Trained
 
 SCHEMA_VERSION = 1
 
@@ -79,6 +79,7 @@ class Provenance(BaseModel):
     versions: dict[str, str]
     warnings: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    trained: Trained | None = None
     notes: dict[str, Any] = Field(default_factory=dict)
 
     @property

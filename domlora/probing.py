@@ -95,7 +95,6 @@ def probe(
 
 
 def _table(modules: tuple[AdaptableModule, ...], found: page.Measurement, model: LoadedModel) -> pd.DataFrame:
-    why = found.explanation
     tokens = model.tokenizer.convert_ids_to_tokens
     table = pd.DataFrame(
         {
@@ -106,12 +105,14 @@ def _table(modules: tuple[AdaptableModule, ...], found: page.Measurement, model:
             "in_features": [m.in_features for m in modules],
             "out_features": [m.out_features for m in modules],
             "energy": found.energies.numpy(),
-            "max_output": why.max_output.astype(float),
-            "max_output_position": why.max_position,
-            "max_output_token": tokens(why.max_token.tolist()),
         }
     )
-    if why.roles is not None and why.positions is not None and why.top_tokens is not None:
+    why = found.explanation
+    if why is not None:
+        table["max_output"] = why.max_output.astype(float)
+        table["max_output_position"] = why.max_position
+        table["max_output_token"] = tokens(why.max_token.tolist())
+    if why is not None and why.roles is not None and why.positions is not None and why.top_tokens is not None:
         table[["first_token", "prompt", "response"]] = why.roles
         table["positions"] = list(why.positions)
         table["top_tokens"] = [tokens(row.tolist()) for row in why.top_tokens]

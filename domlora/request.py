@@ -19,7 +19,7 @@ SWEEP_VERSION = 1  # grows when the same request no longer trains to the same nu
 
 def request_key(model_revision: str, task_hash: str, config: ProbeConfig) -> str:
     """Equal for equal requests: what is hashed decides every number of a map."""
-    return _hash([SCHEMA_VERSION, model_revision, task_hash, config.model_dump(mode="json")])
+    return _hash([SCHEMA_VERSION, model_revision, task_hash, _probe_settings(config)])
 
 
 def sweep_key(
@@ -32,8 +32,13 @@ def sweep_key(
         probe: how the energies were measured that the placements were chosen by.
     """
     chosen = [placement.model_dump(mode="json") for placement in placements]
-    settings = [config.model_dump(mode="json"), chosen, probe.model_dump(mode="json")]
+    settings = [config.model_dump(mode="json"), chosen, _probe_settings(probe)]
     return _hash(["sweep", SWEEP_VERSION, model_revision, task_hash, *settings])
+
+
+def _probe_settings(config: ProbeConfig) -> dict[str, Any]:
+    """Without what is not set: a setting that came later leaves the keys of older requests as they are."""
+    return config.model_dump(mode="json", exclude_none=True)
 
 
 def _hash(parts: list[Any]) -> str:

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from domlora.errors import JobError, ProbeError, StoreError
 from domlora.jobs.spec import ENDED, Job, Request, Status
+from domlora.probes.config import Trained
 from domlora.store_database import Database, energy_maps, finite, jobs, now, only, retrying_conflicts, text
 
 if TYPE_CHECKING:
@@ -30,7 +31,19 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 2  # a job whose worker died is started so often, and again for as long as it gets further
 
 REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
-LIST_SCALARS = ("samples", "estimator", "reduction", "seconds", "device", "dtype", "layers", "architecture")
+LIST_SCALARS = (
+    "samples",
+    "estimator",
+    "reduction",
+    "seconds",
+    "device",
+    "dtype",
+    "layers",
+    "architecture",
+    "probe",
+    "against",
+    "trained",
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,8 @@ class MapSummary:
         created: when it was measured, in UTC.
         lead: energy of the dominant module over that of the second, inf if no other has any.
         modules: how many were measured.
+        probe, against: as in `ProbeConfig`.
+        trained: the adapter that was on the model, if any.
     """
 
     id: str
@@ -74,6 +89,9 @@ class MapSummary:
     modules: int
     level: str
     verdict: str
+    probe: str = "page"
+    against: str | None = None
+    trained: Trained | None = None
 
 
 class Store:
@@ -142,13 +160,18 @@ class Store:
             known = connection.scalar(sa.select(energy_maps.c.key).where(energy_maps.c.key == key))
         return None if known is None else self._load(key)
 
-    def maps(self) -> list[MapSummary]:
-        """All maps, newest first, without their tables."""
+    def maps(self, run: str | None = None) -> list[MapSummary]:
+        """All maps of models as they come, newest first, without their tables.
+
+        Args:
+            run: instead the maps that were measured while this comparison trained.
+        """
         columns = [column for column in energy_maps.c if column.name != "parquet"]
         query = sa.select(*columns).order_by(energy_maps.c.created.desc(), energy_maps.c.key)
         with self._database.reading() as connection:
             rows = connection.execute(query).mappings().all()
-        return [_summary(row) for row in rows]
+        listed = [_summary(row) for row in rows]
+        return [one for one in listed if (one.trained.run if one.trained else None) == run]
 
     def remove_map(self, id_or_prefix: str) -> str:
         """Forgets a map and returns its id; StoreError as `map`."""
@@ -372,8 +395,11 @@ def _summary(row: Any) -> MapSummary:
     summary = dict(row["summary"])
     summary["dominant"] = Dominant(**summary["dominant"])
     summary["lead"] = math.inf if summary["lead"] is None else summary["lead"]
-    values = {name: value for name, value in row.items() if name != "summary"}
-    return MapSummary(**{name: (summary | values)[name] for name in MapSummary.__dataclass_fields__})
+    if summary.get("trained"):
+        summary["trained"] = Trained(**summary["trained"])
+    known = summary | {name: value for name, value in row.items() if name != "summary"}
+    # A summary of an earlier version lacks what came later, and that has a default.
+    return MapSummary(**{name: known[name] for name in MapSummary.__dataclass_fields__ if name in known})
 
 
 def _list_scalars(energy: EnergyMap) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from transformers.pytorch_utils import Conv1D
 from domlora.encoding import EncodedSample
 from domlora.errors import ProbeError
 from domlora.modules import find_modules
-from domlora.probes import page
+from domlora.probes import measuring, page
 from domlora.probes.batches import group_by_length
 from domlora.probes.config import ProbeConfig
 from tests.tiny_models import MODELS, make
@@ -88,14 +88,14 @@ def test_what_a_padded_position_holds_does_not_matter(monkeypatch):
     model, samples = make("gpt2"), make_samples(4)
     modules = find_modules(model).modules
     before = page.measure(model, modules, samples, ProbeConfig(rank=4)).sample_energies
-    collate = page.collate
+    collate = measuring.collate
 
     def noisy(*args):
         batch = collate(*args)
         batch.ids[~batch.attention] = 55
         return batch
 
-    monkeypatch.setattr(page, "collate", noisy)
+    monkeypatch.setattr(measuring, "collate", noisy)
     after = page.measure(model, modules, samples, ProbeConfig(rank=4)).sample_energies
     torch.testing.assert_close(after, before, rtol=1e-4, atol=0)
 
@@ -192,7 +192,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch, reduction):
     model, samples = make("llama"), make_samples(6)
     modules, config = find_modules(model).modules, ProbeConfig(rank=4, reduction=reduction)
     expected = page.measure(model, modules, samples, config).energies
-    backward, sizes = page.activation_backward, []
+    backward, sizes = measuring.activation_backward, []
 
     def short_of_memory(model, batch, rows):
         sizes.append(len(rows))
@@ -201,7 +201,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch, reduction):
             raise torch.OutOfMemoryError("pretended")
         return result
 
-    monkeypatch.setattr(page, "activation_backward", short_of_memory)
+    monkeypatch.setattr(measuring, "activation_backward", short_of_memory)
     torch.testing.assert_close(page.measure(model, modules, samples, config).energies, expected, rtol=1e-4, atol=0)
     assert max(sizes) > 2
 
@@ -212,7 +212,7 @@ def test_a_single_sample_without_memory_is_one_clear_line(monkeypatch):
     def no_memory(*args):
         raise torch.OutOfMemoryError("pretended")
 
-    monkeypatch.setattr(page, "activation_backward", no_memory)
+    monkeypatch.setattr(measuring, "activation_backward", no_memory)
     with pytest.raises(ProbeError, match=r"no memory for one sample of .* tokens"):
         page.measure(model, find_modules(model).modules, make_samples(1), ProbeConfig(rank=4))
 

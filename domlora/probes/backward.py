@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -21,6 +22,23 @@ from domlora.errors import ProbeError
 from domlora.probes.batches import Batch
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Which rows of its samples a module reads in a pass, N of each sample after padding.
+
+    Attributes:
+        real: (B, N) False at padding, whose inputs mean nothing and whose output gradients are zero.
+        position: (B, N) which token of its sample a row is, counted as in `EncodedSample.ids`; None where rows are no
+            tokens, such as the patches of an image.
+        expert: which expert of a fused tensor reads these rows; None for any other module. A module of experts is
+            called once for each of them.
+    """
+
+    real: torch.Tensor
+    position: torch.Tensor | None
+    expert: int | None = None
+
+
 class Recorder(Protocol):
     """What a probe does at the taps. `module` is an index into the list of modules that are tapped."""
 
@@ -30,17 +48,17 @@ class Recorder(Protocol):
     def end(self) -> None:
         """The batch went through."""
 
-    def hold(self, module: int, x: torch.Tensor) -> Any:
-        """Called in the forward, once for all modules that read the same x (B, T, in): what to keep of it."""
+    def hold(self, module: int, x: torch.Tensor, rows: Rows) -> Any:
+        """Called in the forward, once for all modules that read the same x (B, N, in): what to keep of it."""
 
-    def output(self, module: int, y: torch.Tensor) -> None:
-        """Called in the forward with a module's output y (B, T, out), without a graph."""
+    def output(self, module: int, y: torch.Tensor, rows: Rows) -> None:
+        """Called in the forward with a module's output y (B, N, out), without a graph."""
 
     def partial(self, module: int) -> None:
-        """Called in the forward where a module reads other rows than the batch's tokens: it cannot be measured."""
+        """Called in the forward where it is not known which rows belong to which sample: it cannot be measured."""
 
-    def gradient(self, module: int, held: Any, dy: torch.Tensor) -> None:
-        """Called in the backward with what `hold` kept and the gradient dy (B, T, out) of the module's output."""
+    def gradient(self, module: int, held: Any, dy: torch.Tensor, rows: Rows) -> None:
+        """Called in the backward with what `hold` kept and the gradient dy (B, N, out) of the module's output."""
 
 
 @contextmanager
@@ -69,6 +87,7 @@ def tapped(modules: Sequence[nn.Module], recorder: Recorder, batch: Batch) -> It
     """Attaches a recorder to modules for one pass and yields how often each was called."""
     samples, tokens = batch.ids.shape
     calls = [0] * len(modules)
+    every = Rows(batch.attention, torch.arange(tokens, device=batch.ids.device).expand(samples, tokens))
     held: WeakIdKeyDictionary = WeakIdKeyDictionary()  # input tensor -> what is kept of it, as long as both live
 
     def tap(i: int) -> Callable[..., None]:
@@ -81,11 +100,12 @@ def tapped(modules: Sequence[nn.Module], recorder: Recorder, batch: Batch) -> It
             if calls[i] > 1:
                 return  # repeated: the caller sees it in `calls`, and never adds it up wrongly
             if x not in held:
-                held[x] = recorder.hold(i, x.detach().reshape(samples, tokens, -1))
+                held[x] = recorder.hold(i, x.detach().reshape(samples, tokens, -1), every)
             kept = held[x]
-            recorder.output(i, output.detach().reshape(samples, tokens, -1))
+            recorder.output(i, output.detach().reshape(samples, tokens, -1), every)
             if output.requires_grad:
-                output.register_hook(lambda dy: recorder.gradient(i, kept, dy.detach().reshape(samples, tokens, -1)))
+                shape = (samples, tokens, -1)
+                output.register_hook(lambda dy: recorder.gradient(i, kept, dy.detach().reshape(shape), every))
 
         return after_forward
 
@@ -137,14 +157,25 @@ def activation_backward(model: PreTrainedModel, batch: Batch, rows: Sequence[int
     Raises:
         ProbeError: a loss that is not finite, or no path from the embeddings to the loss.
     """
-    losses = response_losses(model, batch)
-    bad = [(row, loss) for row, loss in zip(rows, losses.tolist(), strict=True) if not math.isfinite(loss)]
-    if bad:
-        raise ProbeError(_not_finite(bad, len(rows), model.dtype))
+    losses = _finite_losses(model, batch, rows)
     if not losses.requires_grad:
         raise ProbeError(f"{type(model).__name__} does not pass a gradient from its embeddings to its loss")
     losses.sum().backward()
     return losses.detach()
+
+
+def activation_forward(model: PreTrainedModel, batch: Batch, rows: Sequence[int]) -> torch.Tensor:
+    """The losses alone, without a graph; arguments, result and errors as `activation_backward`."""
+    with torch.no_grad():
+        return _finite_losses(model, batch, rows)
+
+
+def _finite_losses(model: PreTrainedModel, batch: Batch, rows: Sequence[int]) -> torch.Tensor:
+    losses = response_losses(model, batch)
+    bad = [(row, loss) for row, loss in zip(rows, losses.tolist(), strict=True) if not math.isfinite(loss)]
+    if bad:
+        raise ProbeError(_not_finite(bad, len(rows), model.dtype))
+    return losses
 
 
 def _not_finite(bad: Sequence[tuple[int, float]], count: int, dtype: torch.dtype) -> str:

@@ -8,12 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Estimator = Literal["expected", "projected"]
 Reduction = Literal["per_sample", "mean_gradient"]
+ProbeName = Literal[
+    "page", "page-no-first", "gradient-norm", "fisher", "saliency", "activation-norm", "plop", "weight-norm",
+    "spectral", "interference",
+]  # fmt: skip
 
 
 class ProbeConfig(BaseModel):
-    """Settings of a PAGE probe; together with the model and the task they fix the answer.
+    """Settings of a probe; together with the model and the task they fix the answer.
 
     Attributes:
+        probe: PAGE or one of its peers, see `domlora.probes.registry`.
         estimator: `expected` takes the closed form over LoRA's random `A`, `projected` draws `A` as PEFT would.
         reduction: `per_sample` is the mean over samples of each sample's energy, `mean_gradient` the energy of
             the mean gradient, which is what the first optimizer step sees.
@@ -24,11 +29,12 @@ class ProbeConfig(BaseModel):
         seed: chooses the rows, the draws of `A` and every sketch.
         split: which part of the task the rows come from.
         dtype: of weights and activations; energies accumulate in float32 or better in any case.
+        against: the other task of probe `interference`, built-in name or file; None for every other probe.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    probe: Literal["page"] = "page"
+    probe: ProbeName = "page"
     estimator: Estimator = "expected"
     reduction: Reduction = "per_sample"
     samples: int = Field(default=32, ge=1)
@@ -40,8 +46,24 @@ class ProbeConfig(BaseModel):
     seed: int = Field(default=0, ge=0)
     split: str = "train"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    against: str | None = None
 
     @property
     def scaling(self) -> float:
         """LoRA's `s`: alpha / r, or alpha / sqrt(r) for rsLoRA (arXiv 2312.03732)."""
         return self.alpha / (self.rank**0.5 if self.rslora else self.rank)
+
+
+class Trained(BaseModel):
+    """Which adapter was on the model when a map was measured in the middle of its training.
+
+    Attributes:
+        run, variant: of the comparison, as `domlora.runs` names them.
+        step: optimizer steps done.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    variant: str
+    step: int

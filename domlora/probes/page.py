@@ -16,9 +16,7 @@ do not fit.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,49 +24,17 @@ from transformers import PreTrainedModel
 
 from domlora.encoding import EncodedSample
 from domlora.errors import ProbeError
-from domlora.explain import Explanation, ExplanationBuilder
+from domlora.explain import ExplanationBuilder
 from domlora.modules import AdaptableModule
-from domlora.probes.backward import activation_backward, frozen, tapped
-from domlora.probes.batches import (
-    Batch,
-    collate,
-    free_memory,
-    group_by_length,
-    halves,
-    out_of_memory,
-    release,
-    token_budget,
-)
+from domlora.probes.backward import Rows
+from domlora.probes.batches import Batch, free_memory
 from domlora.probes.config import ProbeConfig
+from domlora.probes.measuring import Measurement, run
 
 GRAM_BLOCK = 128  # a Gram matrix is symmetric: only blocks on and below its diagonal are computed
 SKETCH_ROWS = 32  # of the two-sided sketch of each sample's gradient, for the bootstrap of a mean gradient
 ACCUMULATOR_FRACTION = 0.25  # of free memory that exact mean gradients may take
 MAX_SKETCH = 1024
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What a pass over the samples found, modules in the order given.
-
-    Attributes:
-        energies: (modules,) PAGE, float64.
-        sample_energies: (samples, modules), reduction `per_sample` only.
-        kernels: (modules, samples, samples) inner products of the samples' gradients in energy units, estimated
-            from sketches and scaled to the energy; reduction `mean_gradient` only.
-        losses: (samples,).
-        explanation: token-position split (`per_sample` only) and activation maxima.
-        unmeasured: index of a module -> why it has no energy.
-        method: in words, how exact it is.
-    """
-
-    energies: torch.Tensor
-    sample_energies: torch.Tensor | None
-    kernels: torch.Tensor | None
-    losses: torch.Tensor
-    explanation: Explanation
-    method: str
-    unmeasured: dict[int, str]
 
 
 def measure(
@@ -86,58 +52,17 @@ def measure(
     """Measures PAGE of every module in one forward and one activation-only backward a batch.
 
     Args:
-        progress: called with (samples done, samples).
-        max_tokens: of a padded batch; by default from the memory that is free. No value changes an energy.
-        max_samples: of a batch.
+        progress, max_tokens, max_samples: as `measuring.run`.
         accumulator_bytes: that exact mean gradients may take, by default a quarter of the free memory.
         projections: module name -> `A` (draws·r, in) to use instead of drawn ones (estimator `projected`).
 
     Raises:
-        ProbeError: rank above a module's size, a loss or energy that is not finite, or not enough memory for
-            the longest sample alone.
+        ProbeError: rank above a module's size, and as `measuring.run`.
     """
-    check_rank(modules, config.rank)
     device = next(model.parameters()).device
-    longest = max(len(sample.ids) for sample in samples)
-    tokens = max_tokens or token_budget(model, longest, device)
-    targets = [model.get_submodule(module.name) for module in modules]
-    recorder = _choose_recorder(modules, samples, config, device, accumulator_bytes, projections)
-    with frozen(model):
-        while True:
-            queue = deque(group_by_length(samples, tokens, max_samples))
-            losses = torch.zeros(len(samples))
-            calls, done = [0] * len(modules), 0
-            while queue:
-                group = queue.popleft()
-                batch = collate(samples, group, device)
-                fits = True
-                try:
-                    with tapped(targets, recorder, batch) as called:
-                        losses[batch.index] = activation_backward(model, batch, [samples[i].row for i in group]).cpu()
-                    recorder.end()
-                except RuntimeError as error:
-                    if not out_of_memory(error):
-                        raise
-                    if len(group) == 1:
-                        raise ProbeError(
-                            f"no memory for one sample of {batch.ids.shape[1]} tokens on {device}: "
-                            "lower --max-length, or probe in bfloat16"
-                        ) from error
-                    fits = False
-                if not fits:
-                    release(device)  # not above: as long as the error lives, so does what its frames hold
-                    if recorder.additive:
-                        tokens = len(group) * batch.ids.shape[1] // 2
-                        break  # a half-counted batch cannot be taken out of a sum: begin again with smaller ones
-                    queue.extendleft(reversed(list(halves(group))))
-                    continue
-                calls = [max(pair) for pair in zip(calls, called, strict=True)]
-                done += len(group)
-                progress(done, len(samples))
-            if not queue and done == len(samples):
-                break
-            recorder.reset()
-    return recorder.finish(losses, _unmeasured(calls, recorder))
+    recorder = choose_recorder(modules, samples, config, device, accumulator_bytes, projections)
+    bounds: dict[str, Any] = {"progress": progress, "max_tokens": max_tokens, "max_samples": max_samples}
+    return run(model, modules, samples, [recorder], **bounds)[0]
 
 
 def check_rank(modules: Sequence[AdaptableModule], rank: int) -> None:
@@ -150,24 +75,11 @@ def check_rank(modules: Sequence[AdaptableModule], rank: int) -> None:
             )
 
 
-def _unmeasured(calls: Sequence[int], recorder: _Recorder) -> dict[int, str]:
-    reasons = {}
-    for module, count in enumerate(calls):
-        if count == 0:
-            reasons[module] = "not called for these samples"
-        elif module in recorder.routed:
-            reasons[module] = "reads only a part of the tokens"
-        elif count > 1:
-            reasons[module] = f"called {count} times in one pass"
-        elif module not in recorder.seen:
-            reasons[module] = "no gradient reaches it"
-    return reasons
-
-
 class _Recorder:
     """What all recorders share: where results lie, and the maxima of outputs."""
 
     additive = False
+    needs_gradient = True
 
     def __init__(self, modules: Sequence[AdaptableModule], samples: Sequence[EncodedSample], config: ProbeConfig):
         self.modules, self.samples, self.config = modules, samples, config
@@ -183,7 +95,7 @@ class _Recorder:
         self.batch = batch
         self.peaks: dict[int, torch.Tensor] = {}
 
-    def output(self, module: int, y: torch.Tensor) -> None:
+    def output(self, module: int, y: torch.Tensor, rows: Rows) -> None:
         # Two plain reductions run 20 times faster on a CPU than the maximum norm, and copy nothing.
         self.peaks[module] = torch.maximum(y.amax(2), -y.amin(2))  # (B, T)
 
@@ -236,20 +148,20 @@ class _PerSample(_Recorder):
 class ExpectedPerSample(_PerSample):
     """Holds the Gram matrix of the inputs, one for modules that read the same tensor."""
 
-    def hold(self, module: int, x: torch.Tensor) -> list[torch.Tensor]:
+    def hold(self, module: int, x: torch.Tensor, rows: Rows) -> list[torch.Tensor]:
         return _gram_blocks(x)
 
-    def gradient(self, module: int, held: list[torch.Tensor], dy: torch.Tensor) -> None:
-        rows = torch.zeros(dy.shape[:2], device=dy.device)
+    def gradient(self, module: int, held: list[torch.Tensor], dy: torch.Tensor, rows: Rows) -> None:
+        energy = torch.zeros(dy.shape[:2], device=dy.device)  # of each row
         edges = range(0, dy.shape[1], GRAM_BLOCK)
         pairs = ((i, j) for i in edges for j in edges if j <= i)
         for (i, j), gram_x, gram_y in zip(pairs, held, _gram_blocks(dy), strict=True):
             product = gram_x * gram_y  # (B, block, block)
-            rows[:, i : i + GRAM_BLOCK] += product.sum(2)
+            energy[:, i : i + GRAM_BLOCK] += product.sum(2)
             if j < i:
-                rows[:, j : j + GRAM_BLOCK] += product.sum(1)
+                energy[:, j : j + GRAM_BLOCK] += product.sum(1)
         module_in = self.modules[module].in_features
-        self.rows[module] = rows * (self.config.scaling**2 * self.config.rank / (3 * module_in))
+        self.rows[module] = energy * (self.config.scaling**2 * self.config.rank / (3 * module_in))
 
     def finish(self, losses: torch.Tensor, unmeasured: dict[int, str]) -> Measurement:
         return self._result(losses, unmeasured, "closed form over A, exact for each sample")
@@ -269,7 +181,7 @@ class _Projecting(_Recorder):
         self.drawn: dict[int, torch.Tensor] = {}
         super().__init__(modules, samples, config)
 
-    def hold(self, module: int, x: torch.Tensor) -> Any:
+    def hold(self, module: int, x: torch.Tensor, rows: Rows) -> Any:
         if self.given is not None:
             return x  # each module has a matrix of its own
         if module not in self.drawn:
@@ -291,12 +203,12 @@ class _Projecting(_Recorder):
 class ProjectedPerSample(_Projecting, _PerSample):
     """Energies for drawn `A`, averaged over the draws."""
 
-    def gradient(self, module: int, held: torch.Tensor, dy: torch.Tensor) -> None:
+    def gradient(self, module: int, held: torch.Tensor, dy: torch.Tensor, rows: Rows) -> None:
         z = self._projected(module, held)
         z = z.transpose(1, 2)  # (B, columns, T): the thin factor first is three times faster
         db = matmul(z, dy)  # (B, columns, out), transposed dL/dB / s
-        rows = (matmul(db, dy.transpose(1, 2)) * z).sum(1)  # y_tᵀ dB z_t sums to ‖dB‖²
-        self.rows[module] = rows * (self.config.scaling**2 / self.config.draws)
+        energy = (matmul(db, dy.transpose(1, 2)) * z).sum(1)  # y_tᵀ dB z_t sums to ‖dB‖²
+        self.rows[module] = energy * (self.config.scaling**2 / self.config.draws)
 
     def finish(self, losses: torch.Tensor, unmeasured: dict[int, str]) -> Measurement:
         return self._result(losses, unmeasured, f"mean over {self.config.draws} drawn A")
@@ -344,7 +256,7 @@ class _MeanGradient(_Recorder):
 class ProjectedMeanGradient(_Projecting, _MeanGradient):
     """dL/dB of the mean loss for drawn `A`: what the first optimizer step sees."""
 
-    def gradient(self, module: int, held: torch.Tensor, dy: torch.Tensor) -> None:
+    def gradient(self, module: int, held: torch.Tensor, dy: torch.Tensor, rows: Rows) -> None:
         z = self._projected(module, held)
         db = matmul(dy.transpose(1, 2), z).sum(0)  # (out, columns)
         self.sums[module] = self.sums[module].add_(db) if module in self.sums else db
@@ -385,11 +297,11 @@ class SketchedMeanGradient(ProjectedMeanGradient):
 class ExactMeanGradient(_MeanGradient):
     """Closed form over `A` with the mean gradient itself, (out, in) in float32; holds the inputs."""
 
-    def hold(self, module: int, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def hold(self, module: int, x: torch.Tensor, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
         v = torch.randn(x.shape[2], SKETCH_ROWS, generator=self._generator(2, module)).to(x.device)
         return x, matmul(x, v.expand(len(x), -1, -1))
 
-    def gradient(self, module: int, held: tuple[torch.Tensor, torch.Tensor], dy: torch.Tensor) -> None:
+    def gradient(self, module: int, held: tuple[torch.Tensor, torch.Tensor], dy: torch.Tensor, rows: Rows) -> None:
         x, projected = held
         g = matmul(dy.flatten(0, 1).T.unsqueeze(0), x.flatten(0, 1).unsqueeze(0))[0]  # (out, in)
         self.sums[module] = self.sums[module].add_(g) if module in self.sums else g
@@ -401,7 +313,7 @@ class ExactMeanGradient(_MeanGradient):
         return self._result(factors, losses, unmeasured, "closed form over A, exact mean gradient")
 
 
-def _choose_recorder(
+def choose_recorder(
     modules: Sequence[AdaptableModule],
     samples: Sequence[EncodedSample],
     config: ProbeConfig,
@@ -409,6 +321,7 @@ def _choose_recorder(
     accumulator_bytes: int | None,
     projections: Mapping[str, torch.Tensor] | None,
 ) -> Any:
+    check_rank(modules, config.rank)
     if config.estimator == "projected":
         kind = ProjectedPerSample if config.reduction == "per_sample" else ProjectedMeanGradient
         return kind(modules, samples, config, projections)
