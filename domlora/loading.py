@@ -1,19 +1,36 @@
-"""From a model's files to a frozen model and its tokenizer on a device. Safetensors only, no remote code."""
+"""From a model's files to a frozen model and its tokenizer on a device. Safetensors only, no remote code.
+
+What a model was trained to predict decides how it is loaded and how samples are put to it: the next token (causal), a
+masked one (masked), or an answer that a decoder writes to what an encoder reads (seq2seq).
+"""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
+from domlora.encoding import Encoding, encode, encode_masked, encode_pairs
 from domlora.errors import ModelError
 from domlora.fetch import LocalModel, localise
-from domlora.models import base_name, resolve
+from domlora.models import Objective, base_name, objective_of, resolve
+from domlora.tasks import Sample
 
 TOKENIZER_PATTERNS = ("tokenizer*", "vocab*", "merges*", "*.model")
 Dtype = Literal["auto", "float32", "bfloat16"]
@@ -21,11 +38,12 @@ Dtype = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A causal language model ready to be probed: eval mode, so that no dropout enters a measurement."""
+    """A language model ready to be probed: eval mode, so that no dropout enters a measurement."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     local: LocalModel
+    objective: Objective = "causal"
 
     @property
     def name(self) -> str:
@@ -48,6 +66,56 @@ class LoadedModel:
     def architecture(self) -> str:
         return type(self.model).__name__
 
+    def encode(self, samples: Sequence[Sample], max_length: int, seed: int = 0) -> Encoding:
+        """Token ids of samples, in the form that this model learns from.
+
+        Args:
+            max_length: in tokens; a model that has no positions for so many gets fewer.
+            seed: of what is drawn at random: the tokens that a masked model has to tell.
+
+        Raises:
+            TaskError: none of the samples can be used.
+        """
+        if self.objective == "causal":
+            return encode(samples, self.tokenizer, max_length)
+        length = min([max_length, *_positions(self.model)])
+        if self.objective == "masked":
+            return encode_masked(samples, self.tokenizer, length, seed)
+        return encode_pairs(samples, self.tokenizer, length, self.decoder_inputs)
+
+    def decoder_inputs(self, labels: Sequence[int]) -> Sequence[int]:
+        """What an encoder-decoder reads to predict labels: those shifted right by its own rule.
+
+        Raises:
+            ModelError: nothing says how an answer begins.
+        """
+        shift = getattr(self.model, "prepare_decoder_input_ids_from_labels", None)
+        start = getattr(self.model.config, "decoder_start_token_id", None)
+        try:
+            if shift is not None:
+                return shift(labels=torch.tensor([labels], device=self.device))[0].tolist()
+        except (ValueError, TypeError) as error:
+            raise self._no_start() from error
+        if start is None:
+            raise self._no_start()
+        return [start, *labels[:-1]]
+
+    def _no_start(self) -> ModelError:
+        return ModelError(
+            f"{self.name}: its config.json names no decoder_start_token_id, so that nothing says how an answer begins: "
+            "add it (T5 takes its padding token's)"
+        )
+
+
+def _positions(model: PreTrainedModel) -> list[int]:
+    """How many tokens each table of absolute positions has room for."""
+    tables = [
+        m for name, m in model.named_modules() if "position" in name.split(".")[-1] and isinstance(m, nn.Embedding)
+    ]
+    # RoBERTa begins to count after the padding token's id, BART two rows into the table.
+    before = [getattr(m, "offset", 0 if m.padding_idx is None else m.padding_idx + 1) for m in tables]
+    return [table.num_embeddings - skipped for table, skipped in zip(tables, before, strict=True)]
+
 
 def load_model(
     source: str | Path, *, revision: str | None = None, dtype: Dtype = "auto", device: str = "auto"
@@ -61,7 +129,7 @@ def load_model(
         device: `auto` is CUDA, else MPS, else the CPU.
 
     Raises:
-        ModelError: it cannot be found, fetched or loaded, or is no causal language model.
+        ModelError: it cannot be found, fetched or loaded, or has no loss over the tokens of a text.
     """
     return load_local(localise(resolve(str(source), revision)), dtype=dtype, device=device)
 
@@ -73,11 +141,12 @@ def load_local(local: LocalModel, *, dtype: Dtype = "auto", device: str = "auto"
     folder = local.folder
     try:
         config = AutoConfig.from_pretrained(folder)
-        _check_config(config, folder)
+        objective = objective_of(folder) or _by_type(config)
+        if getattr(config, "is_encoder_decoder", False):  # by its class, where config.json does not say so
+            objective = "seq2seq"
+        auto = _auto_class(config, objective, folder)
         tokenizer = _tokenizer(folder)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=number_type, use_safetensors=True, output_loading_info=True
-        )
+        loaded: Any = auto.from_pretrained(folder, dtype=number_type, use_safetensors=True, output_loading_info=True)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = (str(error) or type(error).__name__).strip().splitlines()[0][:300]
         raise ModelError(f"cannot load {local.ref.source}: {reason}") from error
@@ -94,7 +163,10 @@ def load_local(local: LocalModel, *, dtype: Dtype = "auto", device: str = "auto"
         raise ModelError(
             f"{local.ref.source} does not fit on {place} in {number_type}: try bfloat16 or the CPU"
         ) from error
-    return LoadedModel(model, tokenizer, local)
+    loaded_model = LoadedModel(model, tokenizer, local, objective)
+    if objective == "seq2seq":
+        loaded_model.decoder_inputs([0])
+    return loaded_model
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -137,9 +209,33 @@ def choose_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
     return getattr(torch, dtype)
 
 
-def _check_config(config: object, folder: Path) -> None:
+def _by_type(config: PretrainedConfig) -> Objective:
+    """The objective of a model whose config.json names no class."""
     if getattr(config, "is_encoder_decoder", False):
-        raise ModelError(f"{folder.name} is an encoder-decoder: only causal language models can be probed so far")
-    classes = json.loads((folder / "config.json").read_text()).get("architectures") or []
-    if classes and not any("CausalLM" in name or "LMHead" in name or "ForConditional" in name for name in classes):
-        raise ModelError(f"{folder.name} is a {classes[0]}: only causal language models can be probed so far")
+        return "seq2seq"
+    # BERT and its kin have a causal form too, which is marked.
+    masked = type(config) in AutoModelForMaskedLM._model_mapping and not getattr(config, "is_decoder", False)
+    return "masked" if masked else "causal"
+
+
+def _auto_class(config: PretrainedConfig, objective: Objective, folder: Path) -> Any:
+    """The class of transformers that brings this model with its language head.
+
+    Raises:
+        ModelError: none has a loss over the tokens of a text for it.
+    """
+    choices: dict[Objective, tuple[Any, ...]] = {
+        "causal": (AutoModelForCausalLM, AutoModelForImageTextToText),
+        "seq2seq": (AutoModelForSeq2SeqLM,),
+        "masked": (AutoModelForMaskedLM,),
+    }
+    autos = choices[objective]
+    if any("ForConditionalGeneration" in name for name in config.architectures or ()):
+        autos = autos[::-1]  # with its vision tower, which its weights name; text runs through the rest alone
+    for auto in autos:
+        if type(config) in auto._model_mapping:
+            return auto
+    raise ModelError(
+        f"{folder.name} is a {config.model_type} model, which has no loss over the tokens of a text alone: "
+        "name a causal, masked or encoder-decoder language model"
+    )
