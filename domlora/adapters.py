@@ -29,7 +29,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from domlora.errors import PlacementError
-from domlora.placements import Placement
+from domlora.placements import Placement, check_trainable
 from domlora.sweep_config import Method
 
 MUTATING = ("pissa", "olora")  # their start changes the base weights
@@ -127,8 +127,9 @@ class Adapters:
 
         Raises:
             PlacementError: a module of the placement was not matched, or another one was, or its class does not take
-                the method.
+                the method, or it is one of experts.
         """
+        check_trainable(placement)
         if method == "olora" and any(isinstance(self._base_layer(m.module), Conv1D) for m in placement.modules):
             raise PlacementError(
                 f"PEFT starts OLoRA wrongly on the transposed weights (Conv1D) of {type(self.model).__name__}: "

@@ -65,8 +65,8 @@ class ExplanationBuilder:
             self.rows[modules.numpy(), start:end] = values[:, row, : end - start]
 
     def add_peaks(self, modules: list[int], peaks: torch.Tensor, batch: Batch) -> None:
-        """peaks (modules, B, T): largest |output| of each token."""
-        value, position = peaks.masked_fill(~batch.attention, 0).max(2)
+        """peaks (modules, B, T): largest |output| of each token, zero at padding."""
+        value, position = peaks.max(2)
         place = np.ix_(np.array(modules), batch.index.numpy())
         self.peaks[place] = value.float().cpu().numpy()
         self.peak_positions[place] = position.cpu().numpy()

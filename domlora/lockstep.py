@@ -27,8 +27,8 @@ from transformers import PreTrainedModel
 
 from domlora.adapters import Adapter, Adapters
 from domlora.errors import ProbeError
-from domlora.probes.backward import logits_at
 from domlora.probes.batches import Batch, out_of_memory, release, token_budget
+from domlora.probes.losses import logits_at
 
 NO_ADAPTER = "__base__"  # PEFT's name for rows of the base model
 AGREEMENT = 1e-4  # of losses with and without shared blocks; 20 times that in half precision
@@ -278,7 +278,8 @@ def _in_groups(variants: Sequence[Adapter], size: int) -> list[list[Adapter]]:
 
 
 def _repeated(batch: Batch, times: int) -> Batch:
-    return Batch(batch.index, *(t.repeat(times, 1) for t in (batch.ids, batch.attention, batch.response)))
+    ids, attention, response = (t.repeat(times, 1) for t in (batch.ids, batch.attention, batch.response))
+    return Batch(batch.index, ids, attention, response)
 
 
 def _for_rows(leaf: Any, rows: int, times: int) -> Any:

@@ -16,9 +16,14 @@ import numpy as np
 
 from domlora.errors import PlacementError, UsageError
 
-ATTENTION_KINDS = ("q", "k", "v", "qkv", "o")
-MLP_KINDS = ("gate", "up", "gate_up", "down")
-KINDS = (*ATTENTION_KINDS, *MLP_KINDS, "router")
+COMMON_KINDS = ("q", "k", "v", "qkv", "o", "gate", "up", "gate_up", "down", "router")
+ATTENTION_KINDS = ("q", "k", "v", "qkv", "o", "q_a", "q_b", "kv_a", "kv_b")
+MLP_KINDS = (
+    "gate", "up", "gate_up", "down", "shared.gate", "shared.up", "shared.down",
+    "expert.gate", "expert.up", "expert.gate_up", "expert.down",
+)  # fmt: skip
+ROUTER_KINDS = ("router", "shared.router")
+KINDS = (*ATTENTION_KINDS, *MLP_KINDS, *ROUTER_KINDS, "ssm.in", "ssm.x", "ssm.dt", "ssm.out")
 
 NAMES: dict[str, str] = {
     "dominant": "the module with the largest energy (DomLoRA)",
@@ -27,21 +32,24 @@ NAMES: dict[str, str] = {
     "all-linear": "every measured linear module except routers (vanilla LoRA)",
     "attention": "every attention projection",
     "mlp": "every MLP projection",
-    "qv": "the query and value projections; where q, k and v are fused, the fused module",
+    "qv": "the query and value projections; where q, k and v are fused, the fused module (MLA: q_b and kv_b)",
     "o": "the attention output projection of every layer",
     "down": "the MLP down projection of every layer",
-    "kind:NAME": f"one kind in every layer: {', '.join(KINDS)} (these also without kind:), or what the map calls it",
+    "kind:NAME": (
+        f"one kind in every layer: {', '.join(COMMON_KINDS)} (these also without kind:), or what the map calls it"
+    ),
     "kind:NAME@LAYER": "one module by kind and layer; down@11 means the same as kind:down@11",
     "random": "another module of the dominant one's kind and size, at a layer drawn by the seed",
     "random:N": "N such modules, each a placement of its own",
     "least": "the module of the dominant one's kind with the smallest energy",
     "same-kind": "the dominant one's kind at each layer in turn, each a placement of its own",
+    "spread:N": "N single modules, even over kinds and layers and with the dominant one, each a placement of its own",
     "module:NAME+NAME": "modules by their full names, as the map lists them (custom: means the same)",
 }
 
 
 class Row(NamedTuple):
-    """What a placement needs to know of a measured module: these columns of a map."""
+    """What a placement needs to know of a measured module: these columns of a map, the last two where it has them."""
 
     module: str
     stack: str
@@ -50,11 +58,13 @@ class Row(NamedTuple):
     in_features: int
     out_features: int
     energy: float
+    experts: int = 1
+    parameter: str = ""
 
     @property
     def cost(self) -> int:
         """Trainable parameters of one rank."""
-        return self.in_features + self.out_features
+        return self.experts * (self.in_features + self.out_features)
 
     @property
     def largest_rank(self) -> int:
@@ -83,7 +93,7 @@ def read(name: str) -> Name:
         if not all(modules) or len(set(modules)) < len(modules):
             raise UsageError(f"{text}: name each module once, with + between them")
         return Name("module", modules, "module:" + "+".join(modules))
-    if head in ("top-k", "random") and colon:
+    if head in ("top-k", "random", "spread") and colon:
         if not re.fullmatch(r"0*[1-9]\d*", value):
             raise UsageError(f"{text}: {value!r} is no count; write {head}:3")
         return Name(head, int(value), f"{head}:{int(value)}")
@@ -120,7 +130,7 @@ def pick(rows: list[Row], names: Sequence[Name], seed: int) -> list[tuple[str, l
                 raise PlacementError(f"{name.text} fits no module of this model: its kinds are {_kinds(rows)}")
             found[index] = [(name.text, [row for row in rows if row in chosen])]
     # What is drawn or listed comes last, to leave out what is named.
-    for rule, draw in (("random", _random), ("same-kind", _same_kind)):
+    for rule, draw in (("random", _random), ("same-kind", _same_kind), ("spread", _spread)):
         held = {picked[0].module for many in found.values() for _, picked in many if len(picked) == 1}
         for index, name in enumerate(names):
             if name.rule == rule:
@@ -177,7 +187,7 @@ def _by_path(row: Row, pattern: str) -> bool:
 
 def _qv(rows: list[Row], _: None) -> list[Row]:
     split = {row.stack for row in rows if row.kind in ("q", "v")}
-    return [r for r in rows if r.kind in ("q", "v") or (r.kind == "qkv" and r.stack not in split)]
+    return [r for r in rows if r.kind in ("q", "v", "q_b", "kv_b") or (r.kind == "qkv" and r.stack not in split)]
 
 
 def _kind_at(rows: list[Row], value: tuple[str, int]) -> list[Row]:
@@ -212,7 +222,7 @@ _PICKED: dict[str, Callable[[list[Row], Any], list[Row]]] = {
     "dominant": lambda rows, _: _strongest(rows)[:1],
     "top-k": _top_k,
     "top-share": _top_share,
-    "all-linear": lambda rows, _: [row for row in rows if row.kind != "router"],
+    "all-linear": lambda rows, _: [row for row in rows if row.kind not in ROUTER_KINDS],
     "attention": _attention,
     "mlp": _mlp,
     "qv": _qv,
@@ -242,8 +252,46 @@ def _same_kind(rows: list[Row], name: Name, held: Collection[str], seed: int) ->
     best = _strongest(rows)[0]
     alike = [row for row in rows if (row.stack, row.kind) == (best.stack, best.kind)]
     free = [row for row in alike if row.module not in held]
+    return _named(rows, free or alike)
+
+
+def _spread(rows: list[Row], name: Name, held: Collection[str], seed: int) -> list[tuple[str, Row]]:
+    """As many modules of each kind as of any other, and a kind's modules at even distances over the layers.
+
+    Each kind begins at a layer of its own, that of the dominant module with it (unless another name holds it), so that
+    all together cover the depth; the seed turns the layers and the order of the kinds. Routers are left out, as in
+    `all-linear`, and what a comparison cannot train (`Row.parameter`). Ranks are equal, as PAGE scores them, so kinds
+    differ in trainable parameters unless a budget is given.
+    """
+    best = _strongest(rows)[0]
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.module not in held and not row.parameter and (row.kind not in ROUTER_KINDS or row == best):
+            groups.setdefault((row.stack, row.kind), []).append(row)
+    total = sum(map(len, groups.values()))
+    if name.value > total:
+        raise PlacementError(f"{name.text}: this model has {total} modules to spread over; ask for at most so many")
+    generator = np.random.default_rng(seed)
+    kinds = [list(groups)[i] for i in generator.permutation(len(groups))]
+    kinds.sort(key=lambda kind: kind != (best.stack, best.kind))  # the dominant one's kind first: it gets one for sure
+    counts = dict.fromkeys(kinds, 0)
+    while sum(counts.values()) < name.value:
+        for kind in kinds:
+            if counts[kind] < len(groups[kind]) and sum(counts.values()) < name.value:
+                counts[kind] += 1
+    start = generator.random()
+    chosen: set[Row] = set()
+    for i, kind in enumerate(kinds):
+        many, count = groups[kind], counts[kind]
+        first = many.index(best) if best in many else int((start + i / len(kinds)) % 1 * len(many))
+        chosen |= {many[(first + j * len(many) // count) % len(many)] for j in range(count)}
+    return _named(rows, [row for row in rows if row in chosen])
+
+
+def _named(rows: list[Row], singles: list[Row]) -> list[tuple[str, Row]]:
+    """Each module with the shortest name that means it alone: `down@11`, else its full one."""
     count = Counter((row.kind.lower(), row.layer) for row in rows)
     return [
         (f"{row.kind.lower()}@{row.layer}" if count[row.kind.lower(), row.layer] == 1 else f"module:{row.module}", row)
-        for row in free or alike
+        for row in singles
     ]

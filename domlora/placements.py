@@ -14,13 +14,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from domlora.energy import EnergyMap
 from domlora.errors import PlacementError, UsageError
-from domlora.placement_names import NAMES, Row, check_name, pick, read
+from domlora.placement_names import ATTENTION_KINDS, NAMES, ROUTER_KINDS, Row, check_name, pick, read
 from domlora.sweep_config import Allocation, Method, SweepConfig
 
 __all__ = ["NAMES", "PlacedModule", "Placement", "check_name", "place", "place_all", "same"]
@@ -30,8 +30,21 @@ SCHEMA_VERSION = 1
 CONV1D_ARCHITECTURES = ("GPT2", "OpenAIGPT")  # their linear layers keep weights (in, out)
 
 
+GROUPS = ("all-linear", "attention", "mlp")  # what PEFT or a comparison cannot train is left out of these
+NEEDS_MODULES: tuple[Method, ...] = ("dora", "pissa", "olora", "eva")  # methods that PEFT has for linear layers only
+
+
+# PEFT refuses the output projections of these (`_check_lora_target_modules_mamba`).
+REFUSING_ARCHITECTURES = ("Mamba", "FalconMamba", "FalconH1", "NemotronH")
+
+
 class PlacedModule(BaseModel):
-    """A module that carries an adapter, and the adapter's rank there."""
+    """A module that carries an adapter, and the adapter's rank there.
+
+    Attributes:
+        experts: how many maps of this size it holds, each with an adapter of its own.
+        parameter: its name in PEFT's `target_parameters`; "" for what is named in `target_modules`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,11 +55,13 @@ class PlacedModule(BaseModel):
     in_features: int
     out_features: int
     rank: int = Field(ge=1)
+    experts: int = 1
+    parameter: str = ""
 
     @property
     def parameters(self) -> int:
-        """Trainable parameters of plain LoRA: A (rank, in) and B (out, rank)."""
-        return self.rank * (self.in_features + self.out_features)
+        """Trainable parameters of plain LoRA: A (rank, in) and B (out, rank), for each expert."""
+        return self.rank * self.experts * (self.in_features + self.out_features)
 
 
 class Placement(BaseModel):
@@ -58,6 +73,7 @@ class Placement(BaseModel):
         rank: of every module, or where ranks differ the most frequent one.
         alpha: for `rank`. The scale alpha / rank is the same for every module, also where ranks differ.
         fan_in_fan_out: the model keeps its linear weights as (in, out), as GPT-2 does.
+        task_type: as PEFT names what the model does; None for a masked model, which PEFT has no name for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +84,7 @@ class Placement(BaseModel):
     rank: int = Field(ge=1)
     alpha: float = Field(gt=0)
     fan_in_fan_out: bool = False
+    task_type: Literal["CAUSAL_LM", "SEQ_2_SEQ_LM"] | None = "CAUSAL_LM"
 
     @property
     def trainable_parameters(self) -> int:
@@ -96,6 +113,9 @@ class Placement(BaseModel):
         on injection to suffixes that match the same modules of that model. `lora+` differs from `lora` only in
         learning rates. `rslora` has one alpha for all modules: PEFT scales each by alpha / sqrt(its rank). `eva` starts
         from activations: call `peft.initialize_lora_eva_weights`; `rho=1` makes it keep the planned ranks.
+
+        Raises:
+            PlacementError: experts or other parameters with a method that PEFT has for linear layers only.
         """
         import peft
 
@@ -114,22 +134,31 @@ class Placement(BaseModel):
 
     def _settings(self, method: Method) -> dict[str, Any]:
         """Arguments of `LoraConfig` that are plain values. A placement of equal ranks has no patterns."""
+        parameters = [module.parameter for module in self.modules if module.parameter]
+        if parameters and method in NEEDS_MODULES:
+            raise PlacementError(
+                f"{self.name} holds {parameters[0]}, which PEFT adapts as a parameter, and {method} is for linear "
+                "layers only: use lora, lora+ or rslora"
+            )
         settings: dict[str, Any] = {
-            "task_type": "CAUSAL_LM",
+            **({"task_type": self.task_type} if self.task_type else {}),
             "r": self.rank,
             "lora_alpha": _whole(self.alpha),
             "lora_dropout": 0.0,
             "bias": "none",
-            "target_modules": [module.module for module in self.modules],
+            "target_modules": [module.module for module in self.modules if not module.parameter],
         }
+        if parameters:
+            settings["target_parameters"] = parameters
         other = [module for module in self.modules if module.rank != self.rank]
         if other:
             # PEFT anchors a key on both sides itself, as (.*\.)?(key)$; a ^ of ours would make its EVA code, which
             # matches names with their base_model.model. prefix, fall back to the default rank.
-            settings["rank_pattern"] = {re.escape(module.module): module.rank for module in other}
+            settings["rank_pattern"] = {re.escape(module.parameter or module.module): module.rank for module in other}
             if method != "rslora":
                 settings["alpha_pattern"] = {
-                    re.escape(module.module): _whole(self.alpha * module.rank / self.rank) for module in other
+                    re.escape(module.parameter or module.module): _whole(self.alpha * module.rank / self.rank)
+                    for module in other
                 }
         if self.fan_in_fan_out:
             settings["fan_in_fan_out"] = True
@@ -175,10 +204,12 @@ def place_all(
     budget: int | None = None,
     allocation: Allocation = "equal",
     seed: int = 0,
+    trainable: bool = False,
 ) -> tuple[Placement, ...]:
-    """Reads names against a map; `random:N` and `same-kind` become several placements.
+    """Reads names against a map; `random:N`, `same-kind` and `spread:N` become several placements.
 
-    What `random` draws and `same-kind` lists leaves out modules that another name already holds, where it can.
+    What `random` draws and `same-kind` and `spread` list leaves out modules that another name already holds, where it
+    can. The modules of `spread` have equal ranks, and so, by kind, different sizes, unless a budget is given.
 
     Args:
         names: see `NAMES`; upper and lower case are alike, except in names of modules.
@@ -188,12 +219,13 @@ def place_all(
         allocation: `equal` takes the largest equal rank in the budget. `energy` gives rank after rank to the module
             with the largest energy / (its rank + 1), so that ranks are proportional to energies, within the budget or
             else within what equal ranks would take; modules that get none are left out.
-        seed: of `random`.
+        seed: of `random` and `spread`.
+        trainable: leave out of `GROUPS` what a comparison cannot train.
 
     Raises:
         UsageError: a name that cannot be read, or an impossible number.
         PlacementError: a name that fits no module, two placements that are the same, a rank above a module's size,
-            a budget below rank 1.
+            a budget below rank 1, shares of the scores of a probe that has none.
     """
     if not names:
         raise UsageError(f"name one placement at least: {', '.join(NAMES)}")
@@ -202,10 +234,17 @@ def place_all(
         raise UsageError(f"rank {rank}, alpha {alpha:g}, budget {budget}: each must be above 0")
     if allocation not in ("equal", "energy"):
         raise UsageError(f"unknown allocation {allocation!r}: equal or energy")
-    rows = [Row(*values) for values in energy.modules[[*Row._fields]].itertuples(index=False)]
+    columns = [column for column in Row._fields if column in energy.modules]
+    _check_amounts(energy, names, allocation)
+    measured = energy.modules[columns].assign(energy=energy.preference)  # more is better, whatever the probe
+    rows = [Row(**dict(zip(columns, values, strict=True))) for values in measured.itertuples(index=False, name=None)]
     transposed = energy.provenance.architecture.startswith(CONV1D_ARCHITECTURES)
+    refusing = energy.provenance.architecture.startswith(REFUSING_ARCHITECTURES)
     placements = []
     for name, picked in pick(rows, [read(name) for name in names], seed):
+        if name in GROUPS:
+            left = [row for row in picked if not (refusing and row.kind == "ssm.out")]
+            picked = [row for row in left if not (trainable and row.parameter)] or picked
         ranks = _ranks(name, picked, rank, budget, allocation)
         nominal = max(sorted(set(ranks.values())), key=Counter(ranks.values()).__getitem__)
         placements.append(
@@ -219,6 +258,7 @@ def place_all(
                 rank=nominal,
                 alpha=alpha * nominal / rank,
                 fan_in_fan_out=transposed,
+                task_type=_task_type(energy),
             )
         )
     for first, second in same(placements):
@@ -227,8 +267,18 @@ def place_all(
     return tuple(placements)
 
 
+def _task_type(energy: EnergyMap) -> Literal["CAUSAL_LM", "SEQ_2_SEQ_LM"] | None:
+    if "cross" in set(energy.modules["stack"]):  # a decoder that reads what an encoder wrote
+        return "SEQ_2_SEQ_LM"
+    return None if energy.provenance.architecture.endswith("ForMaskedLM") else "CAUSAL_LM"
+
+
 def place_for(energy: EnergyMap, config: SweepConfig, names: Sequence[str] | None = None) -> list[Placement]:
-    """The placements of a comparison on this map (or those of `names`, with its settings). Errors as `place_all`."""
+    """The placements of a comparison on this map (or those of `names`, with its settings). Errors as `place_all`.
+
+    Raises:
+        PlacementError: also for one that a comparison cannot train.
+    """
     found = place_all(
         energy,
         config.placements if names is None else names,
@@ -237,13 +287,65 @@ def place_for(energy: EnergyMap, config: SweepConfig, names: Sequence[str] | Non
         budget=config.budget,
         allocation=config.allocation,
         seed=config.data_seed,
+        trainable=True,
     )
+    for placement in found:
+        check_trainable(placement)
     return list(found)
+
+
+def check_trainable(placement: Placement) -> None:
+    """Raises PlacementError for what `target_parameters` must name: PEFT does not mix such adapters in a batch."""
+    for module in placement.modules:
+        if module.parameter:
+            raise PlacementError(
+                f"a comparison cannot train {module.parameter} (placement {placement.name}), which PEFT adapts as a "
+                "parameter, in no mixed batch: write its config with `domlora place` and train it with PEFT directly"
+            )
+
+
+def left_out(energy: EnergyMap, placements: Sequence[Placement]) -> tuple[str, ...]:
+    """A warning for each of `GROUPS` among the placements of a comparison that something was left out of."""
+    modules = energy.modules
+    refused = modules["kind"].eq("ssm.out") & energy.provenance.architecture.startswith(REFUSING_ARCHITECTURES)
+    words = "all-linear leaves out ssm.out, which PEFT refuses here, such as"
+    asked = any(placement.name == "all-linear" for placement in placements)
+    warnings = [f"{words} {name}" for name in _first(refused, energy) if asked]
+    if "parameter" not in modules:
+        return tuple(warnings)
+    lost = modules["parameter"].ne("") & ~modules["kind"].isin(ROUTER_KINDS)
+    for placement in placements:
+        if placement.name in GROUPS:
+            here = lost & modules["kind"].isin(ATTENTION_KINDS) if placement.name == "attention" else lost
+            warnings += [
+                f"{placement.name} leaves out what PEFT cannot train beside other placements: experts and other "
+                f"weights that it adapts as parameters, such as {name}"
+                for name in _first(here, energy)
+            ]
+    return tuple(warnings)
+
+
+def _first(mask: Any, energy: EnergyMap) -> list[str]:
+    """The name of the first module of the map that the mask takes, if it takes any."""
+    return energy.modules.loc[mask, "module"].head(1).to_list()
 
 
 def same(placements: Sequence[Placement]) -> list[tuple[str, str]]:
     """Names of each two placements with the same signature."""
-    return [(a.name, b.name) for a, b in combinations(placements, 2) if a.signature == b.signature]
+    signed = [(placement.name, placement.signature) for placement in placements]
+    return [(a, b) for (a, first), (b, second) in combinations(signed, 2) if first == second]
+
+
+def _check_amounts(energy: EnergyMap, names: Sequence[str], allocation: Allocation) -> None:
+    """Raises PlacementError where something is to be divided that the probe does not measure amounts of."""
+    if energy.probe.additive:
+        return
+    shared = [name for name in names if name.strip().lower().startswith("top-share")]
+    if shared or allocation == "energy":
+        what, instead = (shared[0], "name top-k:N") if shared else ("ranks by energy", "use equal ranks")
+        raise PlacementError(
+            f"{what}: {energy.probe.title} gives each module a {energy.probe.measures}, which has no shares: {instead}"
+        )
 
 
 def _ranks(name: str, rows: list[Row], rank: int, budget: int | None, allocation: Allocation) -> dict[str, int]:
@@ -295,6 +397,8 @@ def _whole(value: float) -> float | int:
 
 def _literal(value: Any) -> str:
     """Python source; lists and dicts one entry a line."""
+    if value == []:
+        return "[]"
     if isinstance(value, list):
         return "[\n" + "".join(f"        {json.dumps(item)},\n" for item in value) + "    ]"
     if isinstance(value, dict):

@@ -4,11 +4,12 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
+from transformers import JetMoeConfig, JetMoeForCausalLM
 from transformers.pytorch_utils import Conv1D
 
 from domlora.errors import ModelError
 from domlora.modules import find_modules
-from tests.tiny_models import MODELS, make
+from tests.tiny_models import COMMON, MODELS, make
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -65,13 +66,30 @@ def test_unknown_architecture_is_named_after_its_modules_without_clashes():
     ]  # fmt: skip
 
 
-def test_fused_expert_weights_are_listed_as_skipped_and_not_dropped():
-    from transformers import MixtralConfig, MixtralForCausalLM
+def test_3d_weights_of_an_unknown_class_are_listed_as_skipped_and_not_dropped():
+    config = JetMoeConfig(**COMMON, num_local_experts=4, num_experts_per_tok=2, kv_channels=8)
+    census = find_modules(JetMoeForCausalLM(config))
+    names = {skipped.module for skipped in census.skipped}
+    assert {"model.layers.0.mlp.input_linear.weight", "model.layers.1.mlp.output_linear.weight"} <= names
+    assert all("JetMoeParallelExperts: not covered" in skipped.reason for skipped in census.skipped)
 
-    from tests.tiny_models import COMMON
 
-    census = find_modules(MixtralForCausalLM(MixtralConfig(**COMMON, num_local_experts=4)))
-    assert any("experts" in skipped.module and "not covered" in skipped.reason for skipped in census.skipped)
+@pytest.mark.parametrize("name", ["mixtral", "llama4", "jamba"])
+def test_experts_of_a_block_are_one_module_with_the_shapes_of_one_expert(name):
+    model = make(name)
+    for module in (m for m in find_modules(model).modules if m.fused):
+        weight = model.get_parameter(module.name)
+        assert module.experts == len(weight) == 4
+        assert {module.in_features, module.out_features} == set(weight.shape[1:])
+        assert module.in_features == (32 if module.kind == "expert.gate_up" else model.config.intermediate_size)
+
+
+def test_linear_layers_that_peft_would_take_for_experts_are_named_as_parameters():
+    modules = {m.name: m.parameter for m in find_modules(make("deepseek_v3")).modules}
+    assert modules["model.layers.0.mlp.gate_proj"] == "model.layers.0.mlp.gate_proj.weight"
+    assert modules["model.layers.0.self_attn.o_proj"] == ""
+    adapted = get_peft_model(make("deepseek_v3"), LoraConfig(r=2, target_modules=["model.layers.0.mlp.down_proj"]))
+    assert adapted.targeted_parameter_names == ["model.layers.1.mlp.experts.down_proj"]  # why: it was not asked for
 
 
 def test_model_without_blocks_is_refused():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import peft
 import pytest
@@ -162,8 +164,50 @@ def test_same_kind_goes_through_the_layers_and_its_names_can_be_read(twelve):
     assert len(with_others) == 12 and not same(with_others)
 
 
+@given(seed=st.integers(0, 1000), count=st.integers(1, 84))
+@settings(max_examples=60, deadline=None)
+def test_spread_is_even_over_kinds_and_layers_and_has_the_dominant_module(twelve, seed, count):
+    placements = place_all(twelve, [f"spread:{count}"], seed=seed)
+    modules = [placement.modules[0] for placement in placements]
+    assert len(placements) == count and not same(placements)
+    assert placements == place_all(twelve, [f"spread:{count}"], seed=seed)
+    assert DOWN.format(1) in {m.module for m in modules}
+    assert [p.name for p in placements] == [f"{m.kind}@{m.layer}" for m in modules]
+    kinds = Counter(m.kind for m in modules)
+    assert max(kinds.values()) - min(kinds.get(kind, 0) for kind in tiny_models.SPLIT_KINDS) <= 1
+    for kind in kinds:
+        layers = [m.layer for m in modules if m.kind == kind]
+        gaps = np.diff([layers[-1] - 12, *layers])  # around the end, where the next turn begins
+        assert max(gaps) - min(gaps) <= 1
+
+
+def test_spread_over_all_kinds_reaches_every_depth(twelve):
+    for seed in range(20):
+        layers = {p.lowest_layer for p in place_all(twelve, ["spread:14"], seed=seed)}
+        assert len(layers) >= 9  # of 12: kinds do not all begin at the same layer
+
+
+def test_spread_leaves_out_what_others_hold_and_routers(twelve):
+    placements = place_all(twelve, ["spread:80", "dominant", "q@3"], seed=1)
+    assert len(placements) == 82 and not same(placements)
+    with pytest.raises(PlacementError, match="has 84 modules to spread over; ask for at most so many"):
+        place_all(twelve, ["spread:85"])
+    energy = make_map([1, 2, 3])
+    energy = EnergyMap(energy.modules.assign(kind=["router", "down", "down"]), energy.provenance)
+    assert [p.name for p in place_all(energy, ["spread:2"])] == ["down@1", "down@2"]
+
+
+def test_spread_gives_equal_ranks_or_fills_a_budget(twelve):
+    equal = place_all(twelve, ["spread:28"], rank=4)
+    assert {m.rank for p in equal for m in p.modules} == {4}
+    assert len({p.trainable_parameters for p in equal}) > 1
+    budget = place_all(twelve, ["spread:28"], budget=400)
+    assert all(p.trainable_parameters <= 400 for p in budget)
+    assert len({p.modules[0].rank for p in budget}) > 1
+
+
 def test_names_of_several_placements_are_refused_where_one_is_meant(twelve):
-    for name in ("same-kind", "random:2"):
+    for name in ("same-kind", "random:2", "spread:2"):
         with pytest.raises(PlacementError, match=r"stands for \d+ placements"):
             place(twelve, name)
 
@@ -171,8 +215,8 @@ def test_names_of_several_placements_are_refused_where_one_is_meant(twelve):
 @pytest.mark.parametrize(
     "name",
     ["", "dominnat", "top-k", "top-k:0", "top-k:x", "top-k:-1", "top-share:0", "top-share:1.5", "top-share:nan", "q:3",
-     "random:0", "random:", "down@", "down@x", "@3", "kind:", "kind@layer", "module", "module:", "module:a++b",
-     "module:a+a", "dominant:2", "kind:NAME@LAYER", "o,down"],
+     "random:0", "random:", "spread", "spread:0", "down@", "down@x", "@3", "kind:", "kind@layer", "module",
+     "module:", "module:a++b", "module:a+a", "dominant:2", "kind:NAME@LAYER", "o,down"],
 )  # fmt: skip
 def test_unreadable_names_are_refused_without_a_map(name):
     with pytest.raises(UsageError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -18,7 +18,7 @@ from domlora.encoding import EncodedSample
 from domlora.errors import ProbeError
 from domlora.explain import Explanation
 from domlora.modules import AdaptableModule
-from domlora.probes.backward import Recorder, Rows, activation_backward, activation_forward, frozen, tapped
+from domlora.probes.backward import CalledAgain, Recorder, Rows, activation_backward, activation_forward, frozen, tapped
 from domlora.probes.batches import Batch, collate, group_by_length, halves, out_of_memory, release, token_budget
 
 
@@ -34,6 +34,7 @@ class Measurement:
         losses: (samples,).
         explanation: token-position split (`per_sample` only) and activation maxima; None where a probe has none.
         unmeasured: index of a module -> why it has no energy.
+        expert_energies: index of a module of experts -> (experts,), whose sum is its energy.
         method: in words, how exact it is.
     """
 
@@ -44,6 +45,7 @@ class Measurement:
     explanation: Explanation | None
     method: str
     unmeasured: dict[int, str]
+    expert_energies: dict[int, torch.Tensor] = field(default_factory=dict)
 
 
 class MeasuringRecorder(Recorder, Protocol):
@@ -90,7 +92,7 @@ def run(
     device = next(model.parameters()).device
     longest = max(len(sample.ids) for sample in samples)
     tokens = max_tokens or token_budget(model, longest, device)
-    targets = [model.get_submodule(module.name) for module in modules]
+    repeated: set[int] = set()  # modules that a pass calls several times, as far as is known
     recorder = _Several(recorders)
     one_pass = activation_backward if any(r.needs_gradient for r in recorders) else activation_forward
     with frozen(model):
@@ -103,9 +105,15 @@ def run(
                 batch = collate(samples, group, device)
                 fits = True
                 try:
-                    with tapped(targets, recorder, batch) as called:
+                    with tapped(model, modules, recorder, batch, repeated) as called:
                         losses[batch.index] = one_pass(model, batch, [samples[i].row for i in group]).cpu()
                     recorder.end()
+                except CalledAgain as again:
+                    repeated.add(again.module)
+                    if any(r.additive for r in recorders):
+                        break  # begin again: the forward may have added this batch to a sum
+                    queue.appendleft(group)
+                    continue
                 except RuntimeError as error:
                     if not out_of_memory(error):
                         raise
@@ -129,7 +137,7 @@ def run(
                 break
             for one in recorders:
                 one.reset()
-    return [one.finish(losses, _unmeasured(calls, one)) for one in recorders]
+    return [one.finish(losses, _unmeasured(modules, calls, one)) for one in recorders]
 
 
 class _Several:
@@ -163,11 +171,15 @@ class _Several:
                 one.gradient(module, part, dy, rows)
 
 
-def _unmeasured(calls: Sequence[int], recorder: MeasuringRecorder) -> dict[int, str]:
+def _unmeasured(
+    modules: Sequence[AdaptableModule], calls: Sequence[int], recorder: MeasuringRecorder
+) -> dict[int, str]:
     reasons = {}
     for module, count in enumerate(calls):
-        if count == 0:
-            reasons[module] = "not called for these samples"
+        if count == 0 and modules[module].stack == "vision":
+            reasons[module] = "reads images, and this task has none"
+        elif count == 0:
+            reasons[module] = "not called for these samples: an adapter here would change nothing"
         elif module in recorder.routed:
             reasons[module] = "reads only a part of the tokens"
         elif count > 1:
