@@ -1,4 +1,4 @@
-"""From a loaded model and a task to an EnergyMap: draw rows, encode, measure, write down where it came from."""
+"""From a loaded model and a task to EnergyMaps: draw rows, encode, measure, write down where it came from."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import importlib.metadata
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from domlora import __version__
-from domlora.encoding import Encoding, encode
+from domlora.encoding import Encoding
 from domlora.energy import EnergyMap, Provenance, Skipped
 from domlora.errors import UsageError
 from domlora.loading import LoadedModel
-from domlora.modules import AdaptableModule, find_modules
-from domlora.probes import page
+from domlora.modules import AdaptableModule, Census, find_modules
+from domlora.probes import recorders
 from domlora.probes.config import ProbeConfig
+from domlora.probes.measuring import Measurement
+from domlora.probes.registry import check
 from domlora.request import request_key
-from domlora.tasks import Task
+from domlora.tasks import Task, load_task
 
 WARN_TRUNCATED = 0.2  # of the samples
+SHARED_SETTINGS = ("samples", "seed", "max_length", "split", "dtype")  # of all probes in one pass
 
 
 def probe(
@@ -36,7 +40,7 @@ def probe(
     max_samples: int | None = None,
     **settings: Any,
 ) -> EnergyMap:
-    """Measures the PAGE energy of every module of a model on a task.
+    """Measures every module of a model on a task, by PAGE or by the probe that `config` names.
 
     Args:
         model: from `domlora.load_model`.
@@ -51,15 +55,84 @@ def probe(
     if config is not None and settings:
         raise UsageError("give `config` or single settings to probe(), not both")
     config = config or ProbeConfig(**settings)
+    return probe_many(model, task, [config], progress=progress, max_samples=max_samples)[0]
+
+
+def probe_many(
+    model: LoadedModel,
+    task: Task,
+    configs: Sequence[ProbeConfig],
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    max_samples: int | None = None,
+) -> list[EnergyMap]:
+    """Measures several probes of a model on a task, all that read samples in one pass over them.
+
+    A map's `provenance.seconds` are those of encoding and of the shared pass, and of what its probe computed besides;
+    where others took part in the pass, `notes["shared_pass"]` names all of them, and alone it would have been cheaper.
+    Probes of weights run no model: their seconds are their own, and their loss is None.
+
+    Args:
+        configs: they draw the same samples; what concerns a probe alone (estimator, reduction, rank, ...) may differ.
+        progress, max_samples: as `probe`.
+
+    Returns:
+        A map for each of `configs`.
+
+    Raises:
+        DomLoRAError: as `probe`; a setting that is not for its probe.
+    """
+    check_alike(configs)
+    for config in configs:
+        check(config)
     started = time.perf_counter()
     census = find_modules(model.model)
-    page.check_rank(census.modules, config.rank)
-    encoding = encode(task.draw(config.samples, config.seed, config.split), model.tokenizer, config.max_length)
+    first = configs[0]
+    encoding = _encoded(model, task, first)
+    other_tasks = {c.against: load_task(c.against) for c in configs if c.against is not None}
+    others = {name: _encoded(model, other, first).samples for name, other in other_tasks.items()}
     if model.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(model.device)
-    found = page.measure(
-        model.model, census.modules, encoding.samples, config, progress=progress, max_samples=max_samples
-    )
+    prepared = time.perf_counter() - started
+    found = recorders.score(
+        model.model, census.modules, encoding.samples, configs, others=others, progress=progress,
+        max_samples=max_samples,
+    )  # fmt: skip
+    maps = []
+    for config, scored in zip(configs, found, strict=True):
+        notes: dict[str, Any] = {"shared_pass": list(scored.shared)} if len(scored.shared) > 1 else {}
+        if model.objective != "causal":
+            notes["objective"] = model.objective
+        if config.against is not None:
+            notes["against_hash"] = other_tasks[config.against].content_hash
+        seconds = scored.seconds + (prepared if scored.shared else 0)
+        maps.append(_energy_map(model, task, config, census, encoding, scored.found, seconds, notes))
+    return maps
+
+
+def check_alike(configs: Sequence[ProbeConfig]) -> None:
+    """Raises UsageError unless all draw the same samples and read them in the same way."""
+    if not configs:
+        raise UsageError("name at least one probe")
+    for name in SHARED_SETTINGS:
+        if len({getattr(config, name) for config in configs}) > 1:
+            raise UsageError(f"probes of one pass see the same samples: give all the same {name}")
+
+
+def _encoded(model: LoadedModel, task: Task, config: ProbeConfig) -> Encoding:
+    return model.encode(task.draw(config.samples, config.seed, config.split), config.max_length, config.seed)
+
+
+def _energy_map(
+    model: LoadedModel,
+    task: Task,
+    config: ProbeConfig,
+    census: Census,
+    encoding: Encoding,
+    found: Measurement,
+    seconds: float,
+    notes: dict[str, Any],
+) -> EnergyMap:
     provenance = Provenance(
         key=request_key(model.local.revision, task.content_hash, config),
         model=model.name,
@@ -78,23 +151,25 @@ def probe(
         response_tokens=sum(sample.targets for sample in encoding.samples),
         truncated=encoding.truncated,
         dropped=len(encoding.dropped),
-        loss=float(found.losses.double().mean()),
+        loss=float(found.losses.double().mean()) if len(found.losses) else None,
         device=device_name(model.device),
         dtype=model.dtype,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         peak_memory_bytes=peak_memory(model.device),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={name: importlib.metadata.version(name) for name in ("torch", "transformers")}
         | {"domlora": __version__},
-        warnings=tuple(_warnings(encoding)),
+        warnings=tuple(_warnings(encoding)) if len(found.losses) else (),
         skipped=census.skipped
         + tuple(Skipped(module=census.modules[i].name, reason=why) for i, why in found.unmeasured.items()),
+        notes=notes,
     )
-    table = _table(census.modules, found, model)
+    table = table_of(census.modules, found, model)
     return EnergyMap(table.drop(index=list(found.unmeasured)).reset_index(drop=True), provenance)
 
 
-def _table(modules: tuple[AdaptableModule, ...], found: page.Measurement, model: LoadedModel) -> pd.DataFrame:
+def table_of(modules: tuple[AdaptableModule, ...], found: Measurement, model: LoadedModel) -> pd.DataFrame:
+    """The rows of an EnergyMap, one for each module that was tapped, also where it was not measured."""
     tokens = model.tokenizer.convert_ids_to_tokens
     table = pd.DataFrame(
         {
@@ -107,6 +182,14 @@ def _table(modules: tuple[AdaptableModule, ...], found: page.Measurement, model:
             "energy": found.energies.numpy(),
         }
     )
+    if any(m.parameter for m in modules):
+        table["experts"] = [m.experts for m in modules]
+        table["parameter"] = [m.parameter for m in modules]
+    if found.expert_energies:
+        table["expert_energies"] = [
+            found.expert_energies[i].float().numpy() if i in found.expert_energies else np.zeros(0, dtype=np.float32)
+            for i in range(len(modules))
+        ]
     why = found.explanation
     if why is not None:
         table["max_output"] = why.max_output.astype(float)

@@ -7,8 +7,9 @@ import torch
 from domlora.encoding import encode
 from domlora.loading import load_model
 from domlora.modules import find_modules
-from domlora.probes import page
+from domlora.probes import page, plop
 from domlora.probes.config import ProbeConfig
+from domlora.probing import probe
 from domlora.tasks import load_task
 from tests.test_page import closed_form, weight_gradients
 
@@ -77,3 +78,28 @@ def test_smollm2_carries_a_massive_activation_at_the_first_token(real):
     assert modules[best].name == "model.layers.11.mlp.down_proj"
     assert found.explanation.roles[best, 0] == pytest.approx(0.98, abs=0.02)
     assert found.explanation.max_output[best] == pytest.approx(24_900, rel=0.02)
+
+
+def test_plop_of_each_type_of_module_equals_a_loop_over_tokens(models_home, monkeypatch):
+    """PLoP's own answer: the mean score of q_proj, k_proj, ..., one sample and one token at a time."""
+    monkeypatch.setenv("DOMLORA_HOME", str(models_home))
+    loaded, task = load_model("smollm2-135m"), load_task("math")
+    config = ProbeConfig(probe="plop", samples=2, max_length=TOKENS)
+    found = plop.by_kind(probe(loaded, task, config))
+    inputs, random = {}, torch.Generator().manual_seed(123)
+    layers = {n: m for n, m in loaded.model.named_modules() if isinstance(m, torch.nn.Linear) and ".layers." in n}
+    for name, layer in layers.items():
+        layer.register_forward_pre_hook(lambda _, args, name=name: inputs.update({name: args[0][0].detach()}))
+    scores = {}
+    for sample in encode(task.draw(2, seed=0), loaded.tokenizer, TOKENS).samples:
+        with torch.no_grad():
+            loaded.model(input_ids=torch.tensor([sample.ids]))
+        for name, layer in layers.items():
+            weight = layer.weight.detach()
+            aligned = sum(float((weight @ x).norm() / x.norm()) for x in inputs[name]) / len(sample.ids)
+            drawn = torch.randn(500, weight.shape[1], generator=random)
+            by_chance = float(((drawn @ weight.T).norm(dim=1) / drawn.norm(dim=1)).mean())
+            scores.setdefault(name.rsplit(".", 1)[1].removesuffix("_proj"), []).append(aligned / by_chance)
+    brute = {kind: np.mean(values) for kind, values in scores.items()}
+    assert list(found) == sorted(brute, key=brute.get)
+    assert found == pytest.approx(brute, rel=0.01)

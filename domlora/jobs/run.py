@@ -9,9 +9,10 @@ from domlora import energy_files
 from domlora.energy import EnergyMap
 from domlora.fetch import localise
 from domlora.jobs.spec import ProbeRequest, Progress, SweepRequest
-from domlora.models import resolve
+from domlora.models import check_trainable, objective_of, resolve
 from domlora.paths import sample_data_path
 from domlora.placements import check_name, place_for
+from domlora.probes.registry import check
 from domlora.request import request_key, sweep_key
 from domlora.store import Store
 from domlora.sweep_data import choose_rows
@@ -19,30 +20,43 @@ from domlora.tasks import load_task
 
 
 def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: str | None = None) -> str:
-    """Answers a probe request from the store, or measures and stores it.
+    """Answers a probe request from the store, or measures and stores it, with those of `also` that are not there.
 
     Returns:
-        The id of the energy map.
+        The id of the energy map of `request.config`.
 
     Raises:
         DomLoRAError: whatever a user can mend.
     """
+    for config in request.configs:
+        check(config)
     progress("reading the task", 0, 0)
     task = load_task(request.task)
     task.draw(request.config.samples, request.config.seed, request.config.split)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision))
-    known = store.find(request_key(local.revision, task.content_hash, request.config))
-    if known is not None and not request.refresh:
-        return known.id
+    missing = [
+        config for config in request.configs
+        if request.refresh or not _holds(store.find(request_key(local.revision, task.content_hash, config)))
+    ]  # fmt: skip
+    if missing:
+        from domlora.loading import load_local
+        from domlora.probing import probe_many
 
-    from domlora.loading import load_local
-    from domlora.probing import probe
+        progress("loading the model", 0, 0)
+        model = load_local(local, dtype=request.config.dtype, device=request.device)
+        for energy in probe_many(model, task, missing, progress=lambda done, total: progress("probing", done, total)):
+            store.add_map(energy)
+    found = store.find(request_key(local.revision, task.content_hash, request.config))
+    assert found is not None
+    return found.id
 
-    progress("loading the model", 0, 0)
-    model = load_local(local, dtype=request.config.dtype, device=request.device)
-    energy = probe(model, task, request.config, progress=lambda done, total: progress("probing", done, total))
-    return store.add_map(energy)
+
+def _holds(known: EnergyMap | None) -> bool:
+    """Whether a stored map answers its request: the key names the other task of interference, not its contents."""
+    if known is None or known.provenance.config.against is None:
+        return known is not None
+    return known.provenance.notes.get("against_hash") == load_task(known.provenance.config.against).content_hash
 
 
 def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: str | None = None) -> str:
@@ -56,6 +70,7 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
     Raises:
         DomLoRAError: whatever a user can mend.
     """
+    check(request.probe)
     for name in request.sweep.placements:
         check_name(name)
     progress("reading the task", 0, 0)
@@ -63,6 +78,7 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
     choose_rows(task, request.sweep)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision))
+    check_trainable(local.ref.name, objective_of(local.folder))
     energy = _known_map(request_key(local.revision, task.content_hash, request.probe), store)
     if energy is not None and not request.refresh:
         placements = place_for(energy, request.sweep)

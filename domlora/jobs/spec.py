@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from domlora.probes.config import ProbeConfig
+from domlora.probes.config import ProbeConfig, ProbeName
 from domlora.sweep_config import SweepConfig
 
 # (stage, done, total) as a job goes on; total 0 where it is not known.
@@ -22,7 +22,7 @@ ENDED: tuple[Outcome, ...] = ("done", "failed", "cancelled")
 
 
 class ProbeRequest(BaseModel):
-    """One probe of one model on one task, as the CLI and the dashboard ask for it.
+    """One probe of one model on one task, as the CLI and the dashboard ask for it, and others in the same pass.
 
     Attributes:
         model: built-in name, Hub id, folder or .gguf file.
@@ -30,6 +30,8 @@ class ProbeRequest(BaseModel):
         task: built-in name, file or Hub data set id.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         refresh: measure again even if the store has the answer.
+        also: further probes with the settings of `config`, each stored as a map of its own; those that the store has
+            are left out of the pass. The result of the job is the map of `config`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +44,16 @@ class ProbeRequest(BaseModel):
     config: ProbeConfig = ProbeConfig()
     device: str = "auto"
     refresh: bool = False
+    also: tuple[ProbeName, ...] = ()
+
+    @property
+    def configs(self) -> tuple[ProbeConfig, ...]:
+        """One for each probe, `config` first."""
+        others = dict.fromkeys(name for name in self.also if name != self.config.probe)
+        return (
+            self.config,
+            *(self.config.model_copy(update={"probe": name, "against": None}) for name in others),
+        )
 
 
 class SweepRequest(BaseModel):

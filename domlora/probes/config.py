@@ -19,14 +19,15 @@ class ProbeConfig(BaseModel):
 
     Attributes:
         probe: PAGE or one of its peers, see `domlora.probes.registry`.
-        estimator: `expected` takes the closed form over LoRA's random `A`, `projected` draws `A` as PEFT would.
+        estimator: of PAGE; `expected` takes the closed form over LoRA's random `A`, `projected` draws `A` as PEFT does.
         reduction: `per_sample` is the mean over samples of each sample's energy, `mean_gradient` the energy of
             the mean gradient, which is what the first optimizer step sees.
         samples: how many rows of the split are drawn.
-        rank, alpha, rslora: the adapter whose gradient is measured; they scale all energies alike.
+        rank, alpha, rslora: the adapter whose gradient is measured; they scale all energies alike. For interference
+            `rank` is how many directions of each task are compared; other peers of PAGE know no adapter.
         draws: how many `A` are drawn and averaged (estimator `projected` only).
         max_length: tokens kept of a sample.
-        seed: chooses the rows, the draws of `A` and every sketch.
+        seed: chooses the rows, the draws of `A`, every sketch, and the random inputs of PLoP.
         split: which part of the task the rows come from.
         dtype: of weights and activations; energies accumulate in float32 or better in any case.
         against: the other task of probe `interference`, built-in name or file; None for every other probe.
