@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from dashboard import queries
 from domlora.errors import DomLoRAError
-from domlora.models import BUILTIN_MODELS, is_ready, resolve
+from domlora.models import is_ready, known_models, resolve
 from domlora.paths import home
 from domlora.tasks import builtin_tasks
 
@@ -68,15 +68,16 @@ def choose() -> Subject:
 
 
 def _model() -> tuple[str, str | None]:
-    choice = st.selectbox("Model", [*BUILTIN_MODELS, OWN], key="model", bind="query-params")
+    known = known_models()
+    choice = st.selectbox("Model", [*known, OWN], key="model", bind="query-params")
     if choice == OWN:
         model = st.text_input(
             "Hub id, folder or .gguf file", key="own_model", bind="query-params", placeholder="org/name"
         )
         return model, st.text_input("Revision (Hub only, optional)", key="revision", bind="query-params") or None
-    built_in = BUILTIN_MODELS[choice]
+    built_in = known[choice]
     ready = "on this machine" if is_ready(choice) else "will be fetched first"
-    st.caption(f"{built_in.title}: {built_in.description}, {built_in.parameters / 1e6:.0f} M parameters, {ready}.")
+    st.caption(f"{built_in.title}: {built_in.description}, {built_in.parameters / 1e6:.3g} M parameters, {ready}.")
     return choice, None
 
 

@@ -22,7 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from domlora.errors import ModelError
-from domlora.models import BUILTIN_MODELS, BuiltinModel, ModelRef, builtin_folder, check_folder, is_ready
+from domlora.models import (
+    BUILTIN_MODELS,
+    REFERENCE_MODELS,
+    REFERENCE_ORIGIN,
+    BuiltinModel,
+    ModelRef,
+    builtin_folder,
+    check_folder,
+    is_ready,
+)
 from domlora.paths import home
 
 log = logging.getLogger(__name__)
@@ -118,6 +127,13 @@ def convert_gguf(path: Path, folder: Path) -> None:
 
 def _builtin(ref: ModelRef) -> LocalModel:
     folder = builtin_folder(ref.source)
+    if ref.source in REFERENCE_MODELS:
+        if not is_ready(ref.source):
+            raise ModelError(
+                f"{ref.source} is missing in this installation: install domlora again, or make it in a checkout with "
+                f"python sample_data/make_models.py --only {ref.source}"
+            )
+        return LocalModel(ref, folder, _folder_hash(folder), REFERENCE_ORIGIN)
     if not is_ready(ref.source):
         model = BUILTIN_MODELS[ref.source]
         with _staged(folder) as stage:

@@ -1,4 +1,4 @@
-"""Which model is meant: a built-in name, a Hub id, a folder or a .gguf file becomes a ModelRef.
+"""Which model is meant: a built-in or reference name, a Hub id, a folder or a .gguf file becomes a ModelRef.
 
 Cheap and offline: no torch, no network, so that the dashboard can check a request before it is queued.
 `fetch` brings the files, `loading` makes a model of them.
@@ -6,6 +6,7 @@ Cheap and offline: no torch, no network, so that the dashboard can check a reque
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,20 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from domlora.errors import ModelError
-from domlora.paths import home
+from domlora.paths import home, sample_data_path
 
 GGUF_MAGIC = b"GGUF"
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+REFERENCE_ORIGIN = "small reference model, shipped with domlora"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+# What a language model was trained to predict: the next token, an answer to what an encoder reads, a masked token.
+Objective = Literal["causal", "seq2seq", "masked"]
+LANGUAGE_HEADS = ("CausalLM", "LMHead", "ForConditional", "MaskedLM", "ForPreTraining", "MTModel", "EncoderDecoder")
+UNTRAINABLE = (
+    "{name} is {what}, and comparisons train causal language models so far: probe this model and take the placement "
+    "with `domlora place`"
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,38 @@ BUILTIN_MODELS: dict[str, BuiltinModel] = {
 }
 
 
+@dataclass(frozen=True)
+class ReferenceModel:
+    """A small model that comes with domlora, in `sample_data/models`: for tests and demonstrations, not for use.
+
+    Its files are made by `sample_data/make_models.py`, and its model card says how.
+    """
+
+    name: str
+    title: str
+    description: str
+    parameters: int
+    licence: str = "Apache-2.0"
+
+
+REFERENCE_MODELS: dict[str, ReferenceModel] = {
+    name: ReferenceModel(name, "Small reference model", f"{architecture}, 8 layers", size)
+    for name, architecture, size in (
+        ("ref-llama", "Llama architecture", 1_443_968),
+        ("ref-qwen3", "Qwen 3 architecture", 1_444_480),
+        ("ref-gemma3", "Gemma 3 architecture", 1_380_992),
+        ("ref-gpt2", "GPT-2 architecture", 1_716_480),
+        ("ref-neox", "GPT-NeoX architecture", 1_847_552),
+        ("ref-moe", "Qwen 3 mixture of 4 experts", 2_235_008),
+    )
+}
+
+
+def known_models() -> dict[str, BuiltinModel | ReferenceModel]:
+    """Everything that has a name of its own, the real models first."""
+    return {**BUILTIN_MODELS, **REFERENCE_MODELS}
+
+
 class ModelRef(BaseModel):
     """Which model is meant, before anything is loaded.
 
@@ -111,7 +153,7 @@ def resolve(source: str, revision: str | None = None) -> ModelRef:
         ModelError: nothing of that name, a folder without usable weights, or a file that is no GGUF.
     """
     source = source.strip()
-    if source in BUILTIN_MODELS:
+    if source in known_models():
         ref = ModelRef(source=source, kind="builtin")
     elif Path(source).expanduser().is_dir():
         ref = ModelRef(source=source, kind="folder")
@@ -123,7 +165,7 @@ def resolve(source: str, revision: str | None = None) -> ModelRef:
         return ModelRef(source=source, kind="hub", revision=revision)
     else:
         raise ModelError(
-            f"no model {source!r}: give a built-in name ({', '.join(BUILTIN_MODELS)}), a Hub id such as "
+            f"no model {source!r}: give a built-in name ({', '.join(known_models())}), a Hub id such as "
             "org/name, a folder with safetensors, or a .gguf file that exists"
         )
     if revision is not None:
@@ -135,7 +177,8 @@ def check_folder(folder: Path) -> None:
     """Refuses a folder that `loading` could not or would not load.
 
     Raises:
-        ModelError: no configuration, no weights, pickle weights only, or an adapter instead of a model.
+        ModelError: no configuration, no weights, pickle weights only, no language head, or an adapter instead of a
+            model.
     """
     if (folder / "adapter_config.json").exists():
         raise ModelError(f"{folder} holds a PEFT adapter, not a model: name the base model it was trained on")
@@ -150,6 +193,44 @@ def check_folder(folder: Path) -> None:
                 "save them again with save_pretrained (safetensors)"
             )
         raise ModelError(f"{folder} has a config.json but no weights: put its *.safetensors beside it")
+    objective_of(folder)
+
+
+def objective_of(folder: Path) -> Objective | None:
+    """What the model in a folder predicts, by the class it was saved from; None if its config.json names none.
+
+    Raises:
+        ModelError: a class without a language head, such as a classifier, or a config.json that is no JSON.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{folder / 'config.json'} cannot be read ({error}): bring it again") from error
+    classes = config.get("architectures") or []
+    if not classes:
+        return None
+    if not any(head in name for name in classes for head in LANGUAGE_HEADS):
+        raise ModelError(
+            f"{folder.name} is a {classes[0]}, which has no loss over the tokens of a text: name the language model "
+            "it was made from (causal, masked or encoder-decoder)"
+        )
+    if config.get("is_encoder_decoder", False):
+        return "seq2seq"
+    return "masked" if any("MaskedLM" in name or "ForPreTraining" in name for name in classes) else "causal"
+
+
+def check_comparable(source: str, revision: str | None = None) -> None:
+    """Raises ModelError if it is known already, without fetching anything, that comparisons cannot train this model."""
+    ref = resolve(source, revision)
+    if ref.kind == "folder":
+        check_trainable(ref.name, objective_of(ref.path))
+
+
+def check_trainable(name: str, objective: Objective | None) -> None:
+    """Raises ModelError if comparisons cannot train such a model."""
+    what = {"seq2seq": "an encoder-decoder", "masked": "a masked language model"}.get(objective or "causal")
+    if what is not None:
+        raise ModelError(UNTRAINABLE.format(name=name, what=what))
 
 
 def _check_gguf(path: Path) -> None:
@@ -170,12 +251,16 @@ def base_name(model: str, origin: str) -> str | None:
     """
     if model in BUILTIN_MODELS:
         return BUILTIN_MODELS[model].hub_id
+    if origin == REFERENCE_ORIGIN:  # not by its name alone: folders elsewhere may bear it
+        return str(builtin_folder(model).resolve())
     kind, _, rest = origin.partition(" ")
     return {"Hub": rest.split("@")[0], "folder": rest}.get(kind)
 
 
 def builtin_folder(name: str) -> Path:
-    """Where the files of a built-in model lie once fetched."""
+    """Where the files of a built-in model lie once fetched; a reference model's lie there from the start."""
+    if name in REFERENCE_MODELS:
+        return sample_data_path() / "models" / name
     return home() / "models" / name
 
 
