@@ -15,8 +15,10 @@ st.navigation(
     [
         st.Page(PAGES / "overview.py", title="Overview", icon=":material/home:", default=True),
         st.Page(PAGES / "energy_map.py", title="Energy map", icon=":material/grid_on:", url_path="energy_map"),
+        st.Page(PAGES / "matrix.py", title="Architectures × tasks", icon=":material/view_module:", url_path="matrix"),
         st.Page(PAGES / "launch.py", title="Launch", icon=":material/play_arrow:", url_path="launch"),
         st.Page(PAGES / "compare.py", title="Compare", icon=":material/compare_arrows:", url_path="compare"),
+        st.Page(PAGES / "probes.py", title="Probes", icon=":material/leaderboard:", url_path="probes"),
         st.Page(PAGES / "jobs.py", title="Jobs", icon=":material/list:", url_path="jobs"),
     ]
 ).run()
