@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.charts import ACCENT, BAR, heatmap
+from dashboard.charts import BAR
 from dashboard.compare_tables import GROUPS
-from domlora.energy import EnergyMap
 
 # Okabe and Ito's eight; blue lightened, yellow darkened, black made grey, so that all show on white and on black.
 COLOURS = ("#1F83C9", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#9A8B00", "#8C8C8C")
@@ -364,22 +363,6 @@ def forgetting(table: pd.DataFrame, order: Sequence[str], *, revision: str = "")
         title = f"{mean.idxmax()} changes the other tasks' loss most upward ({mean.max():+.3f} on average)"
     figure.update_layout(barmode="group", bargap=0.25)
     return _finish(figure, title, 380, revision=revision)
-
-
-def pick_map(energy: EnergyMap, stack: str, picked: Collection[str]) -> go.Figure:
-    """The energy map of one stack with the picked modules outlined; a click on a cell reports its module."""
-    figure = heatmap(energy, stack, "share", True)
-    table = energy.table[energy.table["stack"] == stack]
-    kinds = list(dict.fromkeys(figure.data[0].y))
-    figure.layout.shapes = ()  # the winner is not picked unless it is clicked
-    for row in table[table["module"].isin(list(picked))].itertuples():
-        y = kinds.index(row.kind)
-        figure.add_shape(
-            type="rect", x0=row.layer - 0.5, x1=row.layer + 0.5, y0=y - 0.5, y1=y + 0.5,
-            line={"color": ACCENT, "width": 3},
-        )  # fmt: skip
-    figure.update_layout(title_text=f"Click cells to pick modules ({len(picked)} picked)")
-    return figure
 
 
 def _narrow(values: pd.Series) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LIST_SECONDS = 2
 FORWARD_PART = 0.4  # of a forward and a backward
 SHIPPED = "shipped"
+PAGE = "page"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class MapRow:
     effective_modules: float
     modules: int
     level: str
+    probe: str = PAGE
 
     @property
     def label(self) -> str:
@@ -82,7 +84,7 @@ def _map_rows(where: str) -> list[MapRow]:
         MapRow(
             m.id, m.model, m.task, f"{m.created:%Y-%m-%d %H:%M}", "measured here", m.samples, m.estimator, m.reduction,
             m.dominant.module, m.dominant.layer or 0, m.dominant.kind, m.dominant.share, m.effective_modules,
-            m.modules, m.level,
+            m.modules, m.level, m.probe,
         )
         for m in store().maps()
     ]  # fmt: skip
@@ -95,13 +97,18 @@ def _shipped_row(energy: EnergyMap) -> MapRow:
     return MapRow(
         energy.id, p.model, p.task, p.created[:16].replace("T", " "), SHIPPED, p.samples, p.config.estimator,
         p.config.reduction, best["module"], int(best["layer"]), best["kind"], float(best["share"]),
-        energy.effective_modules, len(energy.modules), energy.level,
+        energy.effective_modules, len(energy.modules), energy.level, p.config.probe,
     )  # fmt: skip
 
 
 def map_rows() -> list[MapRow]:
-    """All maps, newest first, the shipped ones last."""
+    """All maps of models as they come, by any probe, newest first, the shipped ones last."""
     return _map_rows(str(home()))
+
+
+def page_rows() -> list[MapRow]:
+    """Those of PAGE, in the same order."""
+    return [row for row in map_rows() if row.probe == PAGE]
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
@@ -163,7 +170,7 @@ def forget_lists() -> None:
 
 def estimate(model: str, samples: int, max_length: int) -> str | None:
     """Time and memory that earlier probes of this model suggest, in words; None if there are none."""
-    rows = [row for row in map_rows() if row.model == model]
+    rows = [row for row in page_rows() if row.model == model]
     if not rows:
         return None
     p = energy(rows[0].id).provenance
@@ -188,7 +195,7 @@ def map_for(model: str, task: str, probe: ProbeConfig) -> tuple[EnergyMap | None
     Returns:
         The map or None, and whether it was measured on this task with these settings.
     """
-    rows = [row for row in map_rows() if row.model == model]
+    rows = [row for row in page_rows() if row.model == model]
     wanted = _task_hash(task) if task and rows else None
     for row in rows:
         found = energy(row.id)
@@ -266,32 +273,45 @@ def _comparison(run_id: str, baseline: str | None, stamp: int, where: str) -> Co
 def estimate_sweep(model: str, config: SweepConfig, variants: int) -> str | None:
     """Time and memory that earlier comparisons of this model suggest, or else its probes, in words; None without."""
     for row in run_rows():
-        seconds, steps = row.facts.get("seconds"), len(row.variants) * row.config.steps * row.config.rows_per_step
-        if row.model != model or row.status != "done" or not seconds or not steps:
+        seconds, trained = row.facts.get("seconds"), len(row.variants) * _rows_trained(row.config)
+        if row.model != model or row.status != "done" or not seconds or not trained:
             continue
-        time = seconds / steps * variants * config.steps * config.rows_per_step
+        time = seconds / trained * variants * _rows_trained(config)
         peak = row.facts.get("peak_memory_bytes")
         memory = f" and {peak / 1e9:.1f} GB" if peak else ""
         return (
-            f"About {_minutes(time)}{memory}, judging by {len(row.variants)} variants of {row.config.steps} steps with "
-            f"{row.config.rows_per_step} rows each ({row.task}) on {row.facts.get('device', 'the same machine')}."
+            f"About {_minutes(time)}{memory}{_for_maps(config)}, judging by {len(row.variants)} variants of "
+            f"{row.config.steps} steps with {row.config.rows_per_step} rows each ({row.task}) on "
+            f"{row.facts.get('device', 'the same machine')}."
         )
     return _estimate_from_probe(model, config, variants)
 
 
 def _estimate_from_probe(model: str, config: SweepConfig, variants: int) -> str | None:
     """A training row costs about what a probed one does (a forward and an activation-only backward)."""
-    rows = [row for row in map_rows() if row.model == model]
+    rows = [row for row in page_rows() if row.model == model]
     if not rows:
         return None
     p = energy(rows[0].id).provenance
     evaluations = 1 + (config.steps - 1) // config.evaluate_every
     held_out = FORWARD_PART * (config.validation_rows * evaluations + config.test_rows)
-    time = p.seconds / p.samples * variants * (config.steps * config.rows_per_step + held_out)
+    time = p.seconds / p.samples * variants * (_rows_trained(config) + held_out)
     return (
-        f"Very roughly {_minutes(time)} and at least {p.peak_memory_bytes / 1e9:.1f} GB, judging by a probe of "
-        f"{p.samples} samples ({p.task}) on {p.device}; there is no comparison of this model yet to judge by."
+        f"Very roughly {_minutes(time)} and at least {p.peak_memory_bytes / 1e9:.1f} GB{_for_maps(config)}, judging by "
+        f"a probe of {p.samples} samples ({p.task}) on {p.device}; there is no comparison of this model yet to judge "
+        "by."
     )
+
+
+def _rows_trained(config: SweepConfig) -> int:
+    """By one variant, and as many more as its energy maps read: a probed row costs about what a trained one does."""
+    maps = max(0, len(config.energy_steps) - 1)  # before training all variants are alike, and have one together
+    return config.steps * config.rows_per_step + maps * config.energy_samples
+
+
+def _for_maps(config: SweepConfig) -> str:
+    maps = max(0, len(config.energy_steps) - 1)
+    return f", {maps} energy maps of each variant included" if maps else ""
 
 
 def _minutes(seconds: float) -> str:

@@ -7,12 +7,19 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 
+import pandas as pd
+
 from dashboard.queries import MapRow
 from domlora.energy import EnergyMap, Provenance
-from domlora.models import BUILTIN_MODELS, base_name
+from domlora.models import BUILTIN_MODELS, REFERENCE_ORIGIN, base_name
 from domlora.placements import Placement
+from domlora.probes.registry import ProbeInfo
+from domlora.runs import Run
 from domlora.sweep_config import SweepConfig
 
+REPEATED = (
+    "probe", "against", "split", "estimator", "reduction", "rank", "alpha", "draws", "max_length", "seed", "dtype",
+)  # fmt: skip
 SINK_SHARE = 0.5  # of a module's energy at the first token, and
 SINK_RATIO = 20  # its largest output over the median of all modules: a massive activation
 
@@ -35,16 +42,27 @@ def model_sentence(rows: Sequence[MapRow]) -> str:
     return sentence
 
 
+def about(probe: ProbeInfo) -> str:
+    """What a peer of PAGE measures, and which end of it an adapter should go to."""
+    end = "low" if probe.prefers == "low" else "high"
+    return (
+        f"{probe.title}: {probe.measures} (`{probe.formula}`; {probe.source}). An adapter goes where it is **{end}**, "
+        "drawn bright."
+    )
+
+
 def why(energy: EnergyMap, module: str) -> str:
     """Why a module has its energy: massive activation, prompt, or the task's own response."""
     row = energy.modules[energy.modules["module"] == module].iloc[0]
+    if pd.isna(row.get("max_output")):
+        return "This probe measures neither outputs nor token positions: it has no more to say of a module."
     ratio = row["max_output"] / max(energy.modules["max_output"].median(), 1e-30)
     size = (
         f"its largest output, {_number(row['max_output'])} at position {row['max_output_position']} "
         f"(`{row['max_output_token']}`), is {_number(ratio)} times the median of all modules"
     )
-    if "first_token" not in row:
-        return f"A mean gradient is not split over positions; {size}."
+    if pd.isna(row.get("first_token")):
+        return f"This map is not split over token positions; {size}."
     if row["first_token"] >= SINK_SHARE and ratio >= SINK_RATIO:
         return (
             f"{row['first_token']:.0%} of its energy is at the first token, and {size}: the massive activation of an "
@@ -64,35 +82,32 @@ def repeat_command(energy: EnergyMap) -> str:
     """The command line that measures a map again."""
     p = energy.provenance
     c = p.config
-    model, revision = _named_again(p)
-    task = p.task if p.task_source == f"built-in {p.task}" else p.task_source.removeprefix("Hub ")
-    parts = [f"domlora probe {shlex.quote(model)} --task {shlex.quote(task)} --samples {c.samples}{revision}"]
+    model, revision = named_again(p)
+    parts = [f"domlora probe {shlex.quote(model)} --task {shlex.quote(task_again(p))} --samples {c.samples}"]
+    if revision:
+        parts.append(f"--revision {revision}")
     defaults = type(c)()
-    for name in ("split", "estimator", "reduction", "rank", "alpha", "draws", "max_length", "seed", "dtype"):
+    for name in REPEATED:
         if getattr(c, name) != getattr(defaults, name):
             parts.append(f"--{name.replace('_', '-')} {getattr(c, name)}")
     return " ".join(parts) + (" --rslora" if c.rslora else "")
 
 
-def _named_again(provenance: Provenance) -> tuple[str, str]:
-    """How the command line names a map's model, and its revision as an option where that matters."""
-    if provenance.model in BUILTIN_MODELS:
+def task_again(provenance: Provenance | Run) -> str:
+    """How the command line and Launch name a map's task."""
+    built_in = provenance.task_source == f"built-in {provenance.task}"
+    return provenance.task if built_in else provenance.task_source.removeprefix("Hub ")
+
+
+def named_again(provenance: Provenance | Run) -> tuple[str, str]:
+    """How the command line and Launch name a map's model, and its revision where that matters."""
+    if provenance.model in BUILTIN_MODELS or provenance.model_source == REFERENCE_ORIGIN:
         return provenance.model, ""
     name = base_name(provenance.model, provenance.model_source)
     if name is None:
         return provenance.model_source.removeprefix("GGUF ").removesuffix(", de-quantised"), ""
     on_hub = provenance.model_source.startswith("Hub ")
-    return name, f" --revision {provenance.model_revision}" if on_hub else ""
-
-
-def lora_snippet(energy: EnergyMap, module: str, rank: int) -> str:
-    """Python that adapts this module alone."""
-    return (
-        "from peft import LoraConfig\n\n"
-        "config = LoraConfig(\n"
-        f"    r={rank},\n    lora_alpha={2 * rank},\n"
-        f'    target_modules=["{module}"],\n    task_type="CAUSAL_LM",\n)'
-    )
+    return name, provenance.model_revision if on_hub else ""
 
 
 def _number(value: float) -> str:
@@ -104,8 +119,8 @@ def size_of(config: SweepConfig, placements: int, variants: int) -> str:
     """How much a comparison asks for."""
     methods = f" × {len(config.methods)} methods" if len(config.methods) > 1 else ""
     return (
-        f"**{variants} variants** ({_count(placements, 'placement')}{methods} × "
-        f"{_count(len(config.learning_rates), 'rate')} × {_count(config.seeds, 'seed')}), "
+        f"**{variants} variants** ({count(placements, 'placement')}{methods} × "
+        f"{count(len(config.learning_rates), 'rate')} × {count(config.seeds, 'seed')}), "
         f"{variants * config.steps:,} optimizer steps in all, {config.rows_per_step} rows each."
     )
 
@@ -172,7 +187,8 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
-def _count(number: int, thing: str) -> str:
+def count(number: int, thing: str) -> str:
+    """`1 seed`, `3 seeds`."""
     return f"{number} {thing}" + ("" if number == 1 else "s")
 
 

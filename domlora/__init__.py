@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from domlora.loading import LoadedModel, load_model
     from domlora.placements import Placement, place
     from domlora.probes.config import ProbeConfig
-    from domlora.probing import probe
+    from domlora.probing import probe, probe_many
     from domlora.store import Store
     from domlora.sweep_config import SweepConfig
     from domlora.tasks import Task, load_task
@@ -38,10 +38,12 @@ _HOMES = {
     "load_task": "domlora.tasks",
     "place": "domlora.placements",
     "probe": "domlora.probing",
+    "probe_many": "domlora.probing",
 }
 __all__ = [
     "Comparison", "DomLoRAError", "EnergyMap", "LoadedModel", "Placement", "ProbeConfig", "Store", "SweepConfig",
     "Task", "compare", "load_model", "load_task", "place", "probe",
+    "probe_many",
 ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 
 PROBE_ARGUMENTS = ("samples", "max_length", "dtype")
 PLACEMENT_HELP = (
-    "dominant, top-k:4, all-linear, attention, mlp, qv, o, random:3, least, same-kind, down@11, module:NAME"
+    "dominant, top-k:4, all-linear, attention, mlp, qv, o, random:3, least, same-kind, spread:30, down@11, module:NAME"
 )
 
 
@@ -76,6 +76,8 @@ def add_compare(commands: Any) -> None:
         ("forgetting_rows", "rows of each other task; 0 for none"),
         ("checkpoint_every", "steps between two checkpoints"),
         ("data_seed", "chooses rows, their order, and random placements"),
+        ("energy_every", "steps between two energy maps of each variant while it trains; 0 for none"),
+        ("energy_samples", "training rows that each of them reads"),
     ):
         value = getattr(default, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value, help=f"{words} (default {value})")
@@ -313,6 +315,9 @@ def _runs_remove(arguments: argparse.Namespace) -> None:
     from domlora.run_lock import run_folder
     from domlora.store import Store
 
-    removed = Store().runs.remove(arguments.id)
+    store = Store()
+    removed = store.runs.remove(arguments.id)
+    for energy in store.maps(run=removed):
+        store.remove_map(energy.id)
     shutil.rmtree(run_folder(removed), ignore_errors=True)
     print(f"removed run {removed}", file=sys.stderr)

@@ -29,7 +29,8 @@ from domlora.evaluate import evaluate_base, evaluate_variants
 from domlora.jobs.spec import Progress
 from domlora.loading import LoadedModel
 from domlora.lockstep import Lockstep
-from domlora.placements import Placement, check_name, place_for, same
+from domlora.models import check_trainable
+from domlora.placements import Placement, check_name, left_out, place_for, same
 from domlora.probes.batches import collate
 from domlora.probing import device_name, peak_memory, probe
 from domlora.request import sweep_key
@@ -37,10 +38,12 @@ from domlora.run_lock import alone, run_folder
 from domlora.runs import BASE, Answer, Evaluation, Metric, Run, Variant
 from domlora.store import Store
 from domlora.store_runs import Runs
-from domlora.sweep import Meter, Sweep, total_passes
+from domlora.sweep import Sweep
 from domlora.sweep_config import SweepConfig, variant_name
 from domlora.sweep_data import SweepRows, sweep_rows
+from domlora.sweep_meter import Meter, total_passes
 from domlora.tasks import Sample, Task, builtin_tasks, load_task
+from domlora.training_energy import TrainingEnergy
 
 ANSWER_COST = 4  # passes of a row that answering costs, where evaluating costs one
 
@@ -86,6 +89,7 @@ def compare(
     for name in placements:
         if isinstance(name, str):
             check_name(name)
+    check_trainable(model.name, model.objective)  # before anything is measured
     if energy is None:
         energy = probe(model, task)
     chosen = [item for item in placements if isinstance(item, Placement)]
@@ -125,6 +129,7 @@ def train(
         DomLoRAError: as `compare`.
     """
     started = time.perf_counter()
+    check_trainable(model.name, model.objective)
     key = sweep_key(model.local.revision, task.content_hash, config, placements, energy.provenance.config)
     known = store.runs.find(key)
     if known is not None and known.status == "done" and not refresh:
@@ -132,6 +137,11 @@ def train(
     if config.run_code:
         code_runner.check_runner()  # now, not after hours of training
     rows = sweep_rows(task, model.tokenizer, config)
+    if config.energy_every and config.energy_samples > task.splits.get("train", 0):
+        raise TaskError(
+            f"the energy is to be measured on {config.energy_samples} training rows, but {task.name} has "
+            f"{task.splits.get('train', 0)}: lower --energy-samples"
+        )
     others = _other_tasks(task, model, config)
     run = Run(
         id=key[:12],
@@ -159,7 +169,7 @@ def train(
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
             | {"domlora": __version__},
         },
-        warnings=rows.warnings,
+        warnings=(*rows.warnings, *left_out(energy, placements)),
         variants=tuple(variants_of(placements, config)),
     )
     folder = run_folder(run.id)
@@ -173,7 +183,10 @@ def train(
         log = StoreLog(store.runs, run.id)
         by_name = {placement.name: placement for placement in placements}
         # A run that was removed and begun anew must not go on from the checkpoint of the old one.
-        Sweep(model, rows, by_name, config, log, folder, f"{key} {run.created.isoformat()}", meter).run()
+        name = f"{key} {run.created.isoformat()}"
+        measured = energy.provenance.config
+        energies = TrainingEnergy(model, task, run, measured, store) if config.energy_every else None
+        Sweep(model, rows, by_name, config, log, folder, name, meter, energies).run()
         _after(model, store.runs, run.id, rows, others, meter)
         meter.finish()
         spent = float(run.facts.get("seconds", 0.0)) + time.perf_counter() - started

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from domlora.placements import Placement
 
 SWEEP_VERSION = 1  # grows when the same request no longer trains to the same numbers
+LATER = ("energy_every", "energy_samples")  # settings of a sweep that came after runs were stored under their keys
 
 
 def request_key(model_revision: str, task_hash: str, config: ProbeConfig) -> str:
@@ -31,9 +32,23 @@ def sweep_key(
         placements: what the names in `config` stand for here: their modules and ranks decide the numbers too.
         probe: how the energies were measured that the placements were chosen by.
     """
-    chosen = [placement.model_dump(mode="json") for placement in placements]
-    settings = [config.model_dump(mode="json"), chosen, _probe_settings(probe)]
+    # What a module is, its name and the model say; the keys of older requests stay as they are.
+    left: Any = {"task_type": True, "modules": {"__all__": {"experts", "parameter"}}}
+    chosen = [placement.model_dump(mode="json", exclude=left) for placement in placements]
+    settings = [_sweep_settings(config), chosen, _probe_settings(probe)]
     return _hash(["sweep", SWEEP_VERSION, model_revision, task_hash, *settings])
+
+
+def trained_key(run_key: str, variant: str, step: int, config: ProbeConfig) -> str:
+    """Of a map that was measured while a comparison trained; never equal to a `request_key`."""
+    return _hash(["trained", SCHEMA_VERSION, run_key, variant, step, _probe_settings(config)])
+
+
+def _sweep_settings(config: SweepConfig) -> dict[str, Any]:
+    """Without what came later and is not set: the keys of older requests stay as they are."""
+    default = SweepConfig()
+    unset = {name for name in LATER if getattr(config, name) == getattr(default, name) or not config.energy_every}
+    return config.model_dump(mode="json", exclude=unset)
 
 
 def _probe_settings(config: ProbeConfig) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from transformers import get_scheduler
 from domlora import checkpoints
 from domlora.adapters import MUTATING, Adapter, Adapters, folder_name
 from domlora.encoding import EncodedSample
-from domlora.errors import SweepError
+from domlora.errors import ProbeError, SweepError
 from domlora.evaluate import RowTable, evaluate_base, evaluate_variants
 from domlora.loading import LoadedModel
 from domlora.lockstep import Lockstep
@@ -33,11 +33,11 @@ from domlora.probes.batches import collate, free_memory
 from domlora.runs import BASE, ENDED_VARIANT, Evaluation, Metric, Variant
 from domlora.sweep_config import SweepConfig
 from domlora.sweep_data import SweepRows, micro_batches, step_rows
+from domlora.sweep_meter import TRAIN_COST, Meter, passes_until, variant_passes
 
 SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 REPORT_SECONDS = 1.0  # between two writes of curves, and two looks for cancelled variants
 OPTIMIZER_FRACTION = 0.25  # of free memory that adapters with their optimizer states may take at once
-TRAIN_COST = 3  # passes of a row that training costs, where evaluating costs one
 EVA_ROWS = 32
 
 
@@ -63,6 +63,17 @@ class SweepLog(Protocol):
         """Variants that are asked to end."""
 
 
+class Energies(Protocol):
+    """Measures where the gradient energy is while a sweep trains, and keeps it for good."""
+
+    def measure(self, variant: str, step: int) -> None:
+        """Of the model as it runs now: first the untouched one (`BASE`, step 0). What was measured stays as it is.
+
+        Raises:
+            ProbeError: an energy that is not finite, or no memory.
+        """
+
+
 @dataclass
 class Live:
     """A variant in training."""
@@ -82,23 +93,6 @@ class Live:
         return norm
 
 
-@dataclass
-class Meter:
-    """Progress of a whole sweep in passes of rows, so that the time left is steady from stage to stage."""
-
-    total: int
-    report: Callable[[str, int, int], None]
-    done: int = 0
-
-    def add(self, stage: str, passes: int) -> None:
-        self.done = min(self.total, self.done + passes)
-        self.report(stage, self.done, self.total)
-
-    def finish(self) -> None:
-        """At the end of everything, also where less was to do than was thought."""
-        self.add("finished", self.total)
-
-
 class Sweep:
     """One sweep; `run` trains whatever variants of the run have not ended.
 
@@ -106,6 +100,7 @@ class Sweep:
         placements: by name, as the variants name them.
         folder: for checkpoints and adapters.
         key: of the run: a checkpoint of another one is never used.
+        energies: what measures at `SweepConfig.energy_steps`; None where nothing is to be measured.
     """
 
     def __init__(
@@ -118,9 +113,10 @@ class Sweep:
         folder: Path,
         key: str,
         meter: Meter,
+        energies: Energies | None = None,
     ) -> None:
         self.model, self.rows, self.placements, self.config = model, rows, placements, config
-        self.log, self.folder, self.key, self.meter = log, folder, key, meter
+        self.log, self.folder, self.key, self.meter, self.energies = log, folder, key, meter, energies
         self.steps = step_rows(len(rows.train), config)
         self._points: list[Metric] = []
         self._reported = self._looked = -math.inf
@@ -133,6 +129,9 @@ class Sweep:
             ProbeError: not enough memory for one variant alone.
         """
         before = self._evaluate_base()
+        if self.energies is not None:
+            self.energies.measure(BASE, 0)
+            self.meter.add("measuring energy", TRAIN_COST * self.config.energy_samples)
         ended = sum(v.status in ENDED_VARIANT for v in self.log.variants())
         if ended:
             self.meter.add("training", ended * variant_passes(self.config, self.rows))
@@ -238,6 +237,10 @@ class Sweep:
             if step % self.config.evaluate_every == 0 and step < self.config.steps:
                 for one, table in self._tables(lockstep, live, "validation", self.rows.validation):
                     self._evaluated(one.variant.name, step, table)
+            if self.energies is not None and step in self.config.energy_steps:
+                for one in live:  # before the checkpoint: what comes after it is not done again
+                    with adapters.only(one.adapter):
+                        self._measure(self.energies, one.variant.name, step)
             if step % self.config.checkpoint_every == 0 or step == self.config.steps:
                 self._report()
                 self._checkpoint(adapters, lockstep, live, names, step)
@@ -270,6 +273,14 @@ class Sweep:
         if time.monotonic() - self._reported > REPORT_SECONDS:
             self._report()
         return going
+
+    def _measure(self, energies: Energies, variant: str, step: int) -> None:
+        """Where the energy is now. Training does not need it, so that it goes on where that cannot be known."""
+        try:
+            energies.measure(variant, step)
+        except ProbeError as error:
+            self.log.warn(f"The energy of {variant} at step {step} could not be measured: {error}.")
+        self.meter.add("measuring energy", TRAIN_COST * self.config.energy_samples)
 
     def _without_cancelled(self, live: list[Live], step: int) -> list[Live]:
         if time.monotonic() - self._looked < REPORT_SECONDS:
@@ -367,22 +378,6 @@ class Sweep:
         if self._points:
             self.log.metrics(self._points)
         self._points, self._reported = [], time.monotonic()
-
-
-def total_passes(config: SweepConfig, rows: SweepRows, variants: int) -> int:
-    """What `Meter.total` is for training and evaluating so many variants."""
-    return len(rows.validation) + len(rows.test) + variants * variant_passes(config, rows)
-
-
-def variant_passes(config: SweepConfig, rows: SweepRows) -> int:
-    """Of one variant from its start to its end."""
-    return passes_until(config, rows, config.steps, config.steps) + len(rows.validation) + len(rows.test)
-
-
-def passes_until(config: SweepConfig, rows: SweepRows, trained: int, evaluated: int) -> int:
-    """Of one variant that was trained and evaluated up to these steps, without what comes after the last one."""
-    between = max(0, min(evaluated, config.steps - 1)) // config.evaluate_every
-    return TRAIN_COST * trained * config.rows_per_step + between * len(rows.validation)
 
 
 def _restore(adapters: Adapters, one: Live, saved: Mapping[str, Any]) -> None:

@@ -48,6 +48,8 @@ class SweepConfig(BaseModel):
         forgetting_rows: rows of each other built-in task on which the change of loss is measured; 0 for none.
         checkpoint_every: steps between two checkpoints.
         data_seed: chooses the rows and their order.
+        energy_every: steps between two measurements of the energy while a variant trains; 0 measures none.
+        energy_samples: rows of the training split that each of them reads.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +82,8 @@ class SweepConfig(BaseModel):
     checkpoint_every: int = Field(default=10, ge=1)
     data_seed: int = Field(default=0, ge=0)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    energy_every: int = Field(default=0, ge=0)
+    energy_samples: int = Field(default=8, ge=1)
 
     @field_validator("placements", "methods", "learning_rates")
     @classmethod
@@ -103,6 +107,13 @@ class SweepConfig(BaseModel):
     def rows_per_step(self) -> int:
         """Training rows that one optimizer step of a variant reads."""
         return self.batch_size * self.accumulation
+
+    @property
+    def energy_steps(self) -> tuple[int, ...]:
+        """Steps after which the energy is measured: before the first, every so many, after the last; or none."""
+        if not self.energy_every:
+            return ()
+        return tuple(sorted({*range(0, self.steps, self.energy_every), self.steps}))
 
 
 def variant_name(placement: str, method: str, rate: float, seed: int) -> str:

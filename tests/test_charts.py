@@ -34,6 +34,15 @@ def test_selected_module_has_an_outline_of_its_own():
     assert len({shape.line.dash for shape in figure.layout.shapes}) == 2  # told apart without colour
 
 
+def test_picked_cells_are_outlined_and_no_other_is():
+    energy = make_map([1, 6, 3])
+    figure = charts.heatmap(energy, "decoder", "share", True, "model.layers.2.mlp.down_proj", picked=[])
+    assert not figure.layout.shapes and "0 picked" in figure.layout.title.text
+    figure = charts.heatmap(energy, "decoder", "share", True, picked=list(energy.modules["module"][:2]))
+    assert {shape.x0 for shape in figure.layout.shapes} == {-0.5, 0.5}
+    assert "2 picked" in figure.layout.title.text
+
+
 def test_stacks_are_drawn_apart():
     energy = make_map([1, 6, 3])
     energy.modules.loc[2, "stack"] = "vision"

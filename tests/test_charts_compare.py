@@ -5,9 +5,7 @@ import pandas as pd
 import pytest
 
 from dashboard import charts_compare
-from dashboard.charts_compare import curves, differences, forgetting, pareto, pick_map, sensitivity, smooth
-from domlora.energy_files import read
-from domlora.paths import sample_data_path
+from dashboard.charts_compare import curves, differences, forgetting, pareto, sensitivity, smooth
 
 ORDER = ["dominant", "qv", "all-linear"]
 
@@ -177,15 +175,6 @@ def test_forgetting_names_who_forgets_most():
     figure = forgetting(table, ORDER)
     assert title(figure) == "qv changes the other tasks' loss most upward (+0.400 on average)"
     assert len({bar.marker.pattern.shape for bar in figure.data}) == 2
-
-
-def test_picked_cells_are_outlined_and_every_cell_can_be_clicked():
-    energy = read(next((sample_data_path() / "maps").glob("*.parquet")))
-    modules = list(energy.modules["module"])
-    figure = pick_map(energy, energy.modules["stack"].iloc[0], modules[:3])
-    assert len(figure.layout.shapes) == 3
-    assert set(figure.data[1].customdata) == set(modules)
-    assert "3 picked" in title(figure)
 
 
 def test_nine_contestants_are_told_apart_by_colour_and_symbol():

@@ -65,7 +65,7 @@ def test_energy_map_details_follow_the_chosen_module():
     app.selectbox(key="module").set_value(other).run()
     assert not app.exception
     assert app.metric[1].value.startswith("6 of")
-    assert f'target_modules=["{other}"]' in " ".join(c.value for c in app.code)
+    assert f'target_modules=[\n        "{other}",\n    ]' in " ".join(c.value for c in app.code)
 
 
 def test_energy_map_keeps_working_when_another_model_is_chosen():
