@@ -10,11 +10,12 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
-from dashboard import charts_compare, queries, words
+from dashboard import charts, queries, words
 from dashboard.launch_parts import Subject, in_words
 from domlora.energy import EnergyMap
 from domlora.errors import DomLoRAError
 from domlora.jobs.spec import SweepRequest
+from domlora.models import check_comparable
 from domlora.placements import NAMES, check_name, place_for
 from domlora.probes.config import ProbeConfig
 from domlora.sweep_config import METHODS, SweepConfig
@@ -44,6 +45,11 @@ def form(subject: Subject) -> None:
     settings, problems = _settings(columns, names)
     device = settings.pop("device")
     problems = [*subject.problems, *problems]
+    if subject.model and not subject.problems:
+        try:
+            check_comparable(subject.model, subject.revision)
+        except DomLoRAError as error:
+            problems.append(str(error))
     config = DEFAULT
     try:
         config = SweepConfig(**settings)
@@ -65,6 +71,8 @@ def form(subject: Subject) -> None:
             problems.append(split)
         else:
             notes = [f"Rows: {', '.join(f'{count} {name}' for name, count in split[0].items())}.", *split[1]]
+    if subject.splits and config.energy_every and config.energy_samples > rows:
+        problems.append(f"Energy maps of {config.energy_samples} samples, but there are {rows} train rows: ask fewer.")
     count = len(names)
     st.subheader("What will be trained")
     if names and names_are_fine and energy is not None and not problems:
@@ -150,8 +158,8 @@ def _pick(energy: EnergyMap) -> None:
         count = st.session_state.get("clicks", 0)  # a new key forgets the last click, so that a second one is seen
         key = f"pick-{energy.id}-{stack}-{count}"
         st.plotly_chart(
-            charts_compare.pick_map(energy, stack, st.session_state.get("picked", [])), key=key, width="stretch",
-            config=CHART, on_select=lambda key=key: _toggle(key), selection_mode="points",
+            charts.heatmap(energy, stack, "share", True, picked=st.session_state.get("picked", [])), key=key,
+            width="stretch", config=CHART, on_select=lambda key=key: _toggle(key), selection_mode="points",
         )  # fmt: skip
 
 
@@ -243,10 +251,18 @@ def _settings(first: Sequence[Any], names: tuple[str, ...]) -> tuple[dict[str, A
             "Data seed", 0, None, DEFAULT.data_seed, key="data_seed", bind="query-params"
         )
         columns = st.columns(4)
-        settings["dtype"] = columns[0].selectbox(
+        settings["energy_every"] = columns[0].number_input(
+            "Steps between energy maps", 0, None, DEFAULT.energy_every, key="energy_every", bind="query-params",
+            help="Where the energy goes while each variant trains, shown on the Energy map page; 0 for never.",
+        )  # fmt: skip
+        settings["energy_samples"] = columns[1].number_input(
+            "Samples of such a map", 1, None, DEFAULT.energy_samples, key="energy_samples", bind="query-params",
+            disabled=not settings["energy_every"],
+        )  # fmt: skip
+        settings["dtype"] = columns[2].selectbox(
             "Number type", ["auto", "float32", "bfloat16"], key="dtype", bind="query-params"
         )
-        settings["device"] = columns[1].text_input("Device", "auto", key="device", bind="query-params")
+        settings["device"] = columns[3].text_input("Device", "auto", key="device", bind="query-params")
         settings["run_code"] = st.toggle("Run generated code against the tests", key="run_code", bind="query-params")
         if settings["run_code"]:
             st.warning(

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from domlora import __version__, cli_compare
+from domlora import __version__, cli_compare, cli_matrix, cli_probes
 from domlora.cli_arguments import add_model_and_task, checked, subject
 from domlora.cli_output import plain, print_json, print_table, progress_bar
 from domlora.errors import DomLoRAError, UsageError
 from domlora.probes.config import ProbeConfig
+from domlora.probes.registry import PROBES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,10 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    _add_probe(commands.add_parser("probe", help="measure the PAGE energy of every module of a model on a task"))
+    _add_probe(commands.add_parser("probe", help="measure every module of a model on a task, by PAGE or another probe"))
     cli_compare.add_place(commands)
     cli_compare.add_compare(commands)
     cli_compare.add_runs(commands)
+    cli_probes.add_probes(commands)
+    cli_matrix.add_matrix(commands)
 
     maps = _group(commands, "maps", _maps_list, "energy maps in the store")
     _command(maps, "list", _maps_list, "all maps, newest first", json_output=True)
@@ -127,6 +130,12 @@ def _add_probe(parser: argparse.ArgumentParser) -> None:
 def _add_probe_arguments(parser: argparse.ArgumentParser) -> None:
     default = ProbeConfig()
     add_model_and_task(parser)
+    parser.add_argument("--probe", choices=list(PROBES), default=default.probe, help="what is measured (default page)")
+    parser.add_argument("--against", metavar="TASK", help="the other task of probe interference")
+    parser.add_argument(
+        "--also", type=_probe_names, default=(), metavar="NAME,...",
+        help="other probes in the same pass, each stored as a map of its own",
+    )  # fmt: skip
     parser.add_argument("--samples", type=int, default=default.samples)
     parser.add_argument("--split", default=default.split)
     parser.add_argument("--estimator", choices=["expected", "projected"], default=default.estimator)
@@ -142,7 +151,7 @@ def _add_probe_arguments(parser: argparse.ArgumentParser) -> None:
 def _request(arguments: argparse.Namespace) -> Any:
     from domlora.jobs.spec import ProbeRequest
 
-    return ProbeRequest(config=checked(ProbeConfig, arguments), **subject(arguments))
+    return ProbeRequest(config=checked(ProbeConfig, arguments), also=arguments.also, **subject(arguments))
 
 
 def _store() -> Any:
@@ -170,22 +179,32 @@ def _probe(arguments: argparse.Namespace) -> None:
 
 
 def _print_map(energy: Any, top: int) -> None:
-    p = energy.provenance
-    bootstrap = energy.bootstrap
-    print(f"{p.model} on {p.task}: {p.samples} samples, {p.response_tokens} response tokens, loss {p.loss:.3f}")
-    print(f"{p.config.estimator}, {p.config.reduction}: {p.method}; {p.device} {p.dtype}, {p.seconds:.1f} s\n")
-    rows = []
-    for index, row in energy.table.head(top).iterrows():
-        interval = f"{bootstrap.low[index]:.1%} to {bootstrap.high[index]:.1%}" if bootstrap else ""
-        first = f"{row['first_token']:.0%}" if "first_token" in row else ""
-        rows.append((str(row["rank"]), row["module"], f"{row['share']:.2%}", interval, f"{row['energy']:.4g}", first))
-    print_table(("", "module", "share", "95 % interval", "energy", "at first token"), rows)
+    p, info = energy.provenance, energy.probe
+    loss = "" if p.loss is None else f", loss {p.loss:.3f}"
+    print(f"{p.model} on {p.task}: {p.samples} samples, {p.response_tokens} response tokens{loss}")
+    how = f"{p.config.estimator}, {p.config.reduction}" if info.name == "page" else info.title
+    print(f"{how}: {p.method}; {p.device} {p.dtype}, {p.seconds:.1f} s\n")
+    rows = [_map_row(energy, index, row) for index, row in energy.table.head(top).iterrows()]
+    print_table(MAP_HEAD if info.additive else ("", "module", "score"), rows)
     print(f"\n{energy.verdict.sentence}")
     for warning in p.warnings:
         print(f"Note: {warning}.")
     if p.skipped:
         print(f"Not probed: {len(p.skipped)} modules, such as {p.skipped[0].module} ({p.skipped[0].reason}).")
     print(f"Map {energy.id}")
+
+
+MAP_HEAD = ("", "module", "share", "95 % interval", "energy", "at first token")
+
+
+def _map_row(energy: Any, index: Any, row: Any) -> tuple[str, ...]:
+    """A module in the columns that its probe has: no shares of what is no amount."""
+    if not energy.probe.additive:
+        return str(row["rank"]), row["module"], f"{row['energy']:.4g}"
+    bootstrap = energy.bootstrap
+    interval = f"{bootstrap.low[index]:.1%} to {bootstrap.high[index]:.1%}" if bootstrap else ""
+    first = f"{row['first_token']:.0%}" if "first_token" in row else ""
+    return str(row["rank"]), row["module"], f"{row['share']:.2%}", interval, f"{row['energy']:.4g}", first
 
 
 def _maps_list(arguments: argparse.Namespace) -> None:
@@ -195,13 +214,20 @@ def _maps_list(arguments: argparse.Namespace) -> None:
     if not maps:
         return print("No energy maps yet: `domlora probe smollm2-135m --task math` makes one.")
     print_table(
-        ("id", "model", "task", "samples", "dominant", "share", "effective", "made"),
+        ("id", "model", "task", "probe", "samples", "dominant", "share", "effective", "made"),
         [
-            (m.id, m.model, m.task, str(m.samples), m.dominant.module, f"{m.dominant.share:.1%}",
-             f"{m.effective_modules:.0f} of {m.modules}", f"{m.created:%Y-%m-%d %H:%M}")
+            (m.id, m.model, m.task, m.probe, str(m.samples), m.dominant.module, *_amounts(m),
+             f"{m.created:%Y-%m-%d %H:%M}")
             for m in maps
         ],
     )  # fmt: skip
+
+
+def _amounts(found: Any) -> tuple[str, str]:
+    """Share and effective modules of a map in a list, where its probe measures amounts."""
+    if not PROBES[found.probe].additive:
+        return "", f"of {found.modules}"
+    return f"{found.dominant.share:.1%}", f"{found.effective_modules:.0f} of {found.modules}"
 
 
 def _maps_show(arguments: argparse.Namespace) -> None:
@@ -223,14 +249,18 @@ def _maps_remove(arguments: argparse.Namespace) -> None:
 
 
 def _models_list(arguments: argparse.Namespace) -> None:
-    from domlora.models import BUILTIN_MODELS, is_ready
+    from domlora.models import REFERENCE_MODELS, is_ready, known_models
 
+    models = known_models().values()
     if arguments.json:
-        return print_json([{**plain(m), "ready": is_ready(m.name)} for m in BUILTIN_MODELS.values()])
+        return print_json(
+            [{**plain(m), "reference": m.name in REFERENCE_MODELS, "ready": is_ready(m.name)} for m in models]
+        )
     rows = [
-        (m.name, m.title, m.description, f"{m.parameters / 1e6:.0f} M", m.licence, "yes" if is_ready(m.name) else "no")
-        for m in BUILTIN_MODELS.values()
-    ]
+        (m.name, m.title, m.description, f"{m.parameters / 1e6:.3g} M", m.licence,
+         "yes" if is_ready(m.name) else "no")
+        for m in models
+    ]  # fmt: skip
     print_table(("name", "model", "what it is", "parameters", "licence", "on this machine"), rows)
     print("\nAny other model: a Hub id (org/name), a folder with safetensors, or a .gguf file.")
 
@@ -340,6 +370,14 @@ def _dashboard(arguments: argparse.Namespace) -> int:
         raise UsageError("the dashboard is not installed here: pip install -e . in the checkout")
     sys.argv = ["streamlit", "run", str(Path(package.origin).parent / "app.py"), *arguments.rest]
     return cli.main()
+
+
+def _probe_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    unknown = [name for name in names if name not in PROBES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no probe is called {unknown[0]!r}: known are {', '.join(PROBES)}")
+    return names
 
 
 def _count(text: str) -> int:
