@@ -178,7 +178,7 @@ def test_a_changed_map_is_not_answered_from_the_cache(no_shipped_maps):
     assert "the one task measured" in queries_matrix.findings(choice)[1]["a"]
     store.add_map(cell("a", "code", (0, "q")))
     queries.forget_lists()
-    assert "leads on all 2 tasks" in queries_matrix.findings(choice)[1]["a"]
+    assert "leads on both tasks" in queries_matrix.findings(choice)[1]["a"]
 
 
 # Missing cells
