@@ -7,23 +7,18 @@ No torch until a cell is measured here, so that the dashboard and an answer from
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import pyarrow.parquet as pq
-
-from domlora import energy_files
 from domlora.energy import EnergyMap
 from domlora.errors import DomLoRAError, UsageError
 from domlora.fetch import localise
 from domlora.jobs.spec import Job, ProbeRequest, Progress
+from domlora.known_maps import known_map
 from domlora.matrix import Matrix
 from domlora.models import BUILTIN_MODELS, ModelRef, is_ready, resolve
-from domlora.paths import sample_data_path
 from domlora.probes.config import ProbeConfig
 from domlora.request import request_key
 from domlora.store import Store
@@ -196,26 +191,11 @@ def _revision(ref: ModelRef) -> str | None:
 
 
 def _known(store: Store, key: str, model: str, task: str) -> EnergyMap | None:
-    """From the store, else from the maps that come with domlora, which the store then keeps."""
-    energy = store.find(key)
+    energy = known_map(store, key)
     if energy is None:
-        path = _shipped(sample_data_path() / "maps").get(key)
-        if path is None:
-            return None
-        energy = energy_files.read(path)
-        store.add_map(energy)
+        return None
     p = energy.provenance
     if (p.model, p.task) == (model, task):
         return energy
     # Equal files and rows under another name are the same measurement; here it goes by the name it was asked for.
     return EnergyMap(energy.modules, p.model_copy(update={"model": model, "task": task}))
-
-
-@cache
-def _shipped(folder: Path) -> dict[str, Path]:
-    """The maps that come with domlora, by key; their tables are not read."""
-    found = {}
-    for path in folder.glob("*.parquet"):
-        metadata = pq.read_schema(path).metadata or {}
-        found[json.loads(metadata[energy_files.METADATA_KEY])["key"]] = path
-    return found

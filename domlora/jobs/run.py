@@ -5,12 +5,10 @@ Whatever is cheap and can fail comes first, and torch is imported only if the st
 
 from __future__ import annotations
 
-from domlora import energy_files
-from domlora.energy import EnergyMap
 from domlora.fetch import localise
 from domlora.jobs.spec import ProbeRequest, Progress, SweepRequest
+from domlora.known_maps import known_map
 from domlora.models import check_trainable, objective_of, resolve
-from domlora.paths import sample_data_path
 from domlora.placements import check_name, place_for
 from domlora.probes.registry import check
 from domlora.request import request_key, sweep_key
@@ -37,7 +35,7 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
     local = localise(resolve(request.model, request.revision))
     missing = [
         config for config in request.configs
-        if request.refresh or not _holds(store.find(request_key(local.revision, task.content_hash, config)))
+        if request.refresh or known_map(store, request_key(local.revision, task.content_hash, config)) is None
     ]  # fmt: skip
     if missing:
         from domlora.loading import load_local
@@ -50,13 +48,6 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
     found = store.find(request_key(local.revision, task.content_hash, request.config))
     assert found is not None
     return found.id
-
-
-def _holds(known: EnergyMap | None) -> bool:
-    """Whether a stored map answers its request: the key names the other task of interference, not its contents."""
-    if known is None or known.provenance.config.against is None:
-        return known is not None
-    return known.provenance.notes.get("against_hash") == load_task(known.provenance.config.against).content_hash
 
 
 def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: str | None = None) -> str:
@@ -79,7 +70,7 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision))
     check_trainable(local.ref.name, objective_of(local.folder))
-    energy = _known_map(request_key(local.revision, task.content_hash, request.probe), store)
+    energy = known_map(store, request_key(local.revision, task.content_hash, request.probe))
     if energy is not None and not request.refresh:
         placements = place_for(energy, request.sweep)
         key = sweep_key(local.revision, task.content_hash, request.sweep, placements, request.probe)
@@ -101,16 +92,3 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
         model, task, energy, placements, request.sweep, store, job=job_id, refresh=request.refresh, progress=progress
     )
     return run.id
-
-
-def _known_map(key: str, store: Store) -> EnergyMap | None:
-    """The energies of exactly this request: from the store, else from the maps that come with domlora."""
-    known = store.find(key)
-    if known is not None:
-        return known
-    for path in (sample_data_path() / "maps").glob("*.parquet"):
-        shipped = energy_files.read(path)
-        if shipped.provenance.key == key:
-            store.add_map(shipped)
-            return shipped
-    return None
