@@ -65,16 +65,16 @@ def why(energy: EnergyMap, module: str) -> str:
         return f"This map is not split over token positions; {size}."
     if row["first_token"] >= SINK_SHARE and ratio >= SINK_RATIO:
         return (
-            f"{row['first_token']:.0%} of its energy is at the first token, and {size}: the massive activation of an "
+            f"{row['first_token']:z.0%} of its energy is at the first token, and {size}: the massive activation of an "
             "attention sink, there whatever the task is."
         )
     if row["first_token"] >= SINK_SHARE:
-        return f"{row['first_token']:.0%} of its energy is at the first token, without a massive activation: {size}."
+        return f"{row['first_token']:z.0%} of its energy is at the first token, without a massive activation: {size}."
     if row["response"] >= 0.5:
-        return f"{row['response']:.0%} of its energy is on the response tokens: what the task asks for; {size}."
+        return f"{row['response']:z.0%} of its energy is on the response tokens: what the task asks for; {size}."
     return (
-        f"Its energy is spread: {row['first_token']:.0%} first token, {row['prompt']:.0%} rest of the prompt, "
-        f"{row['response']:.0%} response; {size}."
+        f"Its energy is spread: {row['first_token']:z.0%} first token, {row['prompt']:z.0%} rest of the prompt, "
+        f"{row['response']:z.0%} response; {size}."
     )
 
 

@@ -203,7 +203,7 @@ def _map_row(energy: Any, index: Any, row: Any) -> tuple[str, ...]:
         return str(row["rank"]), row["module"], f"{row['energy']:.4g}"
     bootstrap = energy.bootstrap
     interval = f"{bootstrap.low[index]:.1%} to {bootstrap.high[index]:.1%}" if bootstrap else ""
-    first = f"{row['first_token']:.0%}" if "first_token" in row else ""
+    first = f"{row['first_token']:z.0%}" if "first_token" in row else ""
     return str(row["rank"]), row["module"], f"{row['share']:.2%}", interval, f"{row['energy']:.4g}", first
 
 
