@@ -27,9 +27,9 @@ def app(home):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.headless", "true"]
-    process = subprocess.Popen(
-        [*command, "--server.port", str(port)], cwd=ROOT, env={**os.environ, "DOMLORA_HOME": str(home)}
-    )
+    # One thread: models this small are no faster with more, and far slower where something else has the other core.
+    environment = {**os.environ, "DOMLORA_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*command, "--server.port", str(port)], cwd=ROOT, env=environment)
     url = f"http://localhost:{port}"
     for _ in range(100):
         try:
