@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.charts import ACCENT, BAR, COLOURSCALE, kinds_in_order
-from dashboard.charts_compare import SYMBOLS
+from dashboard.charts_matrix import kind_symbol
 from domlora.probes.registry import PROBES
 from domlora.ranking import Ranking
 
@@ -66,7 +66,7 @@ def scatter(found: Ranking, probe: str) -> go.Figure:
     log = bool((table["score"] > 0).all()) and table["score"].max() > LOG_FROM * table["score"].min()
     figure = go.Figure()
     kinds = kinds_in_order(table["kind"])
-    for i, kind in enumerate(kinds):
+    for kind in kinds:
         mine = table[table["kind"] == kind]
         text = [
             f"<b>{m.module}</b><br>layer {m.layer}, {m.kind}, {m.parameters:,} trainable parameters<br>"
@@ -76,13 +76,21 @@ def scatter(found: Ranking, probe: str) -> go.Figure:
             for m in mine.itertuples()
         ]
         figure.add_scatter(
-            x=mine["score"], y=mine["improvement"], mode="markers", name=kind, hovertext=text,
+            x=mine["score"], y=mine["improvement"], mode="markers", showlegend=False, hovertext=text,
             hovertemplate="%{hovertext}<extra></extra>", customdata=mine["module"],
             error_y={"type": "data", "symmetric": False, "array": mine["high"] - mine["improvement"],
                      "arrayminus": mine["improvement"] - mine["low"], "thickness": 0.7, "width": 0, "color": "grey"},
-            marker={"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 11, "color": mine["layer"], "coloraxis": "coloraxis",
+            marker={"symbol": kind_symbol(kind), "size": 11, "color": mine["layer"], "coloraxis": "coloraxis",
                     "line": {"color": "grey", "width": 0.8}},
         )  # fmt: skip
+        # An entry of its own: one of points coloured by layer would be black, and unseen on a dark page.
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            name=kind,
+            marker={"color": "grey", "size": 11, "symbol": kind_symbol(kind)},
+        )
     best, pick = table.iloc[0], table.iloc[int(np.argmax(table["placement"] == row["pick"]))]
     same = best["placement"] == pick["placement"]
     # A ring as a trace rather than an annotation: annotations on a log axis take other coordinates than points do.

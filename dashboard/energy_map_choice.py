@@ -21,21 +21,25 @@ def choose(rows: Sequence[MapRow]) -> MapRow:
     wanted = st.session_state.get("map") or st.query_params.get("map")
     by_label = {row.label: row for row in rows}
     probes = [name for name in PROBES if any(row.probe == name for row in rows)]
-    probe = by_label[wanted].probe if wanted in by_label else st.session_state.get("probe")
-    if probe in probes:
-        st.session_state["probe"] = probe
+    titles = {PROBES[name].title: name for name in probes}  # as the URL has them
+    asked = st.session_state.get("probe") or titles.get(st.query_params.get("probe", ""))
+    probe = by_label[wanted].probe if wanted in by_label else asked
+    if probe not in probes:
+        probe = probes[0]
+    # The newest map stands in the URL like any other and is no default of the widget: a default is left out of the URL,
+    # so that a link would lead elsewhere once there is a newer map. It says its probe, which may be bound by now.
+    if wanted not in by_label:
+        st.session_state.pop("map", None)
+        newest = next(row.label for row in rows if row.probe == probe)
+        others = {name: value for name, value in st.query_params.to_dict().items() if name != "probe"}
+        st.switch_page("views/energy_map.py", query_params={**others, "map": newest})
+    st.session_state["probe"] = probe
     left, right = st.columns([1 - WIDE, WIDE])
     probe = left.selectbox(
         "Probe", probes, key="probe", bind="query-params", format_func=lambda name: PROBES[name].title,
         on_change=_follow, args=(rows,),
     )  # fmt: skip
     labels = {row.label: row for row in rows if row.probe == probe}
-    # The newest map stands in the URL like any other and is no default of the widget: a default is left out of the URL,
-    # so that a link would lead elsewhere once there is a newer map.
-    if wanted not in labels:
-        st.session_state.pop("map", None)
-        newest = next(iter(labels))
-        st.switch_page("views/energy_map.py", query_params={**st.query_params.to_dict(), "map": newest})
     label = right.selectbox("Energy map", list(labels), index=None, key="map", bind="query-params")
     return labels[label or next(iter(labels))]
 

@@ -130,6 +130,12 @@ def test_another_probe_shows_its_map_of_the_same_model_and_task(energy):
     assert app.selectbox(key="map").value == label(energy)
 
 
+def test_a_link_that_names_only_a_probe_opens_its_newest_map(energy):
+    wanted = peer(energy, "fisher", "a2")
+    app = opened(probe="Fisher")
+    assert (app.selectbox(key="probe").value, app.selectbox(key="map").value) == ("fisher", label(wanted))
+
+
 def test_a_colour_that_the_probe_does_not_have_is_left(energy):
     plop = peer(energy, "plop", "a1")
     app = opened(energy, measure="energy per parameter")
