@@ -23,6 +23,10 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from domlora.encoding import EncodedSample
 
 VARIANTS = ("bound", "expected", "projected", "peft", "weights")
 SHAPE_8B = {
@@ -33,12 +37,7 @@ SHAPE_8B = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--shape", choices=["8b"], help="random weights of an 8B Llama instead of a model")
-    parser.add_argument("--samples", type=int, default=8)
-    parser.add_argument("--tokens", type=int, default=256)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", default="float32")
+    add_subject(parser)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--variants", default=",".join(VARIANTS))
     parser.add_argument("--one", choices=VARIANTS, help=argparse.SUPPRESS)
@@ -64,7 +63,6 @@ def run(arguments: argparse.Namespace) -> dict[str, float]:
     """Best of two timed passes after a warm-up, and the peak memory beyond the loaded model."""
     import torch
 
-    from domlora.encoding import EncodedSample
     from domlora.modules import find_modules
     from domlora.probes import backward, batches, page
     from domlora.probes.config import ProbeConfig
@@ -72,11 +70,7 @@ def run(arguments: argparse.Namespace) -> dict[str, float]:
     model = load(arguments)
     device = model.device
     modules = find_modules(model).modules
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(10, 10_000, (arguments.samples, arguments.tokens), generator=generator).tolist()
-    half = arguments.tokens // 2
-    response = (False,) * half + (True,) * (arguments.tokens - half)
-    samples = [EncodedSample(tuple(row), response, i) for i, row in enumerate(ids)]
+    samples = random_samples(arguments, 0)
     tokens = min(batches.token_budget(model, arguments.tokens, device), arguments.samples * arguments.tokens)
 
     def plain_pass() -> None:
@@ -122,6 +116,29 @@ def run(arguments: argparse.Namespace) -> dict[str, float]:
         seconds.append(time.perf_counter() - started)
     peak = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"seconds": min(seconds[1:]), "bytes": max(peak - loaded, 1)}
+
+
+def add_subject(parser: argparse.ArgumentParser) -> None:
+    """What is measured, and where."""
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--shape", choices=["8b"], help="random weights of an 8B Llama instead of a model")
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--tokens", type=int, default=256)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
+
+
+def random_samples(arguments: argparse.Namespace, seed: int) -> list[EncodedSample]:
+    """Random tokens, the second half of which is the response."""
+    import torch
+
+    from domlora.encoding import EncodedSample
+
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(10, 10_000, (arguments.samples, arguments.tokens), generator=generator).tolist()
+    half = arguments.tokens // 2
+    response = (False,) * half + (True,) * (arguments.tokens - half)
+    return [EncodedSample(tuple(row), response, i) for i, row in enumerate(ids)]
 
 
 def load(arguments: argparse.Namespace):

@@ -21,9 +21,8 @@ from collections.abc import Callable
 from typing import get_args
 
 import torch
-from probe import load
+from probe import add_subject, load, random_samples
 
-from domlora.encoding import EncodedSample
 from domlora.modules import find_modules
 from domlora.probes import backward, batches, recorders
 from domlora.probes.config import ProbeConfig, ProbeName
@@ -31,12 +30,7 @@ from domlora.probes.config import ProbeConfig, ProbeName
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--shape", choices=["8b"], help="random weights of an 8B Llama instead of a model")
-    parser.add_argument("--samples", type=int, default=8)
-    parser.add_argument("--tokens", type=int, default=256)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", default="float32")
+    add_subject(parser)
     parser.add_argument("--reduction", choices=["per_sample", "mean_gradient"], default="per_sample")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--probes", default=",".join(get_args(ProbeName)))
@@ -84,15 +78,6 @@ def variants(arguments: argparse.Namespace) -> dict[str, Callable[[], object]]:
         **{name: probes([name]) for name in names},
         "together": probes([name for name in names if name != "interference"]),
     }
-
-
-def random_samples(arguments: argparse.Namespace, seed: int) -> list[EncodedSample]:
-    """Random tokens, the second half of which is the response."""
-    generator = torch.Generator().manual_seed(seed)
-    ids = torch.randint(10, 10_000, (arguments.samples, arguments.tokens), generator=generator).tolist()
-    half = arguments.tokens // 2
-    response = (False,) * half + (True,) * (arguments.tokens - half)
-    return [EncodedSample(tuple(row), response, i) for i, row in enumerate(ids)]
 
 
 def timed(run: Callable[[], object], device: str) -> float:

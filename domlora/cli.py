@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from domlora import __version__, cli_compare, cli_matrix, cli_probes
-from domlora.cli_arguments import add_model_and_task, checked, subject
+from domlora.cli_arguments import add_model_and_task, checked, list_of, subject
 from domlora.cli_output import plain, print_json, print_table, progress_bar
 from domlora.errors import DomLoRAError, UsageError
 from domlora.probes.config import ProbeConfig
@@ -373,7 +373,7 @@ def _dashboard(arguments: argparse.Namespace) -> int:
 
 
 def _probe_names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    names = list_of(str)(text)
     unknown = [name for name in names if name not in PROBES]
     if unknown:
         raise argparse.ArgumentTypeError(f"no probe is called {unknown[0]!r}: known are {', '.join(PROBES)}")

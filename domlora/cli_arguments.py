@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +12,7 @@ from domlora.errors import UsageError
 
 OPTIONS = {"learning_rates": "lr"}  # settings whose option has another name
 Config = TypeVar("Config", bound=BaseModel)
+Item = TypeVar("Item")
 
 
 def add_model_and_task(parser: argparse.ArgumentParser) -> None:
@@ -42,3 +44,13 @@ def checked(kind: type[Config], arguments: argparse.Namespace, **more: Any) -> C
         message, name = first["msg"].removeprefix("Value error, "), str(first["loc"][0])
         option = OPTIONS.get(name, name.replace("_", "-"))
         raise UsageError(f"--{option}: {message[0].lower()}{message[1:]}") from error
+
+
+def list_of(kind: Callable[[str], Item]) -> Callable[[str], tuple[Item, ...]]:
+    """The `type` of an argument that is a list, separated by commas."""
+
+    def read(text: str) -> tuple[Item, ...]:
+        return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
+
+    read.__name__ = f"list of {kind.__name__}s"  # argparse names it in its error
+    return read

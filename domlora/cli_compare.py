@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from domlora.cli_arguments import add_model_and_task, checked, subject
+from domlora.cli_arguments import add_model_and_task, checked, list_of, subject
 from domlora.cli_output import plain, print_json, print_table, progress_bar
 from domlora.errors import SweepError, UsageError
 from domlora.probes.config import ProbeConfig
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from domlora.comparison import Comparison
     from domlora.runs import Run
     from domlora.store import Store
-
-Item = TypeVar("Item")
 
 PROBE_ARGUMENTS = ("samples", "max_length", "dtype")
 PLACEMENT_HELP = (
@@ -51,14 +49,14 @@ def add_compare(commands: Any) -> None:
     default = SweepConfig()
     add_model_and_task(parser)
     parser.add_argument(
-        "--placements", type=_list_of(str), default=default.placements, metavar="NAME,...", help=PLACEMENT_HELP
+        "--placements", type=list_of(str), default=default.placements, metavar="NAME,...", help=PLACEMENT_HELP
     )
     _add_ranks(parser)
     parser.add_argument(
-        "--methods", type=_list_of(str), default=default.methods, metavar="NAME,...", help=", ".join(METHODS)
+        "--methods", type=list_of(str), default=default.methods, metavar="NAME,...", help=", ".join(METHODS)
     )
     parser.add_argument(
-        "--lr", dest="learning_rates", type=_list_of(float), default=default.learning_rates, metavar="RATE,...",
+        "--lr", dest="learning_rates", type=list_of(float), default=default.learning_rates, metavar="RATE,...",
         help="the best one of each placement is chosen on validation rows",
     )  # fmt: skip
     for name, words in (
@@ -129,14 +127,6 @@ def _add_ranks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alpha", type=float, help="twice the rank where it is not given")
     parser.add_argument("--budget", type=int, help="trainable parameters of a placement at most, instead of a rank")
     parser.add_argument("--allocation", choices=["equal", "energy"], default=default.allocation, help="spread of ranks")
-
-
-def _list_of(kind: Callable[[str], Item]) -> Callable[[str], tuple[Item, ...]]:
-    def read(text: str) -> tuple[Item, ...]:
-        return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
-
-    read.__name__ = f"list of {kind.__name__}s"  # argparse names it in its error
-    return read
 
 
 def _probe_config(arguments: argparse.Namespace) -> ProbeConfig:

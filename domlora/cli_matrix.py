@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domlora.cli_arguments import checked
+from domlora.cli_arguments import checked, list_of
 from domlora.cli_output import plain, print_json, print_table, progress_bar
 from domlora.errors import ProbeError, UsageError
 from domlora.probes.config import ProbeConfig
@@ -38,7 +38,9 @@ def add_matrix(commands: Any) -> None:
     parser = commands.add_parser("matrix", help=words, description=words)
     default = ProbeConfig()
     parser.add_argument("models", nargs="+", metavar="MODEL", help="built-in name, Hub id, folder or .gguf file")
-    parser.add_argument("--tasks", default=",".join(BUILTIN), help="separated by commas; default %(default)s")
+    parser.add_argument(
+        "--tasks", type=list_of(str), default=",".join(BUILTIN), help="separated by commas; default %(default)s"
+    )
     parser.add_argument("--samples", type=int, default=default.samples)
     parser.add_argument("--split", default=default.split)
     parser.add_argument("--probe", choices=list(PROBES), default=default.probe)
@@ -67,7 +69,7 @@ def _matrix(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{arguments.out}: the cells are written as .csv")
     config = checked(ProbeConfig, arguments)
     check(config)
-    tasks = [name for name in (part.strip() for part in arguments.tasks.split(",")) if name]
+    tasks = arguments.tasks
     if not tasks:
         raise UsageError("--tasks names no task")
     if arguments.queue:

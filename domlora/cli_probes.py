@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from domlora.cli_arguments import add_model_and_task, checked, subject
+from domlora.cli_arguments import add_model_and_task, checked, list_of, subject
 from domlora.cli_output import plain, print_json, print_table, progress_bar
 from domlora.errors import UsageError
 from domlora.probes.config import ProbeConfig
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from domlora.runs import Run
     from domlora.store import Store
 
-Item = TypeVar("Item")
 MODULES = 30
 # Options that say what is trained; with one of them given, a stored run of other settings will not do.
 TRAINING = (
@@ -52,13 +51,13 @@ def _add_rank(actions: Any) -> None:
     parser.add_argument("--run", dest="run_id", metavar="ID", help="a comparison of single modules (`domlora runs`)")
     parser.add_argument("--modules", type=int, help=f"single modules to train (default {MODULES})")
     parser.add_argument(
-        "--probes", type=_list_of(str), default=("all",), metavar="NAME,...", help=f"all, or of {', '.join(PROBES)}"
+        "--probes", type=list_of(str), default=("all",), metavar="NAME,...", help=f"all, or of {', '.join(PROBES)}"
     )
     parser.add_argument("--against", metavar="TASK", help="the other task of probe interference")
     parser.add_argument("--samples", type=int, default=ProbeConfig().samples, help="of every probe")
     parser.add_argument("--max-length", type=int, default=ProbeConfig().max_length, help="tokens kept of a row")
     parser.add_argument(
-        "--lr", dest="learning_rates", type=_list_of(float), metavar="RATE,...", help="each module's best one counts"
+        "--lr", dest="learning_rates", type=list_of(float), metavar="RATE,...", help="each module's best one counts"
     )
     parser.add_argument("--rank", type=int, help="of every adapter (8)")
     parser.add_argument("--alpha", type=float, help="twice the rank where it is not given")
@@ -75,14 +74,6 @@ def _add_rank(actions: Any) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, help=text)
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON object on stdout")
     parser.set_defaults(run=_rank)
-
-
-def _list_of(kind: Callable[[str], Item]) -> Callable[[str], tuple[Item, ...]]:
-    def read(text: str) -> tuple[Item, ...]:
-        return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
-
-    read.__name__ = f"list of {kind.__name__}s"  # argparse names it in its error
-    return read
 
 
 def _list(arguments: argparse.Namespace) -> None:

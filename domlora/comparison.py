@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from domlora import comparison_words, statistics
+from domlora import comparison_words, json_values, statistics
 from domlora.contestants import OWN_PARTS, Contestant, by_rate, choose, ended_as, validation_loss
 from domlora.errors import DomLoRAError, UsageError
 from domlora.runs import BASE, Evaluation, Run, Variant
@@ -130,7 +130,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Everything as one JSON-serialisable object: the keys of `domlora compare --json`; NaN becomes None."""
-        return _plain({
+        return json_values.plain({
             "schema_version": SCHEMA_VERSION, "run": self.run.id, "model": self.run.model, "task": self.run.task,
             "part": self.part, "rows": self.rows, "baseline": self.baseline, "best": self.best,
             "conclusion": self.conclusion, "warnings": self.warnings,
@@ -363,14 +363,3 @@ def _variant_json(variant: Variant) -> dict[str, Any]:
         "eval_loss_before": None, "eval_loss_after": None, **variant.results, "status": variant.status,
         "note": variant.note, "adapter": variant.adapter,
     }  # fmt: skip
-
-
-def _plain(value: Any) -> Any:
-    """Numpy scalars to Python's, tuples to lists, and what JSON cannot say (NaN, infinity) to None."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

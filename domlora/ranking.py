@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from domlora import ranking_numbers, ranking_words, statistics
+from domlora import json_values, ranking_numbers, ranking_words, statistics
 from domlora.contestants import Contestant, choose, validation_loss
 from domlora.energy import EnergyMap
 from domlora.errors import DomLoRAError, UsageError
@@ -106,7 +106,7 @@ class Ranking:
     def to_json(self) -> dict[str, Any]:
         """Everything as one JSON-serialisable object; NaN becomes None."""
         name, leads = self.baseline_lead
-        return _plain({
+        return json_values.plain({
             "schema_version": SCHEMA_VERSION, "run": self.run.id, "model": self.run.model, "task": self.run.task,
             "part": self.part, "rows": self.rows, "seeds": self.seeds, "steps": self.run.config.steps,
             "best": self.best, "top": self.top, "ceiling": self.ceiling, "sentence": self.sentence,
@@ -351,14 +351,3 @@ def _baseline_lead(
         low, high = statistics.interval(difference, 1 - 0.05 / len(probes))
         leads[probe] = (estimates[probe] - estimates[best], float(low[0]), float(high[0]))
     return best, leads
-
-
-def _plain(value: Any) -> Any:
-    """Numpy scalars to Python's, tuples to lists, and what JSON cannot say (NaN, infinity) to None."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -33,21 +33,24 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
     task.draw(request.config.samples, request.config.seed, request.config.split)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision))
-    missing = [
-        config for config in request.configs
-        if request.refresh or known_map(store, request_key(local.revision, task.content_hash, config)) is None
-    ]  # fmt: skip
+    found = {
+        config: None if request.refresh else known_map(store, request_key(local.revision, task.content_hash, config))
+        for config in request.configs
+    }
+    missing = [config for config, energy in found.items() if energy is None]
     if missing:
         from domlora.loading import load_local
         from domlora.probing import probe_many
 
         progress("loading the model", 0, 0)
         model = load_local(local, dtype=request.config.dtype, device=request.device)
-        for energy in probe_many(model, task, missing, progress=lambda done, total: progress("probing", done, total)):
+        measured = probe_many(model, task, missing, progress=lambda done, total: progress("probing", done, total))
+        for config, energy in zip(missing, measured, strict=True):
             store.add_map(energy)
-    found = store.find(request_key(local.revision, task.content_hash, request.config))
-    assert found is not None
-    return found.id
+            found[config] = energy
+    answer = found[request.config]
+    assert answer is not None
+    return answer.id
 
 
 def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: str | None = None) -> str:
