@@ -84,18 +84,23 @@ def test_batch_size_and_padding_do_not_change_energy(estimator, reduction):
     torch.testing.assert_close(one, eight, rtol=1e-4, atol=0)
 
 
-def test_what_a_padded_position_holds_does_not_matter(monkeypatch):
-    model, samples = make("gpt2"), make_samples(4)
-    modules = find_modules(model).modules
-    before = page.measure(model, modules, samples, ProbeConfig(rank=4)).sample_energies
+def fill_padding(monkeypatch, token):
+    """From here on every padded position of a probe holds this token."""
     collate = measuring.collate
 
     def noisy(*args):
         batch = collate(*args)
-        batch.ids[~batch.attention] = 55
+        batch.ids[~batch.attention] = token
         return batch
 
     monkeypatch.setattr(measuring, "collate", noisy)
+
+
+def test_what_a_padded_position_holds_does_not_matter(monkeypatch):
+    model, samples = make("gpt2"), make_samples(4)
+    modules = find_modules(model).modules
+    before = page.measure(model, modules, samples, ProbeConfig(rank=4)).sample_energies
+    fill_padding(monkeypatch, 55)
     after = page.measure(model, modules, samples, ProbeConfig(rank=4)).sample_energies
     torch.testing.assert_close(after, before, rtol=1e-4, atol=0)
 

@@ -6,7 +6,7 @@ import torch
 from domlora.errors import ProbeError
 from domlora.probes import measuring, saliency
 from domlora.probes.config import ProbeConfig
-from tests.test_page import make_samples
+from tests.test_page import fill_padding, make_samples
 from tests.test_peer_probes import ALL, SAMPLE_PROBES, measure, score
 from tests.tiny_models import make
 
@@ -25,14 +25,7 @@ def test_what_a_padded_position_holds_does_not_matter(monkeypatch):
     model, samples = make("gpt2"), make_samples(4)
     configs = [ProbeConfig(probe=name, rank=4) for name in SAMPLE_PROBES]
     before = score(model, samples, *configs)
-    collate = measuring.collate
-
-    def noisy(*args):
-        batch = collate(*args)
-        batch.ids[~batch.attention] = 55
-        return batch
-
-    monkeypatch.setattr(measuring, "collate", noisy)
+    fill_padding(monkeypatch, 55)
     for a, b in zip(score(model, samples, *configs), before, strict=True):
         torch.testing.assert_close(a.sample_energies, b.sample_energies, rtol=1e-4, atol=0)
 

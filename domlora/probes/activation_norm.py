@@ -10,16 +10,10 @@ experts, the tokens are those routed to them, each as often as it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from transformers import PreTrainedModel
 
-from domlora.encoding import EncodedSample
-from domlora.modules import AdaptableModule
 from domlora.probes.backward import Rows
 from domlora.probes.batches import Batch
-from domlora.probes.inputs import InputNorms
 from domlora.probes.measuring import Measurement
 from domlora.probes.scores import SampleScores
 
@@ -29,22 +23,16 @@ class TokenMeans(SampleScores):
 
     needs_gradient = False
 
-    def __init__(
-        self, model: PreTrainedModel, modules: Sequence[AdaptableModule], samples: Sequence[EncodedSample]
-    ) -> None:
-        self.inputs = InputNorms(model, modules)
-        super().__init__(model, modules, samples)
-
     def start(self, batch: Batch) -> None:
         super().start(batch)
-        self.inputs.clear()
         self.counts: dict[int, torch.Tensor] = {}  # module -> (B,) rows read
 
-    def hold(self, module: int, x: torch.Tensor, rows: Rows) -> None:
-        self.inputs.held(module, x)
+    def hold(self, module: int, x: torch.Tensor, rows: Rows) -> torch.Tensor:
+        """(B, N) Euclidean norms of the rows."""
+        return torch.linalg.vector_norm(x, dim=2, dtype=torch.float32)
 
-    def output(self, module: int, y: torch.Tensor, rows: Rows) -> None:
-        values = self.of_rows(module, self.inputs.of(module), y, rows)
+    def output(self, module: int, held: torch.Tensor, y: torch.Tensor, rows: Rows) -> None:
+        values = self.of_rows(module, held, y, rows)
         self.add(module, values.masked_fill(~rows.real, 0).sum(1))
         count = rows.real.sum(1)
         self.counts[module] = self.counts[module] + count if module in self.counts else count
@@ -57,10 +45,6 @@ class TokenMeans(SampleScores):
         # A sample none of whose tokens an expert reads has no rows there, and scores zero.
         self.parts = {module: part / self.counts[module].clamp(min=1) for module, part in self.parts.items()}
         super().end()
-
-    def measured(self, losses: torch.Tensor, unmeasured: dict[int, str], method: str) -> Measurement:
-        self.inputs.close()
-        return super().measured(losses, unmeasured, method)
 
 
 class ActivationNorm(TokenMeans):

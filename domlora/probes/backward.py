@@ -54,8 +54,8 @@ class Recorder(Protocol):
     def hold(self, module: int, x: torch.Tensor, rows: Rows) -> Any:
         """Called in the forward, once for all modules that read the same x (B, N, in): what to keep of it."""
 
-    def output(self, module: int, y: torch.Tensor, rows: Rows) -> None:
-        """Called in the forward with a module's output y (B, N, out), without a graph."""
+    def output(self, module: int, held: Any, y: torch.Tensor, rows: Rows) -> None:
+        """Called in the forward with what `hold` kept and the module's output y (B, N, out), without a graph."""
 
     def partial(self, module: int) -> None:
         """Called in the forward where it is not known which rows belong to which sample: it cannot be measured."""
@@ -180,7 +180,7 @@ class _Taps:
         if x not in self.held:
             self.held[x] = self.recorder.hold(i, self._by_sample(x), rows)
         kept = self.held[x]
-        self.recorder.output(i, self._by_sample(y), rows)
+        self.recorder.output(i, kept, self._by_sample(y), rows)
         if y.requires_grad:
             y.register_hook(lambda dy: self.recorder.gradient(i, kept, self._by_sample(dy), rows))
 
@@ -209,7 +209,7 @@ class _Taps:
                 return  # padding alone
             rows = Rows(pack.real, pack.position, expert)
             held = self.recorder.hold(i, pack(x), rows)
-            self.recorder.output(i, pack(y), rows)
+            self.recorder.output(i, held, pack(y), rows)
             if y.requires_grad:
                 y.register_hook(lambda dy: self.recorder.gradient(i, held, pack(dy), rows))
 
@@ -221,7 +221,7 @@ class _Taps:
             real, position = (torch.cat(parts, dim=1) for parts in zip(*(call.where for call in calls), strict=True))
             rows = Rows(real, position)
             held = self.recorder.hold(i, torch.cat([call.x for call in calls], dim=1), rows)
-            self.recorder.output(i, torch.cat([call.y for call in calls], dim=1), rows)
+            self.recorder.output(i, held, torch.cat([call.y for call in calls], dim=1), rows)
             if any(call.dy is not None for call in calls):
                 # A call that the loss does not depend on has no gradient, while its neighbours may have one.
                 gradients = [torch.zeros_like(c.y) if c.dy is None else c.dy.reshape(c.y.shape) for c in calls]

@@ -157,9 +157,9 @@ class _Several:
     def hold(self, module: int, x: torch.Tensor, rows: Rows) -> list[Any]:
         return [one.hold(module, x, rows) for one in self.recorders]
 
-    def output(self, module: int, y: torch.Tensor, rows: Rows) -> None:
-        for one in self.recorders:
-            one.output(module, y, rows)
+    def output(self, module: int, held: list[Any], y: torch.Tensor, rows: Rows) -> None:
+        for one, part in zip(self.recorders, held, strict=True):
+            one.output(module, part, y, rows)
 
     def partial(self, module: int) -> None:
         for one in self.recorders:
@@ -187,3 +187,11 @@ def _unmeasured(
         elif module not in recorder.seen:
             reasons[module] = "no gradient reaches it"
     return reasons
+
+
+def finite(scores: torch.Tensor, modules: Sequence[AdaptableModule], what: str = "score") -> torch.Tensor:
+    """The scores (..., modules), if all are finite; else raises ProbeError."""
+    bad = (~scores.isfinite()).reshape(-1, len(modules)).any(0).nonzero()
+    if len(bad):
+        raise ProbeError(f"the {what} of {modules[int(bad[0])].name} is not finite: probe in float32")
+    return scores

@@ -48,8 +48,8 @@ class WithoutFirstToken:
     def hold(self, module: int, x: torch.Tensor, rows: Rows) -> Any:
         return self.page.hold(module, x, rows)
 
-    def output(self, module: int, y: torch.Tensor, rows: Rows) -> None:
-        self.page.output(module, y, rows)
+    def output(self, module: int, held: Any, y: torch.Tensor, rows: Rows) -> None:
+        self.page.output(module, held, y, rows)
 
     def partial(self, module: int) -> None:
         self.page.partial(module)

@@ -33,7 +33,7 @@ from domlora.modules import AdaptableModule
 from domlora.probes.backward import Rows
 from domlora.probes.batches import Batch, free_memory
 from domlora.probes.config import ProbeConfig
-from domlora.probes.measuring import Measurement, run
+from domlora.probes.measuring import Measurement, finite, run
 
 GRAM_BLOCK = 128  # a Gram matrix is symmetric: only blocks on and below its diagonal are computed
 SKETCH_ROWS = 32  # of the two-sided sketch of each sample's gradient, for the bootstrap of a mean gradient
@@ -105,7 +105,7 @@ class _Recorder:
         self.width = max(len(self.samples[i].ids) for i in batch.index.tolist())  # T, in tokens of a sample
         self.peaks: dict[int, torch.Tensor] = {}
 
-    def output(self, module: int, y: torch.Tensor, rows: Rows) -> None:
+    def output(self, module: int, held: Any, y: torch.Tensor, rows: Rows) -> None:
         # Two plain reductions run 20 times faster on a CPU than the maximum norm, and copy nothing.
         peaks = self._by_token(torch.maximum(y.amax(2), -y.amin(2)), rows, "amax")
         self.peaks[module] = torch.maximum(self.peaks[module], peaks) if module in self.peaks else peaks
@@ -129,12 +129,6 @@ class _Recorder:
         for number in stream:
             seed = (seed * 1_000_003 + number + 1) % 2**63
         return torch.Generator().manual_seed(seed)
-
-    def _checked(self, energies: torch.Tensor) -> torch.Tensor:
-        bad = (~energies.isfinite()).reshape(-1, len(self.modules)).any(0).nonzero()
-        if len(bad):
-            raise ProbeError(f"the energy of {self.modules[int(bad[0])].name} is not finite: probe in float32")
-        return energies
 
 
 class _PerSample(_Recorder):
@@ -175,7 +169,7 @@ class _PerSample(_Recorder):
             self.explain.add_rows(modules, rows, self.batch)
 
     def _result(self, losses: torch.Tensor, unmeasured: dict[int, str], method: str) -> Measurement:
-        energies = self._checked(self.sample_energies)
+        energies = finite(self.sample_energies, self.modules, "energy")
         experts = {module: found.mean(0) for module, found in self.expert_energies.items()}
         return Measurement(energies.mean(0), energies, None, losses, self.explain.finish(), method, unmeasured, experts)
 
@@ -311,9 +305,9 @@ class _MeanGradient(_Recorder):
             kernel = sketch.double() @ sketch.double().T
             mean = kernel.mean()
             kernels[module] = kernel * (energies[module] / mean) if mean > 0 else kernel * 0
-        return Measurement(
-            self._checked(energies), None, kernels, losses, self.explain.finish(rows=False), method, unmeasured, experts
-        )
+        finite(energies, self.modules, "energy")
+        explanation = self.explain.finish(rows=False)
+        return Measurement(energies, None, kernels, losses, explanation, method, unmeasured, experts)
 
 
 class ProjectedMeanGradient(_Projecting, _MeanGradient):
@@ -390,10 +384,15 @@ def choose_recorder(
     if config.reduction == "per_sample":
         return ExpectedPerSample(modules, samples, config)
     budget = int(ACCUMULATOR_FRACTION * free_memory(device)) if accumulator_bytes is None else accumulator_bytes
-    if 4 * sum(m.experts * m.in_features * m.out_features for m in modules) <= budget:
+    if gradient_bytes(modules) <= budget:
         return ExactMeanGradient(modules, samples, config)
     columns = max(8, min(MAX_SKETCH, budget // (4 * sum(m.experts * m.out_features for m in modules))))
     return SketchedMeanGradient(modules, samples, config, columns)
+
+
+def gradient_bytes(modules: Sequence[AdaptableModule]) -> int:
+    """What the mean gradients (out, in) of all modules take in float32."""
+    return 4 * sum(m.experts * m.in_features * m.out_features for m in modules)
 
 
 def matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

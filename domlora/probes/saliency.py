@@ -18,9 +18,9 @@ import torch
 from domlora.errors import ProbeError
 from domlora.modules import AdaptableModule
 from domlora.probes.backward import Rows
-from domlora.probes.measuring import Measurement
-from domlora.probes.page import matmul
-from domlora.probes.scores import MeanGradients, SampleScores, finite, gradient_bytes, gradients_fit
+from domlora.probes.measuring import Measurement, finite
+from domlora.probes.page import gradient_bytes, matmul
+from domlora.probes.scores import MeanGradients, SampleScores, gradients_fit
 from domlora.probes.weights import weight_of
 
 BLOCK = 2**23  # entries of the samples' gradients that are formed at a time: 32 MB

@@ -12,12 +12,11 @@ import torch
 from transformers import PreTrainedModel
 
 from domlora.encoding import EncodedSample
-from domlora.errors import ProbeError
 from domlora.modules import AdaptableModule
 from domlora.probes.backward import Rows
 from domlora.probes.batches import Batch, free_memory
-from domlora.probes.measuring import Measurement
-from domlora.probes.page import ACCUMULATOR_FRACTION, matmul
+from domlora.probes.measuring import Measurement, finite
+from domlora.probes.page import ACCUMULATOR_FRACTION, gradient_bytes, matmul
 
 
 class Recording:
@@ -45,7 +44,7 @@ class Recording:
 
     def hold(self, module: int, x: torch.Tensor, rows: Rows) -> Any: ...
 
-    def output(self, module: int, y: torch.Tensor, rows: Rows) -> None: ...
+    def output(self, module: int, held: Any, y: torch.Tensor, rows: Rows) -> None: ...
 
     def gradient(self, module: int, held: Any, dy: torch.Tensor, rows: Rows) -> None: ...
 
@@ -126,15 +125,3 @@ class MeanGradients(Recording):
 def gradients_fit(modules: Sequence[AdaptableModule], device: torch.device) -> bool:
     """Whether the mean gradients of all modules fit into the part of the free memory that they may take."""
     return gradient_bytes(modules) <= ACCUMULATOR_FRACTION * free_memory(device)
-
-
-def gradient_bytes(modules: Sequence[AdaptableModule]) -> int:
-    return 4 * sum(m.experts * m.in_features * m.out_features for m in modules)
-
-
-def finite(scores: torch.Tensor, modules: Sequence[AdaptableModule]) -> torch.Tensor:
-    """The scores (..., modules), if all are finite; else raises ProbeError."""
-    bad = (~scores.isfinite()).reshape(-1, len(modules)).any(0).nonzero()
-    if len(bad):
-        raise ProbeError(f"the score of {modules[int(bad[0])].name} is not finite: probe in float32")
-    return scores
