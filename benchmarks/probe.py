@@ -26,7 +26,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from domlora.encoding import EncodedSample
+    from domlora.data.encoding import EncodedSample
 
 VARIANTS = ("bound", "expected", "projected", "peft", "weights")
 SHAPE_8B = {
@@ -63,9 +63,11 @@ def run(arguments: argparse.Namespace) -> dict[str, float]:
     """Best of two timed passes after a warm-up, and the peak memory beyond the loaded model."""
     import torch
 
-    from domlora.modules import find_modules
-    from domlora.probes import backward, batches, page
+    from domlora.data import batches
+    from domlora.models.census import find_modules
+    from domlora.probes import taps
     from domlora.probes.config import ProbeConfig
+    from domlora.probes.page import estimator
 
     model = load(arguments)
     device = model.device
@@ -75,14 +77,14 @@ def run(arguments: argparse.Namespace) -> dict[str, float]:
 
     def plain_pass() -> None:
         for group in batches.group_by_length(samples, tokens):
-            backward.activation_backward(model, batches.collate(samples, group, device), group)
+            taps.activation_backward(model, batches.collate(samples, group, device), group)
 
     def bound() -> None:
-        with backward.frozen(model):
+        with taps.frozen(model):
             plain_pass()
 
-    def page_pass(estimator: str) -> None:
-        page.measure(model, modules, samples, ProbeConfig(estimator=estimator), max_tokens=tokens)
+    def page_pass(kind: str) -> None:
+        estimator.measure(model, modules, samples, ProbeConfig(estimator=kind), max_tokens=tokens)
 
     def gradients() -> None:
         """Norms of whatever parameters are trainable."""
@@ -132,7 +134,7 @@ def random_samples(arguments: argparse.Namespace, seed: int) -> list[EncodedSamp
     """Random tokens, the second half of which is the response."""
     import torch
 
-    from domlora.encoding import EncodedSample
+    from domlora.data.encoding import EncodedSample
 
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(10, 10_000, (arguments.samples, arguments.tokens), generator=generator).tolist()
@@ -144,7 +146,7 @@ def random_samples(arguments: argparse.Namespace, seed: int) -> list[EncodedSamp
 def load(arguments: argparse.Namespace):
     import torch
 
-    from domlora.loading import load_model
+    from domlora.models.loading import load_model
 
     if not arguments.shape:
         return load_model(arguments.model, dtype=arguments.dtype, device=arguments.device).model

@@ -23,8 +23,9 @@ from typing import get_args
 import torch
 from probe import add_subject, load, random_samples
 
-from domlora.modules import find_modules
-from domlora.probes import backward, batches, recorders
+from domlora.data import batches
+from domlora.models.census import find_modules
+from domlora.probes import score, taps
 from domlora.probes.config import ProbeConfig, ProbeName
 
 
@@ -58,7 +59,7 @@ def variants(arguments: argparse.Namespace) -> dict[str, Callable[[], object]]:
 
     def bare(one_pass: Callable[..., object]) -> Callable[[], None]:
         def run() -> None:
-            with backward.frozen(model):
+            with taps.frozen(model):
                 for group in batches.group_by_length(samples, tokens):
                     one_pass(model, batches.collate(samples, group, model.device), group)
 
@@ -69,12 +70,12 @@ def variants(arguments: argparse.Namespace) -> dict[str, Callable[[], object]]:
             ProbeConfig(probe=name, reduction=arguments.reduction, against="other" if name == "interference" else None)
             for name in names
         ]
-        return lambda: recorders.score(model, modules, samples, configs, others={"other": others}, max_tokens=tokens)
+        return lambda: score.score(model, modules, samples, configs, others={"other": others}, max_tokens=tokens)
 
     names = arguments.probes.split(",")
     return {
-        "bound": bare(backward.activation_backward),
-        "forward": bare(backward.activation_forward),
+        "bound": bare(taps.activation_backward),
+        "forward": bare(taps.activation_forward),
         **{name: probes([name]) for name in names},
         "together": probes([name for name in names if name != "interference"]),
     }

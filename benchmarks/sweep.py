@@ -59,11 +59,11 @@ def child(name: str) -> dict[str, Any]:
 def prepare(arguments: argparse.Namespace) -> tuple[Any, ...]:
     """Model, rows, settings, placements; the map that places them is a shipped one where there is one."""
     import domlora
-    from domlora.energy_files import read
+    from domlora.comparison.config import SweepConfig
+    from domlora.energy.files import read
     from domlora.paths import sample_data_path
-    from domlora.placements import place_for
-    from domlora.sweep_config import SweepConfig
-    from domlora.sweep_data import sweep_rows
+    from domlora.placements.place import place_for
+    from domlora.training.rows import sweep_rows
 
     model = domlora.load_model(arguments.model, device=arguments.device, dtype=arguments.dtype)
     task = domlora.load_task(arguments.task)
@@ -79,7 +79,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[Any, ...]:
 
 def lockstep(arguments: argparse.Namespace) -> dict[str, Any]:
     """All variants in one loop."""
-    from domlora.sweep import Meter, Sweep
+    from domlora.training.sweep import Meter, Sweep
 
     model, rows, config, placements = prepare(arguments)
     log = Clock(placements, config)
@@ -99,7 +99,7 @@ def trainer(arguments: argparse.Namespace) -> dict[str, Any]:
     from peft import get_peft_model
     from transformers import Trainer, TrainingArguments
 
-    from domlora.sweep_data import step_rows
+    from domlora.training.rows import step_rows
 
     model, rows, config, placements = prepare(arguments)
     placement, seed = [(p, s) for p in placements for s in range(config.seeds)][int(arguments.one)]
@@ -142,7 +142,7 @@ class Clock:
     """A `SweepLog` that times the steps, from the last variant's start to the last point of a training curve."""
 
     def __init__(self, placements: Any, config: Any) -> None:
-        from domlora.comparing import variants_of
+        from domlora.training.compare import variants_of
 
         self.made = {variant.name: variant for variant in variants_of(placements, config)}
         self.losses: list[tuple[int, float]] = []

@@ -11,34 +11,34 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from domlora.comparing import compare
-    from domlora.comparison import Comparison
-    from domlora.energy import EnergyMap
+    from domlora.comparison.analysis import Comparison
+    from domlora.comparison.config import SweepConfig
+    from domlora.data.tasks import Task, load_task
+    from domlora.energy.energy_map import EnergyMap
+    from domlora.energy.measure import probe, probe_many
     from domlora.errors import DomLoRAError
-    from domlora.loading import LoadedModel, load_model
-    from domlora.placements import Placement, place
+    from domlora.models.loading import LoadedModel, load_model
+    from domlora.placements.place import Placement, place
     from domlora.probes.config import ProbeConfig
-    from domlora.probing import probe, probe_many
-    from domlora.store import Store
-    from domlora.sweep_config import SweepConfig
-    from domlora.tasks import Task, load_task
+    from domlora.store.store import Store
+    from domlora.training.compare import compare
 
 _HOMES = {
-    "Comparison": "domlora.comparison",
+    "Comparison": "domlora.comparison.analysis",
     "DomLoRAError": "domlora.errors",
-    "EnergyMap": "domlora.energy",
-    "LoadedModel": "domlora.loading",
-    "Placement": "domlora.placements",
+    "EnergyMap": "domlora.energy.energy_map",
+    "LoadedModel": "domlora.models.loading",
+    "Placement": "domlora.placements.place",
     "ProbeConfig": "domlora.probes.config",
-    "Store": "domlora.store",
-    "SweepConfig": "domlora.sweep_config",
-    "Task": "domlora.tasks",
-    "compare": "domlora.comparing",
-    "load_model": "domlora.loading",
-    "load_task": "domlora.tasks",
-    "place": "domlora.placements",
-    "probe": "domlora.probing",
-    "probe_many": "domlora.probing",
+    "Store": "domlora.store.store",
+    "SweepConfig": "domlora.comparison.config",
+    "Task": "domlora.data.tasks",
+    "compare": "domlora.training.compare",
+    "load_model": "domlora.models.loading",
+    "load_task": "domlora.data.tasks",
+    "place": "domlora.placements.place",
+    "probe": "domlora.energy.measure",
+    "probe_many": "domlora.energy.measure",
 }
 __all__ = [
     "Comparison", "DomLoRAError", "EnergyMap", "LoadedModel", "Placement", "ProbeConfig", "Store", "SweepConfig",

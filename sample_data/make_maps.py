@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from domlora import energy_files, load_model, load_task, probe
-from domlora.models import BUILTIN_MODELS
-from domlora.tasks import builtin_tasks
+from domlora import load_model, load_task, probe
+from domlora.data.tasks import builtin_tasks
+from domlora.energy import files as energy_files
+from domlora.models.reference import BUILTIN_MODELS
 
 MAPS = Path(__file__).parent / "maps"
 

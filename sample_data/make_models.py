@@ -28,9 +28,9 @@ from model_recipes import RECIPES, train_tokenizer
 from torch.nn import functional as F
 
 from domlora import load_model, load_task
-from domlora.encoding import EncodedSample, encode
-from domlora.evaluate import evaluate_base
-from domlora.tasks import builtin_tasks
+from domlora.data.encoding import EncodedSample, encode
+from domlora.data.tasks import builtin_tasks
+from domlora.training.evaluation import evaluate_base
 
 MODELS = Path(__file__).parent / "models"
 ROUND_TRIP = 1e-3  # what float16 files may change of a held-out loss

@@ -19,10 +19,10 @@ from typing import Any
 
 from domlora.errors import DomLoRAError, StoreError
 from domlora.jobs.spec import Job, Outcome, Progress, Request
-from domlora.store import Store
+from domlora.store.store import Store
 
 # kind of a request -> "module:function" that computes it and returns the id of its result
-KINDS = {"probe": "domlora.jobs.run:run_probe", "sweep": "domlora.jobs.run:run_sweep"}
+KINDS = {"probe": "domlora.jobs.execute:run_probe", "sweep": "domlora.jobs.execute:run_sweep"}
 
 # (request, store, progress, id of the job or None outside of one)
 JobFunction = Callable[[Any, Store, Progress, str | None], str]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from domlora import errors, paths
 from domlora.errors import JobError
-from domlora.run_lock import is_locked
+from domlora.training.lock import is_locked
 
 IDLE_SECONDS = 600  # a worker that `ensure_worker` started goes when it had nothing to do for so long
 LOCK_PATIENCE = 0.3  # seconds: longer than `worker_alive` ever holds the lock

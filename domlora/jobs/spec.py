@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from domlora.comparison.config import SweepConfig
 from domlora.probes.config import ProbeConfig, ProbeName
-from domlora.sweep_config import SweepConfig
 
 # (stage, done, total) as a job goes on; total 0 where it is not known.
 Progress = Callable[[str, int, int], None]

@@ -23,7 +23,7 @@ from domlora.errors import DomLoRAError, JobError, StoreError
 from domlora.jobs import local
 from domlora.jobs.child import MEMORY_HINTS
 from domlora.jobs.spec import Job, Outcome
-from domlora.store import Store
+from domlora.store.store import Store
 
 CHILD_COMMAND = (sys.executable, "-m", "domlora.jobs.child")
 STALE_SECONDS = 60.0  # a running job without a heartbeat for so long has lost its worker

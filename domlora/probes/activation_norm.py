@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import torch
 
-from domlora.probes.backward import Rows
-from domlora.probes.batches import Batch
-from domlora.probes.measuring import Measurement
-from domlora.probes.scores import SampleScores
+from domlora.data.batches import Batch
+from domlora.probes.accumulators import SampleScores
+from domlora.probes.passes import Measurement
+from domlora.probes.taps import Rows
 
 
 class TokenMeans(SampleScores):

@@ -19,12 +19,12 @@ from collections.abc import Sequence
 
 import torch
 
-from domlora.encoding import EncodedSample
+from domlora.data.encoding import EncodedSample
 from domlora.errors import ProbeError
-from domlora.modules import AdaptableModule
+from domlora.models.census import AdaptableModule
 from domlora.probes.config import ProbeConfig
-from domlora.probes.measuring import Measurement
-from domlora.probes.squares import factors
+from domlora.probes.page.scale import factors
+from domlora.probes.passes import Measurement
 
 
 def fisher(

@@ -21,10 +21,10 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from domlora.encoding import EncodedSample
-from domlora.modules import AdaptableModule
-from domlora.probes.measuring import Measurement
-from domlora.probes.scores import MeanGradients, gradients_fit
+from domlora.data.encoding import EncodedSample
+from domlora.models.census import AdaptableModule
+from domlora.probes.accumulators import MeanGradients, gradients_fit
+from domlora.probes.passes import Measurement
 
 OVERSAMPLING = 8  # columns of a sketch for each direction that is wanted
 SPARE = 4  # times as many directions are followed as are wanted

@@ -19,13 +19,13 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from domlora.encoding import EncodedSample
-from domlora.energy import EnergyMap
-from domlora.modules import AdaptableModule
+from domlora.data.encoding import EncodedSample
+from domlora.energy.energy_map import EnergyMap
+from domlora.models.census import AdaptableModule
+from domlora.models.weights import bias_of, weight_of
 from domlora.probes.activation_norm import TokenMeans
-from domlora.probes.backward import Rows
-from domlora.probes.measuring import Measurement
-from domlora.probes.weights import bias_of, weight_of
+from domlora.probes.passes import Measurement
+from domlora.probes.taps import Rows
 
 RANDOM_INPUTS = 256
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from domlora.modules import AdaptableModule
-from domlora.probes.weights import experts_of, weight_of
+from domlora.models.census import AdaptableModule
+from domlora.models.weights import experts_of, weight_of
 
 
 def weight_norm(model: nn.Module, module: AdaptableModule) -> float:

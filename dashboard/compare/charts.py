@@ -1,0 +1,400 @@
+"""Plotly figures of a comparison, from tables. Pure functions: no Streamlit, no store, no torch.
+
+In: the tables of `compare_tables`. Out: figures that keep their zoom while they grow (`uirevision`), that show the
+same colour for the same contestant everywhere, and that can be read without colour: a contestant also has a symbol,
+a learning rate a dash pattern.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboard.compare.tables import GROUPS
+from dashboard.shared.heatmap import BAR
+
+# Okabe and Ito's eight; blue lightened, yellow darkened, black made grey, so that all show on white and on black.
+COLOURS = ("#1F83C9", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#9A8B00", "#8C8C8C")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "triangle-down", "pentagon", "hexagon")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+TITLE = 56  # characters a line of a title, so that none is cut beside the menu at 800 pixels
+METRICS = {
+    "eval_loss": "validation loss",
+    "train_loss": "training loss",
+    "eval_accuracy": "validation token accuracy",
+    "learning_rate": "learning rate",
+    "grad_norm": "gradient norm",
+}
+UNITS = {
+    "eval_loss": "nats per response token",
+    "train_loss": "nats per response token",
+    "eval_accuracy": "fraction of response tokens",
+    "learning_rate": "size of a step",
+    "grad_norm": "before clipping",
+}
+HIGHER_IS_BETTER = ("eval_accuracy",)
+LOSS = "loss (nats per response token)"
+
+
+def colours(contestants: Sequence[str]) -> dict[str, str]:
+    """One colour a contestant, by its order in the run."""
+    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(contestants)}
+
+
+def symbols(contestants: Sequence[str]) -> dict[str, str]:
+    """One marker a contestant; two that share a colour (the ninth is the first again) do not share it."""
+    return {name: SYMBOLS[i % len(SYMBOLS)] for i, name in enumerate(contestants)}
+
+
+def smooth(values: np.ndarray, weight: float) -> np.ndarray:
+    """Exponential moving average without the pull to zero of its first steps.
+
+    Args:
+        values: (steps,).
+        weight: of the past, 0 for none, below 1.
+    """
+    out, mean, mass = np.empty(len(values)), 0.0, 0.0
+    for i, value in enumerate(values):
+        mean = weight * mean + (1 - weight) * value
+        mass = weight * mass + (1 - weight)
+        out[i] = mean / mass
+    return out
+
+
+def curves(
+    metrics: pd.DataFrame, variants: pd.DataFrame, order: Sequence[str], metric: str, *,
+    group: str = "contestant and rate", smoothing: float = 0.0, log: bool = False, revision: str = "",
+) -> go.Figure:  # fmt: skip
+    """One line a group of variants with the range of its members as a band.
+
+    A variant that diverged or was cancelled is a thin line of its own that ends in a cross: a mean that loses a
+    member would jump.
+
+    Args:
+        metrics: columns variant, step, name, value.
+        variants: those to draw, a table of `compare_tables.variant_table`.
+        order: all contestants of the run in order; it fixes the colours.
+        group: a key of `GROUPS`.
+        revision: the zoom is kept as long as this stays.
+    """
+    figure = go.Figure()
+    points = metrics[(metrics["name"] == metric) & np.isfinite(metrics["value"])]
+    points = points.merge(variants, on="variant").sort_values(["variant", "step"])
+    columns = list(GROUPS[group])
+    values = variants[columns].drop_duplicates() if columns else pd.DataFrame()
+    palette, rates = colours(order), sorted(variants["learning_rate"].unique())
+    ends: list[tuple[str, float, int]] = []
+    for i, row in enumerate(values.itertuples(index=False)):
+        fixed = dict(zip(columns, row, strict=True))
+        mask = pd.Series(True, index=points.index)
+        for column, value in fixed.items():
+            mask &= points[column] == value
+        members = points[mask]
+        if members.empty:
+            continue
+        colour = palette[fixed["contestant"]] if "contestant" in fixed else COLOURS[i % len(COLOURS)]
+        if "contestant" not in fixed and "placement" in fixed:
+            colour = palette[members["contestant"].iloc[0]]
+        dash = DASHES[rates.index(fixed["learning_rate"]) % len(DASHES)] if "learning_rate" in fixed else "solid"
+        label = _label(fixed)
+        ended = members["status"].isin(["diverged", "cancelled"])
+        for i_lost, (name, lost) in enumerate(members[ended].groupby("variant", sort=False)):
+            _lost_line(figure, str(name), lost, smoothing, colour, dash, f"{label}: stopped early", i_lost == 0)
+        steps, middle, low, high, count = _mean(members[~ended], smoothing)
+        if not len(steps):
+            continue
+        ends.append((label, float(middle[-1]), int(steps[-1])))
+        _band(figure, steps, low, high, colour, label, count)
+        figure.add_scatter(
+            x=steps, y=middle, mode="lines" if len(steps) > 1 else "markers", name=label, legendgroup=label,
+            line={"color": colour, "width": 2, "dash": dash}, marker={"color": colour},
+            customdata=np.stack([low, high], axis=1),
+            hovertemplate="%{y:.4g}" + (" (%{customdata[0]:.4g} to %{customdata[1]:.4g})" if count > 1 else ""),
+        )  # fmt: skip
+    figure.update_xaxes(title="optimizer step", rangemode="tozero", hoverformat="d", unifiedhovertitle_text="step %{x}")
+    figure.update_yaxes(title=f"{METRICS[metric]} ({UNITS[metric]}{', log' if log else ''})")
+    if log:
+        figure.update_yaxes(type="log", dtick="D2" if _narrow(points["value"]) else None)
+    figure.update_layout(hovermode="x unified", hoverlabel={"namelength": -1})
+    return _finish(figure, _curve_title(metric, ends), 400, revision=f"{revision}-{metric}-{log}")
+
+
+def _mean(members: pd.DataFrame, smoothing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+    """Steps that every started member has reached, with mean, least, largest and the number of members."""
+    if members.empty:
+        empty = np.empty(0)
+        return empty, empty, empty, empty, 0
+    wide = members.pivot_table(index="step", columns="variant", values="value")
+    wide = wide.dropna()
+    table = np.column_stack([smooth(wide[name].to_numpy(), smoothing) for name in wide])  # (steps, members)
+    return wide.index.to_numpy(), table.mean(axis=1), table.min(axis=1), table.max(axis=1), table.shape[1]
+
+
+def _band(
+    figure: go.Figure, steps: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str, label: str, count: int
+) -> None:  # fmt: skip
+    """The range of a group's members, where it has several."""
+    if count < 2 or len(steps) < 2:
+        return
+    figure.add_scatter(
+        x=np.concatenate([steps, steps[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself",
+        fillcolor=_faint(colour, 0.16), line={"width": 0}, hoverinfo="skip", showlegend=False, legendgroup=label,
+        mode="lines",
+    )  # fmt: skip
+
+
+def _lost_line(
+    figure: go.Figure, name: str, lost: pd.DataFrame, smoothing: float, colour: str, dash: str, group: str, first: bool
+) -> None:  # fmt: skip
+    """A variant that ended early; the legend has one entry for all of a group."""
+    x, y = lost["step"].to_numpy(), smooth(lost["value"].to_numpy(), smoothing)
+    status = lost["status"].iloc[0]
+    figure.add_scatter(
+        x=x, y=y, mode="lines+markers", name=group, legendgroup=group, showlegend=first, opacity=0.8,
+        line={"color": colour, "width": 1, "dash": dash}, text=[f"{name}, {status}"] * len(x),
+        marker={"color": colour, "symbol": "x", "size": [0] * (len(x) - 1) + [10]},
+        hovertemplate="%{y:.4g} (%{text})",
+    )  # fmt: skip
+
+
+def _curve_title(metric: str, ends: list[tuple[str, float, int]]) -> str:
+    name = METRICS[metric].capitalize()
+    if not ends:
+        return f"{name}: no point yet"
+    if metric not in ("train_loss", "eval_loss", "eval_accuracy"):
+        return f"{name} over the steps"
+    last = max(step for *_, step in ends)
+    if last == 0:
+        return f"{name} before training; the next evaluation is yet to come"
+    reached = [(label, value) for label, value, step in ends if step == last]
+    best = max if metric in HIGHER_IS_BETTER else min
+    label, value = best(reached, key=lambda pair: pair[1])
+    word = "highest" if metric in HIGHER_IS_BETTER else "lowest"
+    return f"{name} at step {last}: {label} is {word} ({value:.3f})"
+
+
+def _label(fixed: Mapping[str, object]) -> str:
+    parts = [
+        f"lr={value:g}" if name == "learning_rate" else f"seed {value}" if name == "seed" else str(value)
+        for name, value in fixed.items()
+    ]
+    return ", ".join(parts)
+
+
+def pareto(
+    table: pd.DataFrame, order: Sequence[str], *, reference: float | None = None, part: str = "test",
+    revision: str = "",
+) -> go.Figure:  # fmt: skip
+    """Final loss against trainable parameters, with intervals and the front of what nothing beats in both.
+
+    Args:
+        table: one row a contestant: contestant, trainable_parameters, loss, low, high (NaN: no interval),
+            learning_rate, seeds, on_front.
+        reference: the loss of the base model without any adapter.
+    """
+    figure = go.Figure()
+    palette, marks = colours(order), symbols(order)
+    table = table[np.isfinite(table["loss"].astype(float))]
+    edge = table[table["on_front"].astype(bool)].sort_values("trainable_parameters")
+    if len(edge) > 1:
+        figure.add_scatter(
+            x=edge["trainable_parameters"], y=edge["loss"], mode="lines", name="Pareto front", hoverinfo="skip",
+            line={"color": "grey", "dash": "dot", "shape": "hv"},
+        )  # fmt: skip
+    for row in table.itertuples():
+        interval = np.isfinite(row.low) and np.isfinite(row.high)
+        span = f"<br>95 % interval {row.low:.3f} to {row.high:.3f}" if interval else "<br>one seed: no interval"
+        error = (
+            {"type": "data", "symmetric": False, "array": [max(0.0, row.high - row.loss)],
+             "arrayminus": [max(0.0, row.loss - row.low)], "thickness": 1.4, "width": 5}
+            if interval else None
+        )  # fmt: skip
+        figure.add_scatter(
+            x=[row.trainable_parameters], y=[row.loss], mode="markers", name=row.contestant, error_y=error,
+            marker={"color": palette[row.contestant], "symbol": marks[row.contestant], "size": 12},
+            hovertemplate=f"<b>{row.contestant}</b><br>loss {row.loss:.3f}{span}"
+                          f"<br>{row.trainable_parameters:,} trainable parameters<br>"
+                          f"learning rate {row.learning_rate:g}, {row.seeds} seeds<extra></extra>",
+        )  # fmt: skip
+    if reference is not None:
+        figure.add_hline(
+            y=reference, line={"color": "grey", "width": 1}, annotation_text=f"no adapter {reference:.3f}",
+            annotation_position="top right", annotation_font_size=11,
+        )  # fmt: skip
+    figure.update_xaxes(
+        title="trainable parameters (log)", type="log", tickformat="~s",
+        dtick="D2" if _narrow(table["trainable_parameters"]) else 1,
+    )  # fmt: skip
+    figure.update_yaxes(title=f"{part} {LOSS}")
+    return _finish(
+        figure, _pareto_title(table, edge), 340, revision=revision
+    )  # fmt: skip
+
+
+def _pareto_title(table: pd.DataFrame, edge: pd.DataFrame) -> str:
+    if table.empty:
+        return "Nothing has been measured to the end yet"
+    best = table.loc[table["loss"].astype(float).idxmin()]
+    small = table.loc[table["trainable_parameters"].astype(int).idxmin()]
+    if len(edge) > 1 and best["contestant"] != small["contestant"]:
+        factor = best["trainable_parameters"] / small["trainable_parameters"]
+        return f"{best['contestant']} has the lowest loss, with {factor:,.0f} times the fewest parameters"
+    return f"{best['contestant']} has the lowest loss ({best['loss']:.3f}) and no more parameters than the others"
+
+
+def sensitivity(table: pd.DataFrame, order: Sequence[str], *, revision: str = "") -> go.Figure:
+    """Loss of each contestant against its learning rate: who is hurt by a badly chosen one.
+
+    Args:
+        table: one row a contestant and rate: contestant, learning_rate, validation loss, low, high (least and largest
+            seed), diverged (number of seeds); loss is NaN where no seed finished.
+    """
+    figure = go.Figure()
+    palette, marks = colours(order), symbols(order)
+    finite = table[np.isfinite(table["loss"])]
+    top = float(finite["high"].fillna(finite["loss"]).max()) if len(finite) else 1.0
+    for name in [name for name in order if name in set(table["contestant"])]:
+        rows = table[table["contestant"] == name].sort_values("learning_rate")
+        good = rows[np.isfinite(rows["loss"])]
+        text = [
+            f"{row.loss:.3f} at {row.learning_rate:g}" + (f", diverged seeds: {row.diverged}" if row.diverged else "")
+            for row in good.itertuples()
+        ]
+        error = {"type": "data", "symmetric": False, "array": (good["high"] - good["loss"]).fillna(0),
+                 "arrayminus": (good["loss"] - good["low"]).fillna(0), "thickness": 1.2}  # fmt: skip
+        figure.add_scatter(
+            x=good["learning_rate"], y=good["loss"], error_y=error, mode="lines+markers", name=name, hovertext=text,
+            legendgroup=name, line={"color": palette[name], "width": 2}, hovertemplate="%{hovertext}",
+            marker={"color": palette[name], "symbol": marks[name], "size": 9},
+        )  # fmt: skip
+        bad = rows[~np.isfinite(rows["loss"]) & (rows["diverged"] > 0)]
+        if len(bad):
+            figure.add_scatter(
+                x=bad["learning_rate"], y=[top] * len(bad), mode="markers", name=f"{name}, all diverged",
+                marker={"color": palette[name], "symbol": "x", "size": 11}, hovertemplate="all seeds diverged",
+            )  # fmt: skip
+    rates = sorted(table["learning_rate"].unique())
+    figure.update_xaxes(title="learning rate (log)", type="log", tickvals=rates, ticktext=[f"{r:g}" for r in rates])
+    figure.update_yaxes(title=f"validation {LOSS}")
+    figure.update_layout(hovermode="x unified", hoverlabel={"namelength": -1})
+    return _finish(figure, _sensitivity_title(finite, rates), 400, revision=revision)
+
+
+def _sensitivity_title(finite: pd.DataFrame, rates: Sequence[float]) -> str:
+    if len(rates) < 2:
+        return "One learning rate only: name several to see how much it matters"
+    if finite.empty:
+        return "How much does the learning rate matter? No variant has finished yet"
+    best = finite.loc[finite.groupby("contestant")["loss"].idxmin()]
+    edge = best[best["learning_rate"].isin([rates[0], rates[-1]])]
+    if len(edge):
+        some = ", ".join(edge["contestant"][:3]) + (" and others" if len(edge) > 3 else "")
+        return f"Best rate at the edge of the range for {some}: try further rates"
+    return "Each contestant has its best rate inside the range"
+
+
+def differences(table: pd.DataFrame, order: Sequence[str], baseline: str, *, revision: str = "") -> go.Figure:
+    """Paired differences to the baseline with their intervals; left of zero is better.
+
+    Args:
+        table: contestant, difference, difference_low, difference_high; the baseline's own row is left out.
+    """
+    rows = table[(table["contestant"] != baseline) & np.isfinite(table["difference"])].iloc[::-1]
+    palette, marks = colours(order), symbols(order)
+    sure = 0
+    figure = go.Figure()
+    for row in rows.itertuples():
+        interval = np.isfinite(row.difference_low) and np.isfinite(row.difference_high)
+        differs = interval and (row.difference_low > 0 or row.difference_high < 0)
+        sure += bool(differs)
+        error = (
+            {"type": "data", "symmetric": False, "array": [row.difference_high - row.difference],
+             "arrayminus": [row.difference - row.difference_low], "thickness": 1.6, "width": 5}
+            if interval else None
+        )  # fmt: skip
+        span = f"95 % interval {row.difference_low:+.3f} to {row.difference_high:+.3f}" if interval else "no interval"
+        figure.add_scatter(
+            x=[row.difference], y=[row.contestant], error_x=error, mode="markers", name=row.contestant,
+            marker={"color": palette[row.contestant], "symbol": marks[row.contestant], "size": 11},
+            hovertemplate=f"<b>{row.contestant}</b> minus {baseline}<br>{row.difference:+.3f}, {span}<extra></extra>",
+        )  # fmt: skip
+    figure.add_vline(x=0, line={"color": "grey", "dash": "dash"})
+    figure.update_xaxes(title=f"loss minus that of {baseline} (nats)", zeroline=False)
+    figure.update_yaxes(type="category", title="")
+    title = (
+        f"{sure} of {len(rows)} differ from {baseline} beyond their 95 % interval" if len(rows)
+        else f"Nothing to compare with {baseline} yet"
+    )  # fmt: skip
+    height = 120 + 34 * max(2, len(rows))
+    return _finish(figure, title, height, revision=f"{revision}-{baseline}", legend=False)
+
+
+def forgetting(table: pd.DataFrame, order: Sequence[str], *, revision: str = "") -> go.Figure:
+    """Change of loss on the tasks that were not trained.
+
+    Args:
+        table: contestant, task, change (mean over seeds), low, high (95 % interval).
+    """
+    figure = go.Figure()
+    palette = colours(order)
+    patterns = ("", "/", "\\", "x", "-", "|", "+", ".")
+    for i, name in enumerate(name for name in order if name in set(table["contestant"])):
+        rows = table[table["contestant"] == name]
+        error = {"type": "data", "symmetric": False, "array": rows["high"] - rows["change"],
+                 "arrayminus": rows["change"] - rows["low"], "thickness": 1.2, "color": "grey"}  # fmt: skip
+        figure.add_bar(
+            x=rows["task"], y=rows["change"], name=name, error_y=error,
+            marker={"color": palette[name], "pattern": {"shape": patterns[i % len(patterns)], "solidity": 0.2,
+                                                        "fillmode": "overlay"}},
+            hovertemplate=f"<b>{name}</b> on %{{x}}<br>loss changes by %{{y:+.3f}}<extra></extra>",
+        )  # fmt: skip
+    figure.add_hline(y=0, line={"color": "grey", "width": 1})
+    figure.update_xaxes(title="task that was not trained", type="category")
+    figure.update_yaxes(title="change of loss (nats; above 0: forgotten)")
+    if table.empty:
+        title = "Forgetting was not measured"
+    else:
+        mean = table.groupby("contestant")["change"].mean()
+        title = f"{mean.idxmax()} changes the other tasks' loss most upward ({mean.max():+.3f} on average)"
+    figure.update_layout(barmode="group", bargap=0.25)
+    return _finish(figure, title, 380, revision=revision)
+
+
+def _narrow(values: pd.Series) -> bool:
+    """Whether a log axis would have no more than one power of ten to label."""
+    return len(values) > 0 and values.min() > 0 and math.log10(values.max() / values.min()) < 1.5
+
+
+def _faint(colour: str, opacity: float) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def _finish(
+    figure: go.Figure, title: str, height: int, *, legend: bool = True, revision: str = ""
+) -> go.Figure:  # fmt: skip
+    """Title, legend below the plot with room for its lines, transparent ground.
+
+    Args:
+        height: without the legend.
+    """
+    lines = textwrap.wrap(title, TITLE, break_on_hyphens=False)
+    names = [str(trace.name) for trace in figure.data if trace.name and trace.showlegend is not False]
+    widest = max(map(len, names), default=0) * 6.5 + 55  # pixels, about
+    below = 26 * math.ceil(len(names) / max(1, 600 // widest))
+    figure.update_layout(
+        title={"text": "<br>".join(lines), "font": {"size": 15}, "x": 0, "xanchor": "left", "y": 1, "yanchor": "top",
+               "yref": "container", "pad": {"t": 10}},
+        height=height + below, margin={"l": 10, "r": 16, "t": 30 + 20 * len(lines), "b": 50 + below},
+        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        showlegend=legend and len(names) > 0, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        uirevision=revision or "fixed", modebar={"bgcolor": "rgba(0,0,0,0)", "color": "grey", "activecolor": BAR},
+    )  # fmt: skip
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure

@@ -1,0 +1,165 @@
+"""The parts of the Compare page that are read at leisure: answers, settings, downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.compare import tables
+from dashboard.shared import queries, words
+from domlora.comparison.run import BASE, Answer, Run
+
+SHOWN_MODULES = 20  # a longer list is scrolled
+SNIPPET_HEIGHT = 420  # pixels
+
+
+def forget_unknown(key: str, options: Sequence[object]) -> None:
+    """Another run has other variants: a widget must not hold what it no longer offers."""
+    held = st.session_state.get(key)
+    if isinstance(held, list):
+        if not set(held) <= set(options):
+            del st.session_state[key]
+    elif held is not None and held not in options:
+        del st.session_state[key]
+
+
+def answers(run: Run) -> None:
+    """The reference, the base model and the chosen variants on one test row, side by side."""
+    found = queries.answers(run.id)
+    if not found:
+        st.info(
+            "No sample answers yet: they are written when training is over."
+            if run.status == "running" and run.config.answers
+            else "No sample answers: the run was asked for none, or ended before they were written."
+        )
+        return
+    measured = tables.shortened(queries.comparison(run, None).answers)
+    if len(measured):
+        percent = st.column_config.NumberColumn(format="percent")
+        st.dataframe(
+            measured[["contestant", "measure", "before", "after", "low", "high", "rows"]], key="answers_table",
+            hide_index=True, width="stretch",
+            column_config={
+                "before": percent, "after": percent,
+                "low": st.column_config.NumberColumn("95 % from", format="percent"),
+                "high": st.column_config.NumberColumn("to", format="percent"),
+            },
+        )  # fmt: skip
+    rows = sorted({answer.row for answer in found})
+    names = list(dict.fromkeys(answer.variant for answer in found))
+    trained = [name for name in names if name != BASE]
+    forget_unknown("answer_row", rows)
+    forget_unknown("answer_variants", trained)
+    left, right = st.columns([1, 3])
+    row = left.selectbox(
+        "Test row", rows, key="answer_row", bind="query-params", format_func=lambda row: f"row {row + 1}"
+    )
+    shown = right.multiselect("Variants", trained, trained[:2], key="answer_variants", bind="query-params")
+    by_name = {answer.variant: answer for answer in found if answer.row == row}
+    if not by_name:
+        st.info("No variant answered this row.")
+        return
+    first = next(iter(by_name.values()))
+    st.markdown("**Asked**")
+    st.code(first.prompt, language=None, wrap_lines=True)
+    columns = st.columns(2)
+    _answer(columns[0], "Reference", first.reference, None)
+    if BASE in by_name:
+        _answer(columns[1], "Before training", by_name[BASE].text, by_name[BASE].correct)
+    for start in range(0, len(shown), 2):
+        columns = st.columns(2)
+        for column, name in zip(columns, shown[start : start + 2], strict=False):
+            answer: Answer | None = by_name.get(name)
+            text, correct = (answer.text, answer.correct) if answer else ("(did not answer this row)", None)
+            _answer(column, name, text, correct)
+
+
+def _answer(column, name: str, text: str, correct: bool | None) -> None:
+    mark = {True: " · correct", False: " · wrong", None: ""}[correct]
+    column.markdown(f"**{name}**{mark}")
+    column.code(text or "(empty)", language=None, wrap_lines=True)
+
+
+def settings(run: Run, runs: Sequence[Run]) -> None:
+    """Where the run came from, what was trained, and how another run differs."""
+    others = {queries.run_label(other): other.id for other in runs if other.id != run.id}
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    forget_unknown("other", list(others))
+    other = left.selectbox(
+        "Compare the settings with those of", list(others), index=None, key="other", bind="query-params",
+        placeholder="another run",
+    )  # fmt: skip
+    if other is not None:
+        only = right.toggle("Differences only", True, key="differences_only", bind="query-params")
+        table = tables.settings_diff(run, queries.run(others[other]), only)
+        if table.empty:
+            st.info("The two runs have the same settings.")
+        else:
+            st.dataframe(table, key="settings_diff", hide_index=True, width="stretch")
+    st.markdown("**Placements as trained**")
+    attached = {v.placement: v.modules for v in run.variants}
+    table = pd.DataFrame(words.placement_rows(run.placements))
+    if len(table):
+        table.insert(2, "attached", [attached.get(placement.name, 0) for placement in run.placements])
+        st.dataframe(
+            table, key="placements_trained", hide_index=True, width="stretch",
+            column_config={
+                "modules": st.column_config.NumberColumn(help="modules that the placement names"),
+                "attached": st.column_config.NumberColumn(help="modules that PEFT attached an adapter to"),
+                "trainable parameters": st.column_config.NumberColumn(format="localized"),
+            },
+        )  # fmt: skip
+    st.markdown("**Settings and provenance**")
+    rows = [{"setting": name, "value": str(value)} for name, value in tables.provenance(run).items()]
+    st.dataframe(pd.DataFrame(rows), key="settings", hide_index=True, width="stretch", height=420)
+
+
+def take_away(run: Run) -> None:
+    """Everything as files, and one adapter with the lines that make it."""
+    name = f"{run.model}-{run.task}-{run.id}"
+    metrics = queries.metrics(run.id)
+    comparison = queries.comparison(run, None)
+    columns = st.columns(3)
+    # A rerun would replace what the other buttons hand out: a click that comes meanwhile would find nothing.
+    columns[0].download_button(
+        "Table as CSV", comparison.to_csv(), f"{name}.csv", key="table_csv", width="stretch", on_click="ignore"
+    )
+    columns[1].download_button(
+        "Curves as CSV", lambda: metrics.to_csv(index=False), f"{name}-curves.csv", key="curves_csv",
+        width="stretch", on_click="ignore",
+    )  # fmt: skip
+    columns[2].download_button(
+        "Everything as JSON", lambda: tables.everything(run, metrics, comparison), f"{name}.json",
+        key="everything_json", width="stretch", on_click="ignore",
+    )  # fmt: skip
+    st.markdown("**Adapter**")
+    names = [v.name for v in run.variants]
+    best = next((c.variants[0].name for c in comparison.contestants if c.name == comparison.best), None)
+    forget_unknown("variant", names)
+    chosen = st.selectbox(
+        "Variant", names, names.index(best) if best else 0, key="variant", bind="query-params",
+        help="At first the best contestant's, at the learning rate chosen for it.",
+    )  # fmt: skip
+    variant = next((v for v in run.variants if v.name == chosen), None)
+    if variant is None:
+        st.info("No variant has begun yet.")
+        return
+    if variant.adapter is None:
+        st.caption(f"Its adapter is saved when it is done; it is {variant.status}.")
+    elif Path(variant.adapter).is_dir():
+        st.download_button(
+            "Adapter as ZIP (PEFT folder)", lambda: tables.adapter_zip(variant.adapter),
+            f"{run.model}-{words.file_name(variant.name)}.zip", key="adapter_zip", on_click="ignore",
+            icon=":material/download:",
+        )  # fmt: skip
+    else:
+        st.caption(f"Its adapter is not on this machine: it lies in `{variant.adapter}` where it was trained.")
+    placement = next((p for p in run.placements if p.name == variant.placement), None)
+    if placement is not None:
+        st.markdown(f"The `LoraConfig` of {words.short_name(placement.name)}:")
+        long = len(placement.modules) > SHOWN_MODULES
+        st.code(placement.snippet(variant.method), language="python", height=SNIPPET_HEIGHT if long else "content")
+    st.caption("SVG of any chart: the camera button at its upper right.")

@@ -1,0 +1,196 @@
+"""Tables of a run for charts, pages and files, from the plain data of the store. No Streamlit, no torch here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from dashboard.shared.words import short_name
+from domlora.comparison.selection import contestant_name
+
+if TYPE_CHECKING:
+    from domlora.comparison.analysis import Comparison
+    from domlora.comparison.run import Run
+from domlora.comparison.export import archive
+
+# What one line of a chart stands for, and the columns whose values it fixes.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "contestant and rate": ("contestant", "learning_rate"),
+    "placement": ("placement",),
+    "method": ("method",),
+    "learning rate": ("learning_rate",),
+    "nothing: each seed": ("contestant", "learning_rate", "seed"),
+}
+
+
+def contestants(run: Run) -> list[str]:
+    """All contestants in the order of the run, by their short names; the order fixes their colours."""
+    return list(dict.fromkeys(short_name(contestant_name(v.placement, v.method)) for v in run.variants))
+
+
+def shortened(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of a comparison with its contestants as a column, by their short names."""
+    table = table.reset_index() if table.index.name == "contestant" else table
+    return table.assign(contestant=[short_name(name) for name in table["contestant"]])
+
+
+def variant_table(run: Run) -> pd.DataFrame:
+    """One row a variant, its final numbers as columns."""
+    rows = [
+        {
+            "variant": v.name, "contestant": short_name(contestant_name(v.placement, v.method)),
+            "placement": short_name(v.placement),
+            "method": v.method, "learning_rate": v.learning_rate, "seed": v.seed, "modules": v.modules,
+            "parameters": v.trainable_parameters, "status": v.status, "note": v.note or "", **v.results,
+        }
+        for v in run.variants
+    ]  # fmt: skip
+    columns = ["variant", "contestant", "placement", "method", "learning_rate", "seed", "modules", "parameters",
+               "status", "note"]  # fmt: skip
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
+
+
+def filtered(table: pd.DataFrame, pattern: str, best: Mapping[str, float] | None) -> pd.DataFrame:
+    """Variants whose name fits a regular expression and, where `best` is given, at their contestant's best rate.
+
+    Raises:
+        re.error: the pattern is none.
+    """
+    wanted = re.compile(pattern, re.IGNORECASE)
+    table = table[[bool(wanted.search(name)) for name in table["variant"]]]
+    if best is None:
+        return table
+    keep = [best.get(row.contestant, row.learning_rate) == row.learning_rate for row in table.itertuples()]
+    return table[keep]
+
+
+def steps_done(metrics: pd.DataFrame) -> dict[str, int]:
+    """The last step of each variant that has begun."""
+    if metrics.empty:
+        return {}
+    return {str(name): int(step) for name, step in metrics.groupby("variant")["step"].max().items()}
+
+
+def chosen_rates(comparison: Comparison) -> dict[str, float]:
+    """The rate that validation rows chose for each contestant that has finished at one."""
+    return {short_name(c.name): c.learning_rate for c in comparison.contestants if c.learning_rate is not None}
+
+
+def result_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a comparison's table that a person reads, with intervals in words."""
+
+    def interval(low: float, high: float, sign: str) -> str:
+        return f"{low:{sign}.3f} to {high:{sign}.3f}" if pd.notna(low) and pd.notna(high) else ""
+
+    return pd.DataFrame(
+        {
+            "contestant": table["contestant"],
+            "loss": table["loss"],
+            "95 % interval": [interval(*pair, "") for pair in zip(table["low"], table["high"], strict=True)],
+            "difference": table["difference"],
+            "interval of the difference": [
+                "" if row.verdict == "baseline" else interval(row.difference_low, row.difference_high, "+")
+                for row in table.itertuples()
+            ],
+            "verdict": table["verdict"],
+            "better in": [f"{100 * p:.0f} % of resamples" if pd.notna(p) else "" for p in table["better_probability"]],
+            "accuracy": table["accuracy"],
+            "parameters": table["trainable_parameters"], "modules": table["modules"], "rate": table["learning_rate"],
+            "seeds": table["seeds"], "status": table["status"],
+            "note": ["; ".join(filter(None, (row.edge, row.note))) for row in table.itertuples()],
+        }
+    )  # fmt: skip
+
+
+def settings(run: Run) -> dict[str, Any]:
+    """Everything that was chosen, flat, for a table or a diff."""
+    return {
+        "model": run.model, "model revision": run.model_revision, "task": run.task, "task hash": run.task_hash[:12],
+        **{name.replace("_", " "): _shown(value) for name, value in run.config.model_dump().items()},
+        **{name.replace("_", " "): _shown(run.facts[name]) for name in ("device", "dtype", "train_rows", "energy_map")
+           if name in run.facts},
+    }  # fmt: skip
+
+
+def settings_diff(run: Run, other: Run, only_differences: bool) -> pd.DataFrame:
+    """Settings of two runs side by side."""
+    left, right = settings(run), settings(other)
+    rows = [
+        {"setting": name, run.id: str(left.get(name, "")), other.id: str(right.get(name, ""))}
+        for name in dict.fromkeys([*left, *right])
+    ]
+    table = pd.DataFrame(rows)
+    return table[table[run.id] != table[other.id]] if only_differences else table
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def adapter_zip(folder: str | Path) -> bytes:
+    """A PEFT adapter folder as one file."""
+    paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    return archive({path.relative_to(folder).as_posix(): path.read_bytes() for path in paths})
+
+
+def everything(run: Run, metrics: pd.DataFrame, comparison: Comparison) -> str:
+    """The whole run as JSON: settings, curves and what `domlora compare --json` prints. NaN becomes null."""
+    data = {
+        **comparison.to_json(), "model_source": run.model_source,
+        "model_revision": run.model_revision, "task_source": run.task_source, "task_hash": run.task_hash,
+        "config": run.config.model_dump(mode="json"), "facts": dict(run.facts),
+        "placements": [placement.model_dump(mode="json") for placement in run.placements],
+        "metrics": metrics.to_dict("records"),
+    }  # fmt: skip
+    plain = json.loads(json.dumps(data, default=str), parse_constant=lambda _: None)
+    return json.dumps(plain, indent=1)
+
+
+def best_rates(table: pd.DataFrame, metrics: pd.DataFrame) -> dict[str, float]:
+    """The learning rate of each contestant with the lowest validation loss so far; a rate that diverged comes last.
+
+    While a run goes on, rates are judged by the latest step that all of a contestant's variants have reached.
+    """
+    best = {}
+    points = metrics[(metrics["name"] == "eval_loss") & (metrics["step"] > 0)] if len(metrics) else metrics
+    if points.empty:
+        points = metrics[metrics["name"] == "train_loss"] if len(metrics) else metrics
+    wide = points.pivot_table(index="step", columns="variant", values="value") if len(points) else pd.DataFrame()
+    for name, rows in table.groupby("contestant", sort=False):
+        alive = rows[~rows["status"].isin(["diverged", "cancelled"])]
+        begun = [variant for variant in alive["variant"] if variant in wide]
+        if not begun:
+            best[str(name)] = float(rows["learning_rate"].iloc[0])
+            continue
+        common = wide[begun].dropna()
+        last = common.iloc[-1] if len(common) else wide[begun].ffill().iloc[-1]
+        rates = alive.set_index("variant").loc[begun, "learning_rate"]
+        means = last.groupby(rates).mean()
+        whole = rows.groupby("learning_rate")["status"].apply(lambda s: not s.eq("diverged").any())
+        kept = means[[rate for rate in means.index if whole[rate]]]
+        best[str(name)] = float((kept if len(kept) else means).idxmin())
+    return best
+
+
+def provenance(run: Run) -> dict[str, Any]:
+    """Settings, and where and when the run was computed."""
+    facts = {name.replace("_", " "): _shown(value) for name, value in run.facts.items() if name != "versions"}
+    if "peak memory bytes" in facts:
+        facts["peak memory"] = f"{run.facts['peak_memory_bytes'] / 1e9:.2f} GB"
+        del facts["peak memory bytes"]
+    versions = run.facts.get("versions", {})
+    return {
+        **settings(run), "model source": run.model_source, "task source": run.task_source, **facts,
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "job": run.job or "none: run from Python", "created": f"{run.created:%Y-%m-%d %H:%M:%S}",
+        "finished": f"{run.finished:%Y-%m-%d %H:%M:%S}" if run.finished else "not yet", "request key": run.key,
+    }  # fmt: skip

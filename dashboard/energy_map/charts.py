@@ -1,0 +1,179 @@
+"""Plotly figures of two maps side by side, of one through training, and of experts. Pure functions of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboard.compare.charts import COLOURS, DASHES, SYMBOLS
+from dashboard.energy_map.tables import Difference
+from dashboard.shared import heatmap
+from domlora.energy.energy_map import EnergyMap
+
+# Blue to orange over a light grey, told apart by those who see no red or no green; both ends stand out on white and on
+# black.
+DIVERGING = [[0.0, "#08519c"], [0.25, "#6baed6"], [0.5, "#eeeeee"], [0.75, "#f0a35c"], [1.0, "#a63603"]]
+FRAME_MS = 700
+DECADES = 4  # of a logarithmic scale: smaller shares are shown as its end
+
+
+def difference(found: Difference, stack: str, names: tuple[str, str], selected: str | None = None) -> go.Figure:
+    """Where the first map has more (orange) and where the second (blue), on a scale centred at zero."""
+    table = found.table[found.table["stack"] == stack]
+    kinds, layers = _grid(table)
+    largest = float(found.table["difference"].abs().max()) or 1.0
+    form = ".2%" if found.shares else ".4g"
+    points = " points" if found.shares else ""
+    text = [
+        f"<b>{row.module}</b><br>{names[0]}: {row.first:{form}}<br>{names[1]}: {row.second:{form}}<br>difference "
+        + (f"{row.difference * 100:+.2f}" if found.shares else f"{row.difference:+.4g}")
+        + points
+        for row in table.itertuples()
+    ]
+    figure = go.Figure(
+        go.Heatmap(
+            z=_cells(table, kinds, layers, "difference"), x=layers, y=kinds, colorscale=DIVERGING, zmid=0,
+            zmin=-largest, zmax=largest, xgap=1, ygap=1, hoverinfo="skip",
+            colorbar={"title": {"text": f"difference<br>of {'shares' if found.shares else 'scores'}<br>",
+                                "side": "top"}, "thickness": 12, "tickformat": "+.1%" if found.shares else "+.2g"},
+        )
+    )  # fmt: skip
+    figure.add_scatter(
+        x=table["layer"], y=table["kind"], mode="markers", customdata=table["module"], hovertext=text,
+        hovertemplate="%{hovertext}<extra></extra>", showlegend=False,
+        marker={"symbol": "square", "size": 22, "opacity": 0},
+        selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
+    )  # fmt: skip
+    if selected is not None:
+        heatmap.outline(figure, table, [(selected, heatmap.CHOSEN, "dot")])
+    title = f"Orange: more in {names[0]}. Blue: more in {names[1]}."
+    return heatmap.finish_grid(figure, title, layers, kinds)
+
+
+def training_map(
+    table: pd.DataFrame, stack: str, step: int, *, change: bool, log: bool, selected: str | None = None
+) -> go.Figure:
+    """The shares of one stack at a step, on one colour scale for all steps, with a button that plays them in order.
+
+    Args:
+        table: of `queries_energy_map.training_table`.
+        change: show the difference to the shares before training instead.
+        log: colour by the logarithm (of shares only).
+    """
+    first = table[table["step"] == table["step"].min()].set_index("module")["share"]
+    table = table.assign(change=table["share"] - table["module"].map(first))
+    of_stack = table[table["stack"] == stack]
+    kinds, layers = _grid(of_stack)
+    scale = _training_scale(table, change, log)
+    steps = sorted(table["step"].unique())
+
+    def layer(at: int) -> go.Heatmap:
+        rows = of_stack[of_stack["step"] == at]
+        values = _cells(rows, kinds, layers, "change" if change else "share")
+        if log and not change:
+            values = np.log10(values, out=np.full_like(values, scale["zmin"]), where=values > 0)
+        words = [
+            f"<b>{row.module}</b><br>step {at}<br>share {row.share:.2%} ({row.change * 100:+.2f} points since start)"
+            for row in rows.itertuples()
+        ]
+        text = rows.assign(text=words).pivot(index="kind", columns="layer", values="text")
+        text = text.reindex(index=kinds, columns=layers).fillna("")
+        return go.Heatmap(
+            z=values, x=layers, y=kinds, text=text.to_numpy(), hovertemplate="%{text}<extra></extra>",
+            hoverongaps=False, xgap=1, ygap=1, **scale,
+        )  # fmt: skip
+
+    figure = go.Figure(layer(step))
+    if selected is not None:
+        heatmap.outline(figure, of_stack[of_stack["step"] == steps[0]], [(selected, heatmap.CHOSEN, "dot")])
+    figure = heatmap.finish_grid(figure, _step_title(step, change), layers, kinds)
+    figure.frames = [
+        go.Frame(data=[layer(at)], name=str(at), layout={"title": {"text": _step_title(at, change)}}) for at in steps
+    ]
+    play = {"frame": {"duration": FRAME_MS, "redraw": True}, "transition": {"duration": 0}, "fromcurrent": False}
+    stop = {"frame": {"duration": 0, "redraw": True}, "mode": "immediate"}
+    figure.update_layout(
+        updatemenus=[{
+            "type": "buttons", "direction": "left", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom",
+            "showactive": False, "pad": {"t": 0, "b": 2}, "bgcolor": "rgba(127,127,127,0.15)", "font": {"size": 12},
+            "buttons": [
+                {"label": "▶ play", "method": "animate", "args": [[str(at) for at in steps], play]},
+                {"label": "❚❚", "method": "animate", "args": [[None], stop]},
+            ],
+        }]
+    )  # fmt: skip
+    return figure
+
+
+def training_lines(table: pd.DataFrame, modules: Sequence[str], step: int) -> go.Figure:
+    """Shares of modules against optimizer steps; the chosen step is marked."""
+    figure = go.Figure()
+    for i, module in enumerate(modules):
+        rows = table[table["module"] == module].sort_values("step")
+        figure.add_scatter(
+            x=rows["step"], y=rows["share"], mode="lines+markers", name=heatmap.short(module),
+            line={"color": COLOURS[i % len(COLOURS)], "dash": DASHES[i % len(DASHES)], "width": 2},
+            marker={"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 8},
+            hovertemplate=f"<b>{module}</b><br>step %{{x}}: %{{y:.2%}}<extra></extra>",
+        )  # fmt: skip
+    figure.add_vline(x=step, line={"color": "grey", "dash": "dot", "width": 1})
+    figure.update_xaxes(title="optimizer steps (dotted: the step above)", rangemode="tozero")
+    figure.update_yaxes(title="share of all energy", tickformat=".0%", rangemode="tozero")
+    figure = heatmap.finish(figure, f"Shares of the {len(modules)} strongest modules", 380)
+    legend = {"orientation": "h", "y": -0.25, "yanchor": "top", "x": 0, "xanchor": "left"}
+    return figure.update_layout(legend=legend, showlegend=True)
+
+
+def experts(energy: EnergyMap, module: str) -> go.Figure:
+    """The energy of a fused expert tensor, expert by expert."""
+    row = energy.modules[energy.modules["module"] == module].iloc[0]
+    values = np.asarray(row["expert_energies"], dtype=float)
+    shares = values / values.sum() if values.sum() > 0 else values
+    best = int(shares.argmax())
+    figure = go.Figure(
+        go.Bar(
+            x=[str(i) for i in range(len(shares))], y=shares, customdata=values,
+            marker_color=[heatmap.ACCENT if i == best else heatmap.BAR for i in range(len(shares))],
+            hovertemplate="expert %{x}<br>%{y:.1%} of this tensor's energy (%{customdata:.3g})<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_xaxes(title="expert", type="category")
+    figure.update_yaxes(title="share of the tensor's energy", tickformat=".0%")
+    return heatmap.finish(figure, f"Expert {best} has {shares[best]:.0%} of {len(shares)} experts' energy", 300)
+
+
+def _step_title(step: int, change: bool) -> str:
+    what = "Change of shares since the start" if change else "Shares of all energy"
+    return f"{what}, step {step}" if step else f"{what}, before training"
+
+
+def _training_scale(table: pd.DataFrame, change: bool, log: bool) -> dict[str, Any]:
+    """Colours of a map through training, fixed by all steps and stacks together."""
+    bar = {"thickness": 12, "title": {"text": "change<br>" if change else "share<br>", "side": "top"}}
+    if change:
+        largest = float(table["change"].abs().max()) or 1.0
+        return {
+            "colorscale": DIVERGING, "zmid": 0, "zmin": -largest, "zmax": largest,
+            "colorbar": bar | {"tickformat": "+.1%"},
+        }  # fmt: skip
+    top = float(table["share"].max()) or 1.0
+    if log:
+        bar |= {"title": {"text": "log10<br>share<br>", "side": "top"}}
+        smallest = float(table["share"][table["share"] > 0].min()) if (table["share"] > 0).any() else top
+        low = max(np.log10(smallest), np.log10(top) - DECADES)
+        return {"colorscale": heatmap.COLOURSCALE, "zmin": low, "zmax": np.log10(top), "colorbar": bar}
+    return {"colorscale": heatmap.COLOURSCALE, "zmin": 0, "zmax": top, "colorbar": bar | {"tickformat": ".0%"}}
+
+
+def _grid(table: pd.DataFrame) -> tuple[list[str], list[int]]:
+    return heatmap.kinds_in_order(table["kind"]), sorted(table["layer"].unique())
+
+
+def _cells(table: pd.DataFrame, kinds: Sequence[str], layers: Sequence[int], values: str) -> np.ndarray:
+    """(kinds, layers); NaN where there is no module."""
+    grid = table.pivot(index="kind", columns="layer", values=values)
+    return grid.reindex(index=kinds, columns=layers).to_numpy(dtype=float)

@@ -1,0 +1,100 @@
+"""One energy map: where the energy is, how sure that is, why, what another map has instead, and the adapter."""
+
+import streamlit as st
+
+from dashboard.energy_map import choice, details, difference, pick, training
+from dashboard.shared import heatmap, queries, words
+from domlora.errors import DomLoRAError
+
+TABS = ("Why here", "Ranking", "Difference", "Training", "Adapter", "Data and provenance")
+
+try:
+    rows = queries.map_rows()
+except DomLoRAError as error:
+    st.error(str(error))
+    st.stop()
+if not rows:
+    st.title("Energy map")
+    st.info("No energy map yet: measure one first.")
+    st.page_link("launch/page.py", label="Launch a probe", icon=":material/play_arrow:")
+    st.stop()
+
+shown = choice.choose(rows)
+try:
+    energy = queries.energy(shown.id)
+except DomLoRAError as error:
+    st.error(str(error))
+    st.stop()
+
+p = energy.provenance
+probe = energy.probe
+name = f"{p.model}-{p.task}-{energy.id}"
+image = st.session_state.get("image", details.IMAGE_FORMATS[0])  # chosen further down, on the data tab
+CHART = {
+    "displayModeBar": True, "modeBarButtons": [["toImage"]], "displaylogo": False,
+    "toImageButtonOptions": {"format": image.lower(), "filename": name, "scale": 1 if image == "SVG" else 2},
+}  # fmt: skip
+st.title(f"{p.model} on {p.task}")
+# What one map has and another lacks lies in containers: a widget whose place on the page moves is taken for a new one,
+# and the URL no longer follows it.
+with st.container():
+    st.markdown(energy.verdict.sentence)
+    if probe.name != queries.PAGE:
+        st.caption(words.about(probe))
+    for warning in p.warnings:
+        st.warning(warning[0].upper() + warning[1:] + ".")
+
+modules = list(energy.table["module"])
+if st.session_state.get("module") not in (None, *modules):
+    del st.session_state["module"]  # another model's module
+
+
+def choose(key: str) -> None:
+    """A click on a cell chooses its module."""
+    points = st.session_state[key].selection.points
+    if points:
+        st.session_state["module"] = points[0]["customdata"]
+
+
+measures = heatmap.measures_of(probe)
+if st.session_state.get("measure") not in (None, *measures):
+    del st.session_state["measure"]  # another probe's
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    measure = st.segmented_control("Colour", list(measures), key="measure", bind="query-params", required=True,
+                                   default=next(iter(measures)), format_func=measures.get)  # fmt: skip
+    log = st.toggle("Log scale", key="log", bind="query-params")
+    picking = st.toggle(
+        "Pick modules", key="pick", bind="query-params", help="A click then picks a cell, to launch a comparison of it."
+    )
+
+maps = st.container()  # drawn last: what a link has chosen is known once the choosers below were drawn
+with st.container():
+    picked = pick.show(energy) if picking else None
+module = st.selectbox("Module (click a cell, or choose here)", modules, key="module", bind="query-params")
+clicked = pick.click if picking else choose
+for stack in energy.table["stack"].unique():
+    key = f"heatmap-{energy.id}-{stack}" + (f"-{st.session_state.get('clicks', 0)}" if picking else "")
+    maps.plotly_chart(
+        heatmap.heatmap(energy, stack, measure, log, module, picked),
+        key=key,
+        width="stretch",
+        config=CHART,
+        on_select=lambda key=key: clicked(key),
+        selection_mode="points",
+    )
+details.facts(energy, module)
+tabs = st.tabs(TABS, key="tab", on_change="rerun", bind="query-params")
+for tab, draw in zip(
+    tabs,
+    (
+        details.why,
+        details.ranking,
+        difference.show,
+        training.show,
+        details.adapter,
+        details.data,
+    ),
+    strict=True,
+):
+    with tab:
+        draw(details.View(energy, module, measure, log, name, CHART, tab.open))

@@ -1,0 +1,26 @@
+"""Ask for a probe or a comparison: choose model, task and settings, see what is wrong, start it and watch it."""
+
+import streamlit as st
+
+from dashboard.launch import comparison, probe, subject
+from dashboard.shared import job_view
+from domlora.errors import DomLoRAError
+
+st.title("Launch")
+kind = st.segmented_control(
+    "What to launch", ["Probe", "Comparison"], default="Probe", required=True, key="kind", bind="query-params",
+    help="A probe measures where the gradient energy is; a comparison trains placements side by side.",
+    label_visibility="collapsed",
+)  # fmt: skip
+try:
+    subject = subject.choose()
+    if kind == "Comparison":
+        comparison.form(subject)
+    else:
+        probe.form(subject)
+    if "job" in st.query_params:
+        st.divider()
+        job_view.show(st.query_params["job"])
+        comparison.way_to_run(st.query_params["job"])
+except DomLoRAError as error:
+    st.error(str(error))

@@ -1,0 +1,108 @@
+"""What probe and comparison ask alike: which model, which task, and what is wrong with either."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+from pydantic import ValidationError
+
+from dashboard.shared import queries
+from domlora.data.tasks import builtin_tasks
+from domlora.errors import DomLoRAError
+from domlora.models.reference import is_ready, known_models, resolve
+from domlora.paths import home
+
+OWN = "another one"
+UPLOAD = "upload a file"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model and task of a request.
+
+    Attributes:
+        name: the model's short name, as maps and runs carry it.
+        splits: rows of each split; empty where the task cannot be read.
+        problems: one line for each thing that is wrong.
+    """
+
+    model: str
+    revision: str | None
+    name: str
+    task: str
+    splits: Mapping[str, int]
+    problems: tuple[str, ...]
+
+
+def choose() -> Subject:
+    """Draws the choosers of model and task."""
+    left, right = st.columns(2)
+    with left:
+        model, revision = _model()
+    with right:
+        task = _task()
+    problems = []
+    name = model
+    if not model:
+        problems.append("Name a model: a Hub id, a folder or a .gguf file.")
+    else:
+        try:
+            name = resolve(model, revision).name
+        except DomLoRAError as error:
+            problems.append(str(error))
+    splits: Mapping[str, int] = {}
+    if not task:
+        problems.append("Choose a file with the task's rows.")
+    else:
+        facts = queries.task_facts(task)
+        if isinstance(facts, str):
+            problems.append(facts)
+        else:
+            form, splits = facts
+            rows = ", ".join(f"{count} {split} rows" for split, count in splits.items())
+            st.caption(f"Task: format {form}, {rows}.")
+    return Subject(model, revision, name, task, splits, tuple(problems))
+
+
+def _model() -> tuple[str, str | None]:
+    known = known_models()
+    choice = st.selectbox("Model", [*known, OWN], key="model", bind="query-params")
+    if choice == OWN:
+        model = st.text_input(
+            "Hub id, folder or .gguf file", key="own_model", bind="query-params", placeholder="org/name"
+        )
+        return model, st.text_input("Revision (Hub only, optional)", key="revision", bind="query-params") or None
+    built_in = known[choice]
+    ready = "on this machine" if is_ready(choice) else "will be fetched first"
+    st.caption(f"{built_in.title}: {built_in.description}, {built_in.parameters / 1e6:.3g} M parameters, {ready}.")
+    return choice, None
+
+
+def _task() -> str:
+    choice = st.selectbox("Task", [*builtin_tasks(), OWN, UPLOAD], key="task", bind="query-params")
+    if choice == OWN:
+        return st.text_input("File, or Hub data set id", key="own_task", bind="query-params", placeholder="rows.jsonl")
+    if choice != UPLOAD:
+        st.caption(builtin_tasks()[choice].capitalize())
+        return choice
+    upload = st.file_uploader("JSON, JSONL, Parquet or CSV", key="upload")
+    if upload is None:
+        return ""
+    content = upload.getvalue()
+    path = home() / "uploads" / f"{hashlib.sha256(content).hexdigest()[:12]}-{upload.name}"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return str(path)
+
+
+def in_words(error: ValidationError) -> list[str]:
+    """One line for each setting that pydantic refuses."""
+    lines = []
+    for e in error.errors():
+        name = str(e["loc"][0]).replace("_", " ") if e["loc"] else "request"
+        lines.append(f"{name.capitalize()}: {e['msg'].removeprefix('Value error, ')}.")
+    return lines

@@ -1,0 +1,267 @@
+"""Plotly figures from tables. Pure functions: no Streamlit, no store, no torch.
+
+Fonts and backgrounds are left to the page's theme, so that light and dark both work. The colour scale is cividis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from domlora.energy.energy_map import POSITION_EDGES, EnergyMap
+from domlora.probes.registry import ProbeInfo
+
+KIND_ORDER = (
+    "q_a", "q_b", "q", "kv_a", "kv_b", "k", "v", "qkv", "o", "ssm.in", "ssm.x", "ssm.dt", "ssm.out",
+    "gate", "up", "gate_up", "down", "shared.router", "shared.gate", "shared.up", "shared.down",
+    "router", "expert.gate", "expert.up", "expert.gate_up", "expert.down",
+)  # fmt: skip
+MEASURES = {
+    "share": ("share", ".2%"),
+    "energy": ("energy", ".3g"),
+    "energy_per_parameter": ("energy per<br>weight", ".3g"),
+}
+COLOURSCALE = "Cividis"  # bright is where the probe would put an adapter: turned round where it prefers low scores
+ACCENT = "#d1495b"
+BAR = "#4a7fb5"
+CHOSEN = "#2a9d8f"
+TITLE = 50  # letters that fit over a thumbnail
+
+
+def kinds_in_order(kinds: pd.Series) -> list[str]:
+    """Known kinds as data flows through a block, then the others by name."""
+    present = set(kinds)
+    return [k for k in KIND_ORDER if k in present] + sorted(present - set(KIND_ORDER))
+
+
+def measures_of(probe: ProbeInfo) -> dict[str, str]:
+    """What a map of this probe can be coloured by, and the word for it: parts of a sum only where there is a sum."""
+    amount = "energy" if probe.name.startswith("page") else "score"
+    if not probe.additive:
+        return {"energy": amount}
+    return {"share": "share", "energy": amount, "energy_per_parameter": f"{amount} per parameter"}
+
+
+def heatmap(
+    energy: EnergyMap,
+    stack: str,
+    measure: str,
+    log: bool,
+    selected: str | None = None,
+    picked: Collection[str] | None = None,
+) -> go.Figure:
+    """Layers by kinds of one stack, the module that the probe prefers outlined and named.
+
+    A trace of transparent square markers lies over the cells: Streamlit reports a click on those, not on a heatmap.
+    Each carries its module's name as `customdata`.
+
+    Args:
+        selected: a module that is outlined too.
+        picked: modules that are outlined instead of all others; None where none are being picked.
+    """
+    probe = energy.probe
+    table = energy.table[energy.table["stack"] == stack]
+    kinds = kinds_in_order(table["kind"])
+    layers = sorted(table["layer"].unique())
+    grid = table.pivot(index="kind", columns="layer", values=measure).reindex(index=kinds, columns=layers)
+    values = grid.to_numpy(dtype=float)
+    if log:
+        values = np.log10(values, out=np.full_like(values, np.nan), where=values > 0)
+    name, form = MEASURES[measure]
+    if "energy" in name:
+        name = name.replace("energy", measures_of(probe)["energy"])
+    unit = f"log10<br>{name}<br>" if log else f"{name}<br>"
+    figure = go.Figure(
+        go.Heatmap(
+            z=values, x=layers, y=kinds, colorscale=COLOURSCALE, reversescale=probe.prefers == "low", xgap=1, ygap=1,
+            hoverinfo="skip",
+            colorbar={"title": {"text": unit, "side": "top"}, "thickness": 12,
+                      "tickformat": "" if log or measure != "share" else ".0%"},
+        )
+    )  # fmt: skip
+    figure.add_scatter(
+        x=table["layer"], y=table["kind"], mode="markers", customdata=table["module"],
+        hovertext=[_hover(row, probe, name.replace("<br>", " "), measure, form) for row in table.itertuples()],
+        hovertemplate="%{hovertext}<extra></extra>", showlegend=False,
+        marker={"symbol": "square", "size": 22, "opacity": 0},
+        selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
+    )  # fmt: skip
+    best = energy.dominant
+    marked = [(best["module"], ACCENT, "solid")] if best["stack"] == stack else []
+    if selected and selected != best["module"]:
+        marked.append((selected, CHOSEN, "dot"))
+    outline(figure, table, marked if picked is None else [(module, ACCENT, "solid") for module in picked])
+    title = leader(energy) if best["stack"] == stack else f"{measures_of(probe)['energy']} of the {stack} stack"
+    title = title[0].upper() + title[1:]
+    if picked is not None:
+        title = f"Click cells to pick modules ({len(picked)} picked)"
+    return finish_grid(figure, title, layers, kinds)
+
+
+def _hover(row: Any, probe: ProbeInfo, name: str, measure: str, form: str) -> str:
+    share = f"share {row.share:.2%}, " if probe.additive else ""
+    return (
+        f"<b>{row.module}</b><br>layer {row.layer}, {row.kind}, {row.in_features} → {row.out_features}<br>"
+        f"{name}: {format(getattr(row, measure), form)}<br>{share}rank {row.rank}"
+    )
+
+
+def outline(figure: go.Figure, table: pd.DataFrame, marked: Iterable[tuple[str, str, str]]) -> None:
+    """Draws a frame round the cells of modules, each in a colour and a dash; those of another stack are passed over."""
+    kinds = kinds_in_order(table["kind"])
+    for module, colour, dash in marked:
+        for row in table[table["module"] == module].itertuples():
+            y = kinds.index(row.kind)
+            figure.add_shape(
+                type="rect", x0=row.layer - 0.5, x1=row.layer + 0.5, y0=y - 0.5, y1=y + 0.5,
+                line={"color": colour, "width": 3, "dash": dash},
+            )  # fmt: skip
+
+
+def leader(energy: EnergyMap) -> str:
+    """Which module the probe prefers, and by what."""
+    probe, best = energy.probe, energy.dominant
+    where = f"layer {best['layer']} {best['kind']}"
+    if probe.name == "page":
+        return f"{where} leads with {best['share']:.1%} of the energy"
+    if probe.additive:
+        return f"{probe.title}: {where} leads with {best['share']:.1%}"
+    end = "lowest" if probe.prefers == "low" else "highest"
+    return f"{probe.title}: {where} has the {end} score, {best['energy']:.3g}"
+
+
+def finish_grid(figure: go.Figure, title: str, layers: Sequence[int], kinds: Sequence[str]) -> go.Figure:
+    """Axes of a map of layers by kinds, the first kind on top."""
+    figure.update_xaxes(
+        title="layer", range=[layers[0] - 0.5, layers[-1] + 0.5], dtick=_every(len(layers), 16), showgrid=False,
+        zeroline=False,
+    )  # fmt: skip
+    figure.update_yaxes(
+        title="kind of module", range=[len(kinds) - 0.5, -0.5], showgrid=False, zeroline=False, type="category"
+    )
+    return finish(figure, title, height=90 + 42 * max(len(kinds), 3))
+
+
+def thumbnail(energy: EnergyMap) -> go.Figure:
+    """The shares of the winner's stack at a glance: no colour bar, no axis titles, the strongest module outlined."""
+    figure = heatmap(energy, energy.dominant["stack"], next(iter(measures_of(energy.probe))), log=False)
+    figure.data[0].showscale = False
+    figure.update_xaxes(title=None, dtick=_every(energy.provenance.layers, 6))
+    figure.update_yaxes(title=None)
+    title = f"{energy.provenance.model} on {energy.provenance.task}"
+    return finish(figure, title if len(title) <= TITLE else title[: TITLE - 1] + "…", 230)
+
+
+def ranked_bars(energy: EnergyMap, count: int) -> go.Figure:
+    """The modules that the probe prefers, the first on top, with 95 % bootstrap intervals of shares."""
+    probe = energy.probe
+    table = energy.table.head(count).iloc[::-1]
+    measure, form = ("share", ".2%") if probe.additive else ("energy", ".4g")
+    error = None
+    if energy.bootstrap is not None and probe.additive:
+        low, high = energy.bootstrap.low[table.index], energy.bootstrap.high[table.index]
+        share = table["share"].to_numpy()
+        error = {"type": "data", "symmetric": False, "array": high - share, "arrayminus": share - low, "thickness": 1.2}
+    word = measure if probe.additive else "score"
+    figure = go.Figure(
+        go.Bar(
+            x=table[measure], y=[short(m) for m in table["module"]], orientation="h", error_x=error,
+            marker_color=[ACCENT if rank == 1 else BAR for rank in table["rank"]], customdata=table["module"],
+            hovertemplate=f"<b>%{{customdata}}</b><br>{word} %{{x:{form}}}<extra></extra>",
+        )
+    )  # fmt: skip
+    amount = measures_of(probe)["energy"]
+    if probe.additive:
+        interval = ", with 95 % interval" if error else ""
+        figure.update_xaxes(title=f"share of all {amount}{interval}", tickformat=".0%", rangemode="tozero")
+        title = f"The {len(table)} strongest modules hold {energy.top_share(count):.0%} of the {amount}"
+    else:
+        figure.update_xaxes(title=probe.measures, rangemode="tozero")
+        end = "lowest" if probe.prefers == "low" else "highest"
+        title = f"The {len(table)} modules with the {end} scores"
+    return finish(figure, title, 110 + 22 * len(table))
+
+
+def cumulative(energy: EnergyMap) -> go.Figure:
+    """Share of the k strongest modules together, against k."""
+    share = np.sort(energy.shares)[::-1].cumsum()
+    count = np.arange(1, len(share) + 1)
+    half = int(np.searchsorted(share, 0.5) + 1)
+    figure = go.Figure(
+        go.Scatter(x=count, y=share, mode="lines", line={"color": BAR, "width": 2},
+                   hovertemplate="%{x} strongest modules<br>%{y:.1%} of the energy<extra></extra>")
+    )  # fmt: skip
+    figure.add_scatter(x=[1, len(share)], y=[1 / len(share), 1], mode="lines", line={"dash": "dot", "color": "grey"},
+                       hoverinfo="skip")  # fmt: skip
+    label = f"effective number {energy.effective_modules:.0f}"
+    line = {"color": ACCENT, "dash": "dash"}
+    figure.add_vline(x=energy.effective_modules, line=line, annotation_text=label, annotation_position="bottom right")
+    figure.update_layout(showlegend=False)
+    figure.update_xaxes(title="strongest modules taken together")
+    figure.update_yaxes(title="share of all energy", tickformat=".0%", range=[0, 1.02])
+    return finish(figure, f"Half of the energy is in {half} of {len(share)} modules (dotted: all equal)", 320)
+
+
+def positions(energy: EnergyMap, module: str) -> go.Figure:
+    """Where in a sample the energy of a module arises, in bins of token positions."""
+    row = energy.modules[energy.modules["module"] == module].iloc[0]
+    starts = (0, *POSITION_EDGES)
+    names = [
+        "first" if end == 1 else str(start) if end - start == 1 else f"{start}–{end - 1}"
+        for start, end in zip(starts, POSITION_EDGES, strict=False)
+    ] + [f"{POSITION_EDGES[-1]} on"]  # fmt: skip
+    last = max(i for i, share in enumerate(row["positions"]) if share or i == 0)
+    figure = go.Figure(
+        go.Bar(x=names[: last + 1], y=row["positions"][: last + 1], marker_color=BAR,
+               hovertemplate="token %{x}<br>%{y:.1%} of the module's energy<extra></extra>")
+    )  # fmt: skip
+    figure.update_xaxes(title="position of the token in its sample (from 0)", type="category")
+    figure.update_yaxes(title="share of the module's energy", tickformat=".0%")
+    parts = {
+        "at the first token": row["first_token"],
+        "on the prompt": row["prompt"],
+        "on the response": row["response"],
+    }
+    where = max(parts, key=lambda part: parts[part])
+    return finish(figure, f"{parts[where]:.0%} of its energy arises {where}", 300)
+
+
+def maxima(energy: EnergyMap, kind: str, selected: str) -> go.Figure:
+    """Largest |output| of the modules of one kind, layer by layer."""
+    table = energy.modules[energy.modules["kind"] == kind].sort_values("layer")
+    figure = go.Figure(
+        go.Bar(
+            x=table["layer"], y=table["max_output"], customdata=table["max_output_token"],
+            marker_color=[ACCENT if module == selected else BAR for module in table["module"]],
+            hovertemplate="layer %{x}<br>largest |output| %{y:,.1f}<br>at token %{customdata}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_xaxes(title="layer")
+    figure.update_yaxes(title="largest |output| (log)", type="log", dtick="D2")
+    return finish(figure, f"Largest output of {kind} modules (red: chosen)", 300)
+
+
+def short(module: str) -> str:
+    """`model.layers.11.mlp.down_proj` -> `layers.11.mlp.down_proj`."""
+    return module.split(".", 1)[1] if module.count(".") > 2 else module
+
+
+def _every(layers: int, ticks: int) -> int:
+    """Whole layers between two of at most so many ticks: a tick at layer 1.5 would be of no use."""
+    return next((step for step in (1, 2, 5, 10, 20, 50) if layers <= step * ticks), 100)
+
+
+def finish(figure: go.Figure, title: str, height: int) -> go.Figure:
+    figure.update_layout(
+        title={"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left"},
+        height=height, margin={"l": 10, "r": 10, "t": 44, "b": 10},
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", dragmode=False,
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "grey", "activecolor": BAR},
+    )  # fmt: skip
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure

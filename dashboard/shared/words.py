@@ -1,0 +1,202 @@
+"""Findings in plain words, from numbers alone. No Streamlit here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from dashboard.shared.queries import MapRow
+from domlora.comparison.config import SweepConfig
+from domlora.comparison.run import Run
+from domlora.energy.energy_map import EnergyMap, Provenance
+from domlora.models.reference import BUILTIN_MODELS, REFERENCE_ORIGIN, base_name
+from domlora.placements.place import Placement
+from domlora.probes.registry import ProbeInfo
+
+REPEATED = (
+    "probe", "against", "split", "estimator", "reduction", "rank", "alpha", "draws", "max_length", "seed", "dtype",
+)  # fmt: skip
+SINK_SHARE = 0.5  # of a module's energy at the first token, and
+SINK_RATIO = 20  # its largest output over the median of all modules: a massive activation
+
+
+def model_sentence(rows: Sequence[MapRow]) -> str:
+    """What the maps of one model agree on."""
+    name, count = rows[0].model, len(rows)
+    (layer, kind), wins = Counter((row.layer, row.kind) for row in rows).most_common(1)[0]
+    shares = sorted(row.share for row in rows if (row.layer, row.kind) == (layer, kind))
+    span = f"{shares[0]:.1%}" if shares[0] == shares[-1] else f"{shares[0]:.1%} to {shares[-1]:.1%}"
+    levels = Counter(row.level for row in rows).most_common(1)[0][0]
+    if count == 1:
+        return f"**{name}**: layer {layer} `{kind}` leads on {rows[0].task} with {span} of the energy: {levels}."
+    sentence = (
+        f"**{name}**: layer {layer} `{kind}` leads in {wins} of {count} maps with {span} of the energy: {levels}."
+    )
+    if wins < count:
+        others = sorted({f"layer {r.layer} `{r.kind}` ({r.task})" for r in rows if (r.layer, r.kind) != (layer, kind)})
+        sentence += f" Elsewhere {', '.join(others[:3])}{' and others' if len(others) > 3 else ''}."
+    return sentence
+
+
+def about(probe: ProbeInfo) -> str:
+    """What a peer of PAGE measures, and which end of it an adapter should go to."""
+    end = "low" if probe.prefers == "low" else "high"
+    return (
+        f"{probe.title}: {probe.measures} (`{probe.formula}`; {probe.source}). An adapter goes where it is **{end}**, "
+        "drawn bright."
+    )
+
+
+def why(energy: EnergyMap, module: str) -> str:
+    """Why a module has its energy: massive activation, prompt, or the task's own response."""
+    row = energy.modules[energy.modules["module"] == module].iloc[0]
+    if pd.isna(row.get("max_output")):
+        return "This probe measures neither outputs nor token positions: it has no more to say of a module."
+    ratio = row["max_output"] / max(energy.modules["max_output"].median(), 1e-30)
+    size = (
+        f"its largest output, {_number(row['max_output'])} at position {row['max_output_position']} "
+        f"(`{row['max_output_token']}`), is {_number(ratio)} times the median of all modules"
+    )
+    if pd.isna(row.get("first_token")):
+        return f"This map is not split over token positions; {size}."
+    if row["first_token"] >= SINK_SHARE and ratio >= SINK_RATIO:
+        return (
+            f"{row['first_token']:z.0%} of its energy is at the first token, and {size}: the massive activation of an "
+            "attention sink, there whatever the task is."
+        )
+    if row["first_token"] >= SINK_SHARE:
+        return f"{row['first_token']:z.0%} of its energy is at the first token, without a massive activation: {size}."
+    if row["response"] >= 0.5:
+        return f"{row['response']:z.0%} of its energy is on the response tokens: what the task asks for; {size}."
+    return (
+        f"Its energy is spread: {row['first_token']:z.0%} first token, {row['prompt']:z.0%} rest of the prompt, "
+        f"{row['response']:z.0%} response; {size}."
+    )
+
+
+def repeat_command(energy: EnergyMap) -> str:
+    """The command line that measures a map again."""
+    p = energy.provenance
+    c = p.config
+    model, revision = named_again(p)
+    parts = [f"domlora probe {shlex.quote(model)} --task {shlex.quote(task_again(p))} --samples {c.samples}"]
+    if revision:
+        parts.append(f"--revision {revision}")
+    defaults = type(c)()
+    for name in REPEATED:
+        if getattr(c, name) != getattr(defaults, name):
+            parts.append(f"--{name.replace('_', '-')} {getattr(c, name)}")
+    return " ".join(parts) + (" --rslora" if c.rslora else "")
+
+
+def task_again(provenance: Provenance | Run) -> str:
+    """How the command line and Launch name a map's task."""
+    built_in = provenance.task_source == f"built-in {provenance.task}"
+    return provenance.task if built_in else provenance.task_source.removeprefix("Hub ")
+
+
+def named_again(provenance: Provenance | Run) -> tuple[str, str]:
+    """How the command line and Launch name a map's model, and its revision where that matters."""
+    if provenance.model in BUILTIN_MODELS or provenance.model_source == REFERENCE_ORIGIN:
+        return provenance.model, ""
+    name = base_name(provenance.model, provenance.model_source)
+    if name is None:
+        return provenance.model_source.removeprefix("GGUF ").removesuffix(", de-quantised"), ""
+    on_hub = provenance.model_source.startswith("Hub ")
+    return name, provenance.model_revision if on_hub else ""
+
+
+def _number(value: float) -> str:
+    """24,882 and 0.37: as many digits as are read."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def size_of(config: SweepConfig, placements: int, variants: int) -> str:
+    """How much a comparison asks for."""
+    methods = f" × {len(config.methods)} methods" if len(config.methods) > 1 else ""
+    return (
+        f"**{variants} variants** ({count(placements, 'placement')}{methods} × "
+        f"{count(len(config.learning_rates), 'rate')} × {count(config.seeds, 'seed')}), "
+        f"{variants * config.steps:,} optimizer steps in all, {config.rows_per_step} rows each."
+    )
+
+
+def placement_rows(placements: Sequence[Placement]) -> list[dict[str, object]]:
+    """What each placement is, for a table."""
+    most = max((p.trainable_parameters for p in placements), default=1)
+    return [
+        {
+            "placement": short_name(p.name), "modules": len(p.modules), "ranks": ranks(p),
+            "trainable parameters": p.trainable_parameters, "of the largest": f"{p.trainable_parameters / most:.1%}",
+            "where": where(p),
+        }
+        for p in placements
+    ]  # fmt: skip
+
+
+def where(placement: Placement) -> str:
+    """The modules of a placement in a few words."""
+    names = [_short(placed.module) for placed in placement.modules]
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def ranks(placement: Placement) -> str:
+    """`8`, or `1 to 12` where they differ."""
+    found = {placed.rank for placed in placement.modules}
+    return f"{min(found)}" if len(found) == 1 else f"{min(found)} to {max(found)}"
+
+
+def short_name(name: str) -> str:
+    """Picked modules are named in full by the placement; for charts and tables the first and their number will do."""
+    if not name.startswith("module:"):
+        return name
+    modules, _, method = name.removeprefix("module:").partition(" ")
+    first, *others = modules.split("+")
+    return _short(first) + (f" and {len(others)} more" if others else "") + (f" {method}" if method else "")
+
+
+def budget_warning(placements: Sequence[Placement]) -> str | None:
+    """Said where placements differ in size, as a difference between them may then be one of size alone."""
+    sizes = sorted(placements, key=lambda p: p.trainable_parameters)
+    if not sizes or sizes[0].trainable_parameters == sizes[-1].trainable_parameters:
+        return None
+    small, large = sizes[0], sizes[-1]
+    return (
+        f"The placements differ in budget: {small.trainable_parameters:,} ({short_name(small.name)}) to "
+        f"{large.trainable_parameters:,} trainable parameters ({short_name(large.name)}). What is better may be better "
+        "for its size alone: compare with random placements of the same size, or set a budget."
+    )
+
+
+def progress_of(done: int, total: int, statuses: Sequence[str]) -> str:
+    """Steps done and what became of the variants."""
+    counts = Counter(statuses)
+    names = [f"{counts[s]} {s}" for s in ("training", "queued", "done", "diverged", "cancelled") if counts[s]]
+    return f"{done:,} of {total:,} optimizer steps; variants: {', '.join(names) or 'none yet'}"
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def count(number: int, thing: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+def _short(module: str) -> str:
+    """`model.layers.11.mlp.down_proj` -> `layers.11.mlp.down_proj`."""
+    return module.split(".", 1)[1] if module.count(".") > 2 else module
+
+
+def file_name(text: str) -> str:
+    """What any file system takes as part of a name: `dominant lr=0.005 seed=1` -> `dominant-lr-0.005-seed-1`."""
+    return re.sub(r"[^\w.]+", "-", text).strip("-")

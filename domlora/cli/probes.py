@@ -1,0 +1,220 @@
+"""`domlora probes`: which probes there are, and which of them to trust. Torch only once something is computed."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from domlora.cli.arguments import add_model_and_task, checked, list_of, subject
+from domlora.cli.output import plain, print_json, print_table, progress_bar
+from domlora.errors import UsageError
+from domlora.probes.config import ProbeConfig
+from domlora.probes.registry import PROBES
+
+if TYPE_CHECKING:
+    from domlora.comparison.run import Run
+    from domlora.ranking.rank import Ranking
+    from domlora.store.store import Store
+
+MODULES = 30
+# Options that say what is trained; with one of them given, a stored run of other settings will not do.
+TRAINING = (
+    "rank", "alpha", "budget", "learning_rates", "seeds", "steps", "batch_size", "train_rows", "validation_rows",
+    "test_rows", "data_seed",
+)  # fmt: skip
+
+
+def add_probes(commands: Any) -> None:
+    """`domlora probes list|rank`."""
+    text = "the probes there are, and how well each foretells where an adapter works"
+    parser = commands.add_parser("probes", help=text, description=text)
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.set_defaults(run=_list)
+    actions = parser.add_subparsers(metavar="ACTION")
+    words = "all probes: what each needs, its formula and its source"
+    listing = actions.add_parser("list", help=words, description=words)
+    listing.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="JSON on stdout")
+    listing.set_defaults(run=_list)
+    _add_rank(actions)
+
+
+def _add_rank(actions: Any) -> None:
+    words = "train adapters at single modules and hold every probe's scores against what they achieve"
+    parser = actions.add_parser(
+        "rank", help=words,
+        description=f"{words}. A finished comparison of single modules in the store is used where there is one; any "
+        "training option asks for one with exactly these settings.",
+    )  # fmt: skip
+    add_model_and_task(parser)
+    parser.add_argument("--run", dest="run_id", metavar="ID", help="a comparison of single modules (`domlora runs`)")
+    parser.add_argument("--modules", type=int, help=f"single modules to train (default {MODULES})")
+    parser.add_argument(
+        "--probes", type=list_of(str), default=("all",), metavar="NAME,...", help=f"all, or of {', '.join(PROBES)}"
+    )
+    parser.add_argument("--against", metavar="TASK", help="the other task of probe interference")
+    parser.add_argument("--samples", type=int, default=ProbeConfig().samples, help="of every probe")
+    parser.add_argument("--max-length", type=int, default=ProbeConfig().max_length, help="tokens kept of a row")
+    parser.add_argument(
+        "--lr", dest="learning_rates", type=list_of(float), metavar="RATE,...", help="each module's best one counts"
+    )
+    parser.add_argument("--rank", type=int, help="of every adapter (8)")
+    parser.add_argument("--alpha", type=float, help="twice the rank where it is not given")
+    parser.add_argument("--budget", type=int, help="trainable parameters of an adapter at most, instead of a rank")
+    for name, text in (
+        ("seeds", "starts of the adapters"),
+        ("steps", "optimizer steps"),
+        ("batch_size", "rows of a step"),
+        ("train_rows", "at most so many training rows"),
+        ("validation_rows", "at most so many"),
+        ("test_rows", "at most so many"),
+        ("data_seed", "chooses modules and rows"),
+    ):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, help=text)
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON object on stdout")
+    parser.set_defaults(run=_rank)
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        return print_json([plain(info) for info in PROBES.values()])
+    print_table(
+        ("name", "probe", "needs", "adapt where", "formula", "source"),
+        [
+            (i.name, i.title, i.needs, f"it is {i.prefers}", i.formula, i.source)
+            for i in PROBES.values()
+        ],
+    )  # fmt: skip
+    print("\nWhich to trust on a model and a task: `domlora probes rank MODEL --task TASK`.")
+
+
+def _rank(arguments: argparse.Namespace) -> None:
+    from domlora.ranking import rank
+    from domlora.store.store import Store
+
+    probes = _probes(arguments)
+    store = Store()
+    run = _run(arguments, store)
+    ranked = rank.rank(run, store.runs.evaluations(run.id), _maps(arguments, probes, run, store))
+    print_json(ranked.to_json()) if arguments.json else _print(ranked)
+
+
+def _probes(arguments: argparse.Namespace) -> list[ProbeConfig]:
+    """One configuration a probe.
+
+    Raises:
+        UsageError: a name that is no probe's, or interference without its other task.
+    """
+    names = [name.lower() for name in arguments.probes]
+    if "all" in names:
+        names = [info.name for info in PROBES.values() if info.needs != "two tasks" or arguments.against]
+    if unknown := [name for name in names if name not in PROBES]:
+        raise UsageError(f"no probe is called {unknown[0]!r}: known are all, {', '.join(PROBES)}")
+    if any(PROBES[name].needs == "two tasks" for name in names) and not arguments.against:  # type: ignore[index]
+        raise UsageError("interference compares two tasks: name the other one with --against")
+    settings = argparse.Namespace(samples=arguments.samples, max_length=arguments.max_length, dtype=arguments.dtype)
+    return [
+        checked(
+            ProbeConfig, settings, probe=name,
+            against=arguments.against if PROBES[name].needs == "two tasks" else None,  # type: ignore[index]
+        )
+        for name in dict.fromkeys(names)
+    ]  # fmt: skip
+
+
+def _run(arguments: argparse.Namespace, store: Store) -> Run:
+    """The comparison that was named, or one in the store that fits, or one that is trained now.
+
+    Raises:
+        DomLoRAError: the named one is of another model or task; whatever training can raise.
+    """
+    from domlora.comparison.config import SweepConfig
+    from domlora.data.tasks import load_task
+    from domlora.jobs.execute import run_sweep
+    from domlora.jobs.spec import SweepRequest
+    from domlora.models.fetch import localise
+    from domlora.models.reference import resolve
+    from domlora.ranking import rank
+
+    given = {name: value for name in TRAINING if (value := getattr(arguments, name)) is not None}
+    wanted = (localise(resolve(arguments.model, arguments.revision)).revision, load_task(arguments.task).content_hash)
+    if arguments.run_id:
+        if given or arguments.modules:
+            raise UsageError("--run names a comparison that is trained already: leave out --modules and what it trains")
+        run = store.runs.get(arguments.run_id)
+        if (run.model_revision, run.task_hash) != wanted:
+            raise UsageError(f"run {run.id} is of {run.model} on {run.task}: name that model and that task")
+        return run
+    if not given and arguments.modules is None and not arguments.refresh:
+        known = [r for r in store.runs.list() if rank.qualifies(r) and (r.model_revision, r.task_hash) == wanted]
+        if known:
+            return max(known, key=lambda r: (len(rank.singles(r)), r.created))
+    settings = rank.SINGLES.model_dump() | {"max_length": arguments.max_length, "dtype": arguments.dtype} | given
+    settings["placements"] = (f"spread:{MODULES if arguments.modules is None else arguments.modules}",)
+    settings["evaluate_every"] = max(1, settings["steps"])
+    settings["alpha"] = given.get("alpha", 2.0 * settings["rank"])
+    request = SweepRequest(
+        probe=checked(ProbeConfig, argparse.Namespace(
+            samples=arguments.samples, max_length=arguments.max_length, dtype=arguments.dtype
+        )),
+        sweep=checked(SweepConfig, argparse.Namespace(**settings)), **subject(arguments),
+    )  # fmt: skip
+    with progress_bar("pass") as progress:
+        return store.runs.get(run_sweep(request, store, progress))
+
+
+def _maps(arguments: argparse.Namespace, probes: Sequence[ProbeConfig], run: Run, store: Store) -> list[Any]:
+    """The map of each probe: from the store, the missing ones measured in one pass."""
+    from domlora.comparison.key import request_key
+    from domlora.jobs.execute import run_probe
+    from domlora.jobs.spec import ProbeRequest
+
+    keys = [request_key(run.model_revision, run.task_hash, config) for config in probes]
+    missing = [c for c, key in zip(probes, keys, strict=True) if arguments.refresh or store.find(key) is None]
+    if missing:
+        first, *others = sorted(missing, key=lambda config: config.against is None)  # `also` names no other task
+        request = ProbeRequest(config=first, also=tuple(c.probe for c in others), **subject(arguments))
+        with progress_bar("sample", arguments.samples) as progress:
+            run_probe(request, store, progress)
+    return [energy for key in keys if (energy := store.find(key)) is not None]
+
+
+def _print(ranking: Ranking) -> None:
+    run, page = ranking.run, ranking.table[~ranking.table["baseline"]]
+    print(
+        f"{run.model} on {run.task}: {len(ranking.modules)} single modules, {run.config.steps} steps, "
+        f"{ranking.rows} {ranking.part} rows; best found: {ranking.best}, "
+        f"{ranking.modules['improvement'].iloc[0]:.3f} nats better than the base model\n"
+    )
+    head = (
+        "probe", "rho", "95 % interval", "within kinds", "regret (nats)", "95 % interval", f"of best {ranking.top}",
+        "top pick", "its rank", "seconds", "of PAGE",
+    )  # fmt: skip
+    print_table(head, [_cells(row) for row in ranking.table.itertuples()])
+    print(f"\n{ranking.sentence}")
+    for warning in ranking.warnings:
+        print(f"Note: {warning[0].upper()}{warning[1:]}.")
+    print(f"Run {run.id}; maps {', '.join(page['map'])}")
+
+
+def _cells(row: Any) -> tuple[str, ...]:
+    """One line of the table; baselines in brackets."""
+
+    def span(low: float, high: float, digits: int) -> str:
+        return "" if math.isnan(low) else f"{_number(low, digits)} to {_number(high, digits)}"
+
+    return (
+        f"({row.title})" if row.baseline else row.title, _number(row.rho, 2), span(row.low, row.high, 2),
+        "" if math.isnan(row.within) else f"{_number(row.within, 2)} ({span(row.within_low, row.within_high, 2)})",
+        _number(row.regret, 3), span(row.regret_low, row.regret_high, 3), f"{row.hits:.0%}",
+        row.pick if row.picked == 1 else f"any of {row.picked}", f"{row.pick_rank:.3g}",
+        "" if row.baseline else f"{row.seconds:.1f}",
+        "" if row.baseline or math.isnan(row.relative_cost) else f"{row.relative_cost:.2g}",
+    )  # fmt: skip
+
+
+def _number(value: float, digits: int) -> str:
+    """Without the sign of a zero."""
+    text = f"{value:.{digits}f}"
+    return text if float(text) else text.lstrip("-")

@@ -1,0 +1,367 @@
+"""Which placement wins, by how much and how sure that is: a Run and its evaluations in, a Comparison out.
+
+Pure pandas, numpy and scipy: no torch, no store, no Streamlit. The choice of the learning rate is in `contestants`,
+the numeric parts are in `statistics`, the sentences in `comparison_words`. The rules: a contestant's learning rate is
+chosen on validation rows and judged on test rows; contestants are compared on the same rows from the same seeds;
+intervals of differences hold for all pairs at once.
+
+A seed changes the start of the adapter only: the order of the data is the same for all. So intervals say nothing
+about other orders of the data, and with one seed nothing about other starts either.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from domlora import json_values
+from domlora.comparison import sentences
+from domlora.comparison.run import BASE, Evaluation, Run, Variant
+from domlora.comparison.selection import OWN_PARTS, Contestant, by_rate, choose, ended_as, validation_loss
+from domlora.errors import DomLoRAError, UsageError
+from domlora.statistics import bootstrap
+
+SCHEMA_VERSION = 1
+RANDOM = re.compile(r"random(-\d+)?")
+
+BETTER, WORSE, SAME = "better", "worse", "no difference beyond the interval"
+BASELINE, UNKNOWN = "baseline", "not measured"
+
+TABLE = (
+    "placement", "method", "learning_rate", "seeds", "trainable_parameters", "modules", "loss_before", "loss", "low",
+    "high", "accuracy", "difference", "difference_low", "difference_high", "better_probability", "verdict", "on_front",
+    "edge", "status", "change", "change_low", "change_high", "note",
+)  # fmt: skip
+PAIRS = ("first", "second", "difference", "low", "high", "better_probability", "seeds")
+RATES = (
+    "contestant", "placement", "method", "learning_rate", "loss", "spread", "low", "high", "finished", "diverged",
+    "cancelled", "unfinished", "chosen",
+)  # fmt: skip
+FORGETTING = (
+    "contestant", "placement", "method", "task", "rows", "seeds", "loss_before", "loss", "change", "low", "high",
+)  # fmt: skip
+ANSWERS = ("contestant", "placement", "method", "measure", "before", "after", "low", "high", "rows")
+
+
+@dataclass(frozen=True)
+class ControlTest:
+    """The dominant module against random ones of its size, trained with the same method: the claim put to the test.
+
+    Attributes:
+        beaten: how many of `controls` have a higher mean loss than `dominant`.
+        difference, low, high: loss of `dominant` minus the mean of the controls, and its 95 % interval. The controls
+            are taken as they are: the interval says nothing about other random draws.
+    """
+
+    method: str
+    dominant: str
+    controls: tuple[str, ...]
+    beaten: int
+    difference: float
+    low: float
+    high: float
+    verdict: str
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What a run says so far.
+
+    Attributes:
+        part: `test`, or `validation` where no test evaluation is there (losses are then optimistic).
+        baseline: the contestant that `table` gives differences to; None while none is measured.
+        contestants: in the order of the run.
+        table: one row a contestant, lowest loss first, indexed by contestant. `loss` is the mean over rows and seeds,
+            `low` to `high` its own 95 % interval, `change` its difference to the base model with a 95 % interval of
+            its own. `difference` is to the baseline, with an interval that holds for all pairs of contestants at
+            once, so that any baseline may be chosen after the fact; `better_probability` is the fraction of resamples
+            in which its loss is below the baseline's.
+        pairs: one row a pair with a common seed, the same intervals: `difference` is first minus second.
+        learning_rates: contestant × rate: validation `loss` (mean over finished seeds), `spread` (standard deviation
+            over seeds), `low` to `high` (least and largest seed), and counts of seeds by how they ended.
+        forgetting: contestant × other task: change of loss against the base model at the chosen rate.
+        answers: contestant × measure (`exact_match`, `pass_at_1`): mean over seeds with Wilson's interval over rows.
+    """
+
+    run: Run
+    part: str
+    rows: int
+    baseline: str | None
+    contestants: tuple[Contestant, ...]
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+    learning_rates: pd.DataFrame
+    forgetting: pd.DataFrame
+    answers: pd.DataFrame
+    controls: tuple[ControlTest, ...]
+    resamples: int
+    seed: int
+
+    @property
+    def best(self) -> str | None:
+        """The contestant with the lowest loss, whether or not it can be told apart from the next."""
+        measured = self.table.index[self.table["loss"].notna()]
+        return str(measured[0]) if len(measured) else None
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        return self.run.variants
+
+    def difference(self, first: str, second: str) -> tuple[float, float, float, float]:
+        """Loss of `first` minus that of `second`: estimate, low, high, probability that `first` is the lower."""
+        return difference(self.pairs, first, second)
+
+    @cached_property
+    def conclusion(self) -> str:
+        """One to four plain sentences: what can be concluded and what cannot."""
+        return sentences.conclusion(self)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """Whole sentences: what makes the comparison unequal or incomplete."""
+        return sentences.warnings(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as one JSON-serialisable object: the keys of `domlora compare --json`; NaN becomes None."""
+        return json_values.plain({
+            "schema_version": SCHEMA_VERSION, "run": self.run.id, "model": self.run.model, "task": self.run.task,
+            "part": self.part, "rows": self.rows, "baseline": self.baseline, "best": self.best,
+            "conclusion": self.conclusion, "warnings": self.warnings,
+            "variants": [_variant_json(variant) for variant in self.variants],
+            "contestants": self.table.reset_index().to_dict("records"),
+            "pairs": self.pairs.to_dict("records"), "learning_rates": self.learning_rates.to_dict("records"),
+            "forgetting": self.forgetting.to_dict("records"), "answers": self.answers.to_dict("records"),
+            "controls": [asdict(test) for test in self.controls],
+            "resamples": self.resamples, "bootstrap_seed": self.seed,
+        })  # fmt: skip
+
+    def to_csv(self) -> str:
+        """`table` as CSV, one line a contestant."""
+        return self.table.to_csv()
+
+
+def compare_run(
+    run: Run, evaluations: Sequence[Evaluation], *, baseline: str | None = None, resamples: int = 2000, seed: int = 0
+) -> Comparison:
+    """Compares the contestants of a run on what is there; a run may be unfinished or have diverged throughout.
+
+    Args:
+        evaluations: of the run's variants and of the base model, in any order.
+        baseline: a contestant's name; by default `all-linear`, else the one with most trainable parameters.
+
+    Raises:
+        UsageError: no contestant has the name of the baseline.
+        DomLoRAError: evaluations of one part that are not of the same rows.
+    """
+    found = {(evaluation.part, evaluation.variant): evaluation for evaluation in evaluations}
+    validation = {variant.name: validation_loss(variant, found) for variant in run.variants}
+    groups: dict[tuple[str, str], list[Variant]] = {}
+    for variant in run.variants:
+        groups.setdefault((variant.placement, variant.method), []).append(variant)
+    contestants = tuple(choose(group, validation, run.config.seeds) for group in groups.values())
+    names = [contestant.name for contestant in contestants]
+    if baseline is not None and baseline not in names:
+        raise UsageError(f"no contestant is called {baseline!r}: take one of {', '.join(names)}")
+
+    tested = any(("test", variant.name) in found for contestant in contestants for variant in contestant.variants)
+    part = "test" if tested else "validation"
+    measured = [c for c in contestants if any((part, variant.name) in found for variant in c.variants)]
+    losses = _stack(part, measured, found, "losses")
+    if baseline is None and measured:
+        largest = max(measured, key=lambda c: c.trainable_parameters)
+        baseline = next((c.name for c in measured if c.name == "all-linear"), largest.name)
+    pairs = _pairs([c.name for c in measured], losses, resamples, seed)
+    return Comparison(
+        run=run, part=part, rows=losses.shape[2], baseline=baseline, contestants=contestants,
+        table=_table(part, contestants, measured, losses, found, pairs, baseline, resamples, seed), pairs=pairs,
+        learning_rates=_learning_rates(contestants, groups, validation),
+        forgetting=_forgetting(contestants, found, resamples, seed), answers=_answers(contestants),
+        controls=_controls(measured, losses, resamples, seed), resamples=resamples, seed=seed,
+    )  # fmt: skip
+
+
+def _stack(
+    part: str, contestants: Sequence[Contestant], found: Mapping[tuple[str, str], Evaluation], what: str
+) -> np.ndarray:
+    """Losses or accuracies (contestants, seeds, rows) at the chosen rates; NaN where a seed is not there."""
+    seeds = sorted({variant.seed for contestant in contestants for variant in contestant.variants})
+    lengths = {len(e.losses) for (of, _), e in found.items() if of == part}
+    if len(lengths) > 1:
+        counts = " and ".join(str(length) for length in sorted(lengths))
+        raise DomLoRAError(f"variants were evaluated on {counts} {part} rows: evaluate all of them on the same rows")
+    values = np.full((len(contestants), len(seeds), max(lengths, default=0)), np.nan)
+    for i, contestant in enumerate(contestants):
+        for variant in contestant.variants:
+            if (part, variant.name) in found:
+                values[i, seeds.index(variant.seed)] = getattr(found[part, variant.name], what)
+    return values
+
+
+def _pairs(names: Sequence[str], losses: np.ndarray, resamples: int, seed: int) -> pd.DataFrame:
+    """Differences of all pairs of contestants on their common seeds, with intervals that hold for all pairs at once."""
+    both = [(i, j) for i, j in combinations(range(len(names)), 2) if not np.isnan(losses[i] - losses[j]).all()]
+    if not both:
+        return pd.DataFrame(columns=list(PAIRS))
+    differences = np.stack([losses[i] - losses[j] for i, j in both])  # (pairs, seeds, rows)
+    draws = bootstrap.crossed_bootstrap(differences, resamples, seed)
+    band = bootstrap.simultaneous_band(np.nanmean(differences, axis=(1, 2)), draws)
+    return pd.DataFrame({
+        "first": [names[i] for i, _ in both], "second": [names[j] for _, j in both], "difference": band.estimate,
+        "low": band.low, "high": band.high, "better_probability": _fraction_below_zero(draws),
+        "seeds": (~np.isnan(differences).all(axis=2)).sum(axis=1),
+    })  # fmt: skip
+
+
+def difference(pairs: pd.DataFrame, first: str, second: str) -> tuple[float, float, float, float]:
+    """Loss of `first` minus that of `second`: estimate, low, high, probability that first is better; NaN if unknown."""
+    for one, two, turned in ((first, second, False), (second, first, True)):
+        row = pairs[(pairs["first"] == one) & (pairs["second"] == two)]
+        if len(row):
+            estimate, low, high, better = row[["difference", "low", "high", "better_probability"]].to_numpy()[0]
+            return (-estimate, -high, -low, 1 - better) if turned else (estimate, low, high, better)
+    return (math.nan,) * 4
+
+
+def _fraction_below_zero(draws: np.ndarray) -> np.ndarray:
+    """Fraction of resamples in which a difference is below zero, ties counted by half; NaN where nothing is known."""
+    return np.where(np.isnan(draws).any(axis=0), np.nan, (draws < 0).mean(axis=0) + 0.5 * (draws == 0).mean(axis=0))
+
+
+def _verdict(low: float, high: float) -> str:
+    if math.isnan(low):
+        return UNKNOWN
+    return BETTER if high < 0 else WORSE if low > 0 else SAME
+
+
+def _table(
+    part: str, contestants: Sequence[Contestant], measured: Sequence[Contestant], losses: np.ndarray,
+    found: Mapping[tuple[str, str], Evaluation], pairs: pd.DataFrame, baseline: str | None, resamples: int, seed: int,
+) -> pd.DataFrame:  # fmt: skip
+    accuracies = _stack(part, measured, found, "accuracies")
+    base = np.asarray(found[part, BASE].losses if (part, BASE) in found else np.full(losses.shape[2], np.nan))
+    low, high = bootstrap.interval(bootstrap.crossed_bootstrap(losses, resamples, seed))
+    changes = losses - base  # (contestants, seeds, rows)
+    if np.isnan(base).all():
+        change_low = change_high = np.full(len(measured), np.nan)
+    else:
+        change_low, change_high = bootstrap.interval(bootstrap.crossed_bootstrap(changes, resamples, seed))
+    rows = {}
+    for contestant in contestants:
+        row: dict[str, Any] = dict.fromkeys(TABLE, math.nan) | {
+            name: getattr(contestant, name)
+            for name in ("placement", "method", "trainable_parameters", "modules", "edge", "status", "note")
+        }
+        row |= {"seeds": 0, "verdict": UNKNOWN, "on_front": False}
+        if contestant.learning_rate is not None:
+            row["learning_rate"] = contestant.learning_rate
+        if contestant in measured:
+            i = measured.index(contestant)
+            gap = difference(pairs, contestant.name, str(baseline))
+            own = contestant.name == baseline
+            row |= {
+                "seeds": int((~np.isnan(losses[i]).all(axis=1)).sum()), "loss": np.nanmean(losses[i]), "low": low[i],
+                "high": high[i], "loss_before": base.mean(), "accuracy": np.nanmean(accuracies[i]),
+                "change": np.nanmean(losses[i]) - base.mean(), "change_low": change_low[i],
+                "change_high": change_high[i], "verdict": BASELINE if own else _verdict(*gap[1:3]),
+            } | dict(zip(("difference", "difference_low", "difference_high", "better_probability"),
+                         (0.0, 0.0, 0.0, math.nan) if own else gap, strict=True))  # fmt: skip
+        rows[contestant.name] = row
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(TABLE)).rename_axis("contestant")
+    if len(table):
+        costs = table[["loss", "trainable_parameters"]].to_numpy(dtype=float)
+        table["on_front"] = bootstrap.pareto_front(costs)
+    return table.sort_values("loss", kind="stable", na_position="last")
+
+
+def _learning_rates(
+    contestants: Sequence[Contestant], groups: Mapping[tuple[str, str], Sequence[Variant]],
+    validation: Mapping[str, float],
+) -> pd.DataFrame:  # fmt: skip
+    records = []
+    for contestant in contestants:
+        for rate, variants in sorted(by_rate(groups[contestant.placement, contestant.method]).items()):
+            losses = [validation[v.name] for v in variants if math.isfinite(validation[v.name])]
+            ends = Counter(ended_as(v) for v in variants if not math.isfinite(validation[v.name]))
+            records.append((
+                contestant.name, contestant.placement, contestant.method, rate,
+                np.mean(losses) if losses else math.nan, np.std(losses, ddof=1) if len(losses) > 1 else math.nan,
+                min(losses, default=math.nan), max(losses, default=math.nan), len(losses), ends["diverged"],
+                ends["cancelled"], ends["unfinished"], rate == contestant.learning_rate,
+            ))  # fmt: skip
+    return pd.DataFrame(records, columns=list(RATES))
+
+
+def _forgetting(
+    contestants: Sequence[Contestant], found: Mapping[tuple[str, str], Evaluation], resamples: int, seed: int
+) -> pd.DataFrame:
+    records = []
+    for task in sorted({part for part, name in found if name == BASE and part not in OWN_PARTS}):
+        base = np.asarray(found[task, BASE].losses)
+        measured = [c for c in contestants if any((task, variant.name) in found for variant in c.variants)]
+        losses = _stack(task, measured, found, "losses")
+        low, high = bootstrap.interval(bootstrap.crossed_bootstrap(losses - base, resamples, seed))
+        for i, c in enumerate(measured):
+            records.append((
+                c.name, c.placement, c.method, task, len(base), int((~np.isnan(losses[i]).all(axis=1)).sum()),
+                base.mean(), np.nanmean(losses[i]), np.nanmean(losses[i] - base), low[i], high[i],
+            ))  # fmt: skip
+    return pd.DataFrame(records, columns=list(FORGETTING))
+
+
+def _answers(contestants: Sequence[Contestant]) -> pd.DataFrame:
+    """Exact match and pass@1. All seeds answer the same rows, so Wilson's interval counts each row once."""
+    records = []
+    for contestant in contestants:
+        for measure in ("exact_match", "pass_at_1"):
+            results = [v.results for v in contestant.variants if f"{measure}_after" in v.results]
+            if not results:
+                continue
+            before, after, rows = (
+                float(np.mean([result.get(f"{measure}_{word}", math.nan) for result in results]))
+                for word in ("before", "after", "rows")
+            )
+            low, high = (math.nan, math.nan)
+            if rows >= 1:
+                low, high = bootstrap.wilson_interval(round(after * rows), round(rows))
+            records.append(
+                (contestant.name, contestant.placement, contestant.method, measure, before, after, low, high, rows)
+            )
+    return pd.DataFrame(records, columns=list(ANSWERS))
+
+
+def _controls(measured: Sequence[Contestant], losses: np.ndarray, resamples: int, seed: int) -> tuple[ControlTest, ...]:
+    tests = []
+    for i, dominant in enumerate(measured):
+        same = [j for j, c in enumerate(measured) if c.method == dominant.method]
+        random = [j for j in same if RANDOM.fullmatch(measured[j].placement)]
+        if dominant.placement != "dominant" or not random:
+            continue
+        gaps = losses[i] - losses[random]  # (controls, seeds, rows)
+        mean_gap = gaps.mean(axis=0, keepdims=True)  # (1, seeds, rows), NaN where a seed of any is missing
+        if np.isnan(mean_gap).all():
+            continue
+        low, high = bootstrap.interval(bootstrap.crossed_bootstrap(mean_gap, resamples, seed))
+        beaten = sum(bool(np.nanmean(gap) < 0) for gap in gaps)
+        tests.append(ControlTest(
+            dominant.method, dominant.name, tuple(measured[j].name for j in random), beaten,
+            float(np.nanmean(mean_gap)), float(low[0]), float(high[0]), _verdict(float(low[0]), float(high[0])),
+        ))  # fmt: skip
+    return tuple(tests)
+
+
+def _variant_json(variant: Variant) -> dict[str, Any]:
+    return {
+        "name": variant.name, "placement": variant.placement, "method": variant.method, "lr": variant.learning_rate,
+        "seed": variant.seed, "trainable_parameters": variant.trainable_parameters, "modules": variant.modules,
+        "eval_loss_before": None, "eval_loss_after": None, **variant.results, "status": variant.status,
+        "note": variant.note, "adapter": variant.adapter,
+    }  # fmt: skip

@@ -1,0 +1,122 @@
+"""What the store keeps of a comparison: the run, its variants, their curves, evaluations and answers. Plain data.
+
+A run is one sweep: a model, a task, a `SweepConfig`. It is made when training starts and filled while it goes on, so
+that the dashboard draws curves that grow and nothing is lost when it ends early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from domlora.comparison.config import SweepConfig
+from domlora.placements.place import Placement
+
+VariantStatus = Literal["queued", "training", "done", "diverged", "cancelled"]
+RunStatus = Literal["running", "done"]  # whether its job still lives, the job says
+BASE = "base"  # the variant of evaluations and answers that were made before any training
+ENDED_VARIANT: tuple[VariantStatus, ...] = ("done", "diverged", "cancelled")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One placement, method, learning rate and seed of a run.
+
+    Attributes:
+        name: unique in its run, from `sweep_config.variant_name`.
+        modules: how many modules its adapter was really attached to.
+        note: why it diverged, at which step; else None.
+        results: final numbers by name: `eval_loss_before`, `eval_loss_after`, `eval_accuracy_before`,
+            `eval_accuracy_after` (validation rows), `test_loss_before`, ..., `exact_match_after`, `pass_at_1_after`.
+        adapter: folder of its PEFT adapter on the machine that trained it, once saved.
+    """
+
+    name: str
+    placement: str
+    method: str
+    learning_rate: float
+    seed: int
+    trainable_parameters: int
+    modules: int
+    status: VariantStatus = "queued"
+    note: str | None = None
+    results: Mapping[str, float] = field(default_factory=dict)
+    adapter: str | None = None
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One point of a curve: `train_loss`, `eval_loss`, `eval_accuracy`, `learning_rate`, `grad_norm` of a variant."""
+
+    variant: str
+    step: int
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A variant's loss on each row of one part, in the order of the rows; the unit of every paired comparison.
+
+    Attributes:
+        variant: its name; the base model before training is `base`.
+        part: `validation`, `test`, or another task's name (forgetting).
+        losses: (rows,) mean cross-entropy over the row's response tokens.
+        accuracies: (rows,) fraction of its response tokens that are the most likely ones.
+    """
+
+    variant: str
+    part: str
+    losses: tuple[float, ...]
+    accuracies: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the base (`variant` is `base`) or a variant says to one test row, greedily.
+
+    Attributes:
+        row: position of the test row, from 0.
+        correct: whether the final number matches, or the tests pass; None where that is not checked.
+    """
+
+    variant: str
+    row: int
+    prompt: str
+    reference: str
+    text: str
+    correct: bool | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A comparison, finished or not.
+
+    Attributes:
+        key: equal for equal requests.
+        job: id of the job that computes it; None when run from Python.
+        facts: where it came from: `device`, `dtype`, `versions`, `seconds`, `peak_memory_bytes`, `train_rows`,
+            `energy_map` (id of the map that the placements were chosen by), `forgetting_tasks`.
+        warnings: whole sentences for the user.
+    """
+
+    id: str
+    key: str
+    model: str
+    model_source: str
+    model_revision: str
+    task: str
+    task_source: str
+    task_hash: str
+    config: SweepConfig
+    placements: tuple[Placement, ...]
+    created: datetime
+    status: RunStatus = "running"
+    finished: datetime | None = None
+    job: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = ()

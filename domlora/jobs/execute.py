@@ -1,0 +1,97 @@
+"""Executes one request: the same function for the command line, a local worker and a cluster.
+
+Whatever is cheap and can fail comes first, and torch is imported only if the store does not have the answer.
+"""
+
+from __future__ import annotations
+
+from domlora.comparison.key import request_key, sweep_key
+from domlora.data.tasks import load_task
+from domlora.jobs.spec import ProbeRequest, Progress, SweepRequest
+from domlora.models.fetch import localise
+from domlora.models.reference import check_trainable, objective_of, resolve
+from domlora.placements.place import check_name, place_for
+from domlora.probes.registry import check
+from domlora.store.shipped import known_map
+from domlora.store.store import Store
+from domlora.training.rows import choose_rows
+
+
+def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: str | None = None) -> str:
+    """Answers a probe request from the store, or measures and stores it, with those of `also` that are not there.
+
+    Returns:
+        The id of the energy map of `request.config`.
+
+    Raises:
+        DomLoRAError: whatever a user can mend.
+    """
+    for config in request.configs:
+        check(config)
+    progress("reading the task", 0, 0)
+    task = load_task(request.task)
+    task.draw(request.config.samples, request.config.seed, request.config.split)
+    progress("fetching the model", 0, 0)
+    local = localise(resolve(request.model, request.revision))
+    found = {
+        config: None if request.refresh else known_map(store, request_key(local.revision, task.content_hash, config))
+        for config in request.configs
+    }
+    missing = [config for config, energy in found.items() if energy is None]
+    if missing:
+        from domlora.energy.measure import probe_many
+        from domlora.models.loading import load_local
+
+        progress("loading the model", 0, 0)
+        model = load_local(local, dtype=request.config.dtype, device=request.device)
+        measured = probe_many(model, task, missing, progress=lambda done, total: progress("probing", done, total))
+        for config, energy in zip(missing, measured, strict=True):
+            store.add_map(energy)
+            found[config] = energy
+    answer = found[request.config]
+    assert answer is not None
+    return answer.id
+
+
+def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: str | None = None) -> str:
+    """Answers a comparison from the store, goes on with it, or trains it from the start.
+
+    The energies that placements are chosen by come from the store, or are measured first.
+
+    Returns:
+        The id of the run.
+
+    Raises:
+        DomLoRAError: whatever a user can mend.
+    """
+    check(request.probe)
+    for name in request.sweep.placements:
+        check_name(name)
+    progress("reading the task", 0, 0)
+    task = load_task(request.task)
+    choose_rows(task, request.sweep)
+    progress("fetching the model", 0, 0)
+    local = localise(resolve(request.model, request.revision))
+    check_trainable(local.ref.name, objective_of(local.folder))
+    energy = known_map(store, request_key(local.revision, task.content_hash, request.probe))
+    if energy is not None and not request.refresh:
+        placements = place_for(energy, request.sweep)
+        key = sweep_key(local.revision, task.content_hash, request.sweep, placements, request.probe)
+        known = store.runs.find(key)
+        if known is not None and known.status == "done":
+            return known.id
+
+    from domlora.energy.measure import probe
+    from domlora.models.loading import load_local
+    from domlora.training.compare import train
+
+    progress("loading the model", 0, 0)
+    model = load_local(local, dtype=request.sweep.dtype, device=request.device)
+    if energy is None:
+        energy = probe(model, task, request.probe, progress=lambda done, total: progress("probing", done, total))
+        store.add_map(energy)
+    placements = place_for(energy, request.sweep)
+    run = train(
+        model, task, energy, placements, request.sweep, store, job=job_id, refresh=request.refresh, progress=progress
+    )
+    return run.id

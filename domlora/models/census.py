@@ -1,0 +1,256 @@
+"""Which modules of a model can carry an adapter: every linear layer inside the transformer blocks.
+
+    model.layers.11.mlp.down_proj   ->   stack decoder, layer 11, kind down, 1536 -> 576
+
+One canonical kind per role lines up the maps of different architectures:
+
+    q k v o, qkv            attention          q_a q_b kv_a kv_b     its low-rank halves (DeepSeek's MLA)
+    gate up down, gate_up   feed-forward       shared.gate ...       the expert that every token goes through
+    router, shared.router   who goes where     expert.gate_up ...    all experts of a block, one 3-D weight
+    ssm.in ssm.x ssm.dt ssm.out                Mamba's projections
+
+Experts whose weights are one 3-D tensor count as one module, as PEFT adapts them (`target_parameters`). A module object
+that a model uses in several places counts once. Embeddings, the output head and whatever lies outside the blocks are
+left out; a weight inside them that no adapter of ours can reach is listed as skipped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from peft import LoraConfig
+from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from domlora.energy.energy_map import Skipped
+from domlora.errors import ModelError
+from domlora.models.experts import fused_parameters
+
+Stack = Literal["decoder", "encoder", "cross", "vision"]
+
+# Role of a module by its path inside the block; the first match wins. Attention first: `dense` and `c_proj` mean
+# the output projection there and the down projection in the MLP.
+_ATTENTION = (
+    r"(?:self_attn|self_attention|attention|attn|SelfAttention|EncDecAttention|encoder_attn|crossattention|cross_attn)"
+)
+KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), kind)
+    for pattern, kind in (
+        (r"(?:^|\.)shared_experts?\.(?:\w+\.)?gate_proj$", "shared.gate"),
+        (r"(?:^|\.)shared_experts?\.(?:\w+\.)?up_proj$", "shared.up"),
+        (r"(?:^|\.)shared_experts?\.(?:\w+\.)?down_proj$", "shared.down"),
+        (r"(?:^|\.)shared_expert_gate$", "shared.router"),
+        (r"(?:^|\.)experts\.\d+\.(?:gate_proj|w1)$", "expert.gate"),
+        (r"(?:^|\.)experts\.\d+\.(?:up_proj|w3)$", "expert.up"),
+        (r"(?:^|\.)experts\.\d+\.(?:down_proj|w2)$", "expert.down"),
+        (r"(?:^|\.)q_a_proj$", "q_a"),
+        (r"(?:^|\.)q_b_proj$", "q_b"),
+        (r"(?:^|\.)kv_a_proj(?:_with_mqa)?$", "kv_a"),
+        (r"(?:^|\.)kv_b_proj$", "kv_b"),
+        (r"(?:^|\.)(?:mamba\w*|mixer|ssm)\.in_proj$", "ssm.in"),
+        (r"(?:^|\.)(?:mamba\w*|mixer|ssm)\.x_proj$", "ssm.x"),
+        (r"(?:^|\.)(?:mamba\w*|mixer|ssm)\.dt_proj$", "ssm.dt"),
+        (r"(?:^|\.)(?:mamba\w*|mixer|ssm)\.out_proj$", "ssm.out"),
+        (r"(?:^|\.)(?:qkv_proj|query_key_value|c_attn|Wqkv|W_pack|qkv)$", "qkv"),
+        (r"(?:^|\.)(?:q_proj|query|query_proj|q_lin|wq|q)$", "q"),
+        (r"(?:^|\.)(?:k_proj|key|key_proj|k_lin|wk|k)$", "k"),
+        (r"(?:^|\.)(?:v_proj|value|value_proj|v_lin|wv|v)$", "v"),
+        (rf"(?:^|\.){_ATTENTION}\.(?:.*\.)?(?:o_proj|out_proj|dense|c_proj|out_lin|wo|Wo|o)$", "o"),
+        (r"(?:^|\.)(?:o_proj)$", "o"),
+        (r"(?:^|\.)(?:gate_up_proj|mlp\.Wi)$", "gate_up"),
+        (r"(?:^|\.)(?:router|(?:mlp|moe|mixer|feed_forward|block_sparse_moe)\.gate)(?:\.\w+)?$", "router"),
+        (r"(?:^|\.)(?:gate_proj|wi_0)$", "gate"),
+        (r"(?:^|\.)(?:up_proj|wi_1|wi|fc1|fc_in|c_fc|dense_h_to_4h|intermediate\.dense|lin1|ffn)$", "up"),
+        (r"(?:^|\.)(?:down_proj|fc2|fc_out|c_proj|dense_4h_to_h|output\.dense|lin2|wo|Wo|ffn_output)$", "down"),
+    )
+)
+
+
+NO_WEIGHTS = ("A_log",)  # 3-D parameters that multiply no input
+
+
+@dataclass(frozen=True)
+class AdaptableModule:
+    """A linear map that LoRA can adapt.
+
+    Attributes:
+        name: as in `model.named_modules()`; of experts that are one 3-D tensor the parameter's full name.
+        layer: index of its block.
+        kind: canonical role, see the head of this file, else named after the module.
+        in_features, out_features: of the map it computes (of one expert), whatever way its weight is stored.
+        experts: how many maps of that size it holds, each with an adapter of its own.
+        parameter: what PEFT's `target_parameters` must name, "" for what its `target_modules` can reach: weights that
+            belong to no linear layer, and linear layers whose names PEFT would read as those of experts.
+        fused: the weight is a 3-D tensor of all experts.
+        called: the module's output is y itself; else (a router with a bare weight) a product inside it is.
+        swapped: PEFT takes the weight for its transpose: its `A` reads the output's side (Llama-4's experts).
+    """
+
+    name: str
+    stack: Stack
+    layer: int
+    kind: str
+    in_features: int
+    out_features: int
+    experts: int = 1
+    parameter: str = ""
+    fused: bool = False
+    called: bool = True
+    swapped: bool = False
+
+    @property
+    def owner(self) -> str:
+        """Name of the module whose forward computes this map."""
+        return self.name.rpartition(".")[0] if self.fused else self.name
+
+    @property
+    def fan_in(self) -> int:
+        """Columns of PEFT's `A`, whose variance is 1 / (3 · fan_in)."""
+        return self.out_features if self.swapped else self.in_features
+
+    def adapter_parameters(self, rank: int) -> int:
+        """Trainable parameters of a LoRA adapter of this rank here."""
+        return rank * self.experts * (self.in_features + self.out_features)
+
+
+@dataclass(frozen=True)
+class Census:
+    """Modules in the order of `named_modules()`, and the weights in the blocks that are not covered."""
+
+    modules: tuple[AdaptableModule, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def find_modules(model: nn.Module) -> Census:
+    """Lists what can carry an adapter.
+
+    Raises:
+        ModelError: no linear layer inside a repeated block.
+    """
+    lists = {name for name, module in model.named_modules() if isinstance(module, nn.ModuleList)}
+    found, skipped = [], []
+    masked = type(model).__name__.endswith("ForMaskedLM")
+    for name, module in model.named_modules():
+        place = _place(name, lists)
+        if place is None:
+            continue
+        layer, path = place
+        stack = _stack(name)
+        # DistilBERT's and ModernBERT's names do not say that their blocks are an encoder's.
+        where: tuple[Stack, int] = ("encoder" if masked and stack == "decoder" else stack, layer)
+        shape = _shape(module)
+        kind = _kind(path)
+        # A router that returns more than its logits, such as Llama-4's: no tap and no PEFT layer can stand around it.
+        inside = kind == "router" and isinstance(module, nn.Linear) and type(module) is not nn.Linear
+        if shape is not None:
+            parameter = f"{name}.weight" if inside else ""
+            found.append(AdaptableModule(name, *where, kind, *shape, parameter=parameter, called=not inside))
+            continue
+        fused = fused_parameters(module)
+        for one in fused:
+            full, size = f"{name}.{one.parameter}", (one.in_features, one.out_features)
+            found.append(
+                AdaptableModule(
+                    full, *where, one.kind, *size, experts=one.experts, parameter=full, fused=True, swapped=one.swapped
+                )
+            )
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, nn.Parameter) and weight.dim() == 2 and kind == "router":
+            out_features, in_features = weight.shape
+            full = f"{name}.weight"
+            found.append(
+                AdaptableModule(name, *where, "router", in_features, out_features, parameter=full, called=False)
+            )
+        skipped += _uncovered(name, module, {one.parameter for one in fused})
+    if not found:
+        raise ModelError(
+            f"{type(model).__name__} has no linear layer inside a repeated block, so nothing there can carry "
+            "an adapter: name a transformer language model with layers"
+        )
+    return Census(tuple(_distinct(_for_peft(model, found))), tuple(skipped))
+
+
+def _uncovered(name: str, module: nn.Module, covered: set[str]) -> list[Skipped]:
+    """3-D weights of a module, of which there is no telling how they are used."""
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return []
+    return [
+        Skipped(
+            module=f"{name}.{parameter_name}",
+            reason=f"3-D weights {tuple(parameter.shape)} of {type(module).__name__}: not covered",
+        )
+        for parameter_name, parameter in module.named_parameters(recurse=False)
+        if parameter.dim() == 3 and parameter_name not in covered and parameter_name not in NO_WEIGHTS
+    ]
+
+
+def _place(name: str, lists: set[str]) -> tuple[int, str] | None:
+    """Layer index and path inside the outermost block list, None outside of any."""
+    parts = name.split(".")
+    for i in range(1, len(parts) - 1):
+        if parts[i].isdigit() and ".".join(parts[:i]) in lists:
+            return int(parts[i]), ".".join(parts[i + 1 :])
+    return None
+
+
+def _shape(module: Any) -> tuple[int, int] | None:
+    """(in, out) of a linear layer; quantised layers keep both as attributes. Conv1D stores its weight (in, out)."""
+    if isinstance(module, Conv1D):
+        return module.weight.shape[0], module.weight.shape[1]
+    if isinstance(module, nn.Linear) or (hasattr(module, "in_features") and hasattr(module, "out_features")):
+        return module.in_features, module.out_features
+    return None
+
+
+def _kind(path: str) -> str:
+    for pattern, kind in KINDS:
+        if pattern.search(path):
+            return kind
+    parts = path.split(".")
+    named = max(i for i, part in enumerate(parts) if not part.isdigit() or i == 0)
+    return ".".join(parts[named:])  # with the indices of a list of modules
+
+
+def _stack(name: str) -> Stack:
+    if re.search(r"(?:^|[._])(?:vision|visual|image)", name):
+        return "vision"
+    if re.search(r"EncDecAttention|encoder_attn|crossattention|cross_attn", name):
+        return "cross"
+    return "encoder" if re.search(r"(?:^|\.)encoder\.", name) else "decoder"
+
+
+def _for_peft(model: nn.Module, modules: list[AdaptableModule]) -> list[AdaptableModule]:
+    """Linear layers of a model with experts that PEFT must be given as parameters.
+
+    PEFT reads `gate_proj` and its like in `target_modules` as names of experts from before they were fused, and adapts
+    the experts of every layer instead (`convert_peft_config_for_transformers`). PEFT itself is asked which names.
+    """
+    if not any(module.fused for module in modules):
+        return modules
+    read: dict[str, bool] = {}
+    for module in modules:
+        leaf = module.name.rpartition(".")[2]
+        if leaf not in read:
+            config = LoraConfig(target_modules=[leaf])
+            try:
+                convert_peft_config_for_transformers(config, model, None)
+            except ValueError:  # one half of what is fused
+                read[leaf] = True
+            else:
+                read[leaf] = bool(config.target_parameters)
+    return [
+        replace(m, parameter=f"{m.name}.weight") if not m.parameter and read[m.name.rpartition(".")[2]] else m
+        for m in modules
+    ]
+
+
+def _distinct(modules: list[AdaptableModule]) -> list[AdaptableModule]:
+    """Two modules of one layer never share a kind: where they would, both are named by the last two parts."""
+    count = Counter((m.stack, m.layer, m.kind) for m in modules)
+    return [
+        replace(m, kind=".".join(m.name.split(".")[-2:])) if count[m.stack, m.layer, m.kind] > 1 else m for m in modules
+    ]

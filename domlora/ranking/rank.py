@@ -1,0 +1,355 @@
+"""Which probe to trust: single modules that were trained in, against the scores that probes gave them.
+
+In: a Run whose placements are single modules, its evaluations, and maps of the same model and task. Out: a `Ranking`.
+Pure pandas, numpy and scipy: no torch, no store, no Streamlit. The numeric parts are in `ranking_numbers`, the
+sentences in `ranking_words`.
+
+A module's *improvement* is the base model's loss on the test rows minus that of its adapter, at the learning rate that
+validation rows chose, the mean over seeds. A probe predicts well if its scores order the modules as the improvements
+do (Spearman's rho), and if the module that it would pick is little worse than the best one found (regret).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from domlora import json_values
+from domlora.comparison.config import SweepConfig
+from domlora.comparison.run import BASE, Evaluation, Run, Variant
+from domlora.comparison.selection import Contestant, choose, validation_loss
+from domlora.energy.energy_map import EnergyMap
+from domlora.errors import DomLoRAError, UsageError
+from domlora.probes.registry import PROBES
+from domlora.ranking import metrics, sentences
+from domlora.statistics import bootstrap
+
+if TYPE_CHECKING:
+    from domlora.store.store import MapSummary
+
+SCHEMA_VERSION = 1
+LEAST_MODULES = 5  # fewer single modules have no order to speak of
+TOP = 5  # modules that the hit rate counts, at most a third of all
+# What is trained where nothing else is asked for: single modules take higher rates than whole models do.
+SINGLES = SweepConfig(
+    placements=("spread:30",), learning_rates=(5e-3, 2e-2, 5e-2), seeds=1, steps=40, validation_rows=24, test_rows=96,
+    evaluate_every=40, forgetting_rows=0, answers=0,
+)  # fmt: skip
+
+BASELINES = {"random": "a random module", "size": "the largest module first", "depth": "the first layer first"}
+
+MODULES = (
+    "placement", "module", "stack", "kind", "layer", "parameters", "weights", "learning_rate", "edge", "seeds",
+    "loss", "improvement", "low", "high", "rank",
+)  # fmt: skip
+TABLE = (
+    "probe", "title", "baseline", "rho", "low", "high", "verdict", "within", "within_low", "within_high", "regret",
+    "regret_low", "regret_high", "hits", "pick", "picked", "pick_rank", "seconds", "relative_cost", "samples", "map",
+    "shared",
+)  # fmt: skip
+BETTER, WORSE, CHANCE = "better than chance", "worse than chance", "not told apart from chance"
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """How well each probe foretells where an adapter works, in one run.
+
+    Attributes:
+        part: `test`, or `validation` where no test evaluation is there (the rows that chose the rates).
+        modules: one row a single module, largest improvement first: `parameters` its adapter trains, `weights` of the
+            module, `edge` whether its rate is at the end of those tried (`Contestant.edge`), `low` to `high` the
+            improvement's 95 % interval, `rank` from 1.
+        scores: (modules, probes) as each probe gave them, in the order of `modules`, indexed by module.
+        table: one row a probe or baseline, highest rho first; baselines are trivial probes to be beaten. `rho` with
+            its 95 % interval, over modules and rows; `verdict` by intervals that hold for all probes at once;
+            `within` the same after each kind's mean rank is taken out; `regret` in nats, with its 95 % interval over
+            rows and seeds; `hits` the share of the `top` best modules among its own top; `pick` its first module,
+            one of `picked` that it scores alike, and the mean `pick_rank` of those; `seconds` and `relative_cost`
+            (PAGE is 1) of the pass that measured it on `samples` samples (0: it reads weights alone), `shared` with
+            other probes or not (no relative cost where PAGE's pass was of the other sort), and its `map`.
+        best: the placement with the largest improvement.
+        ceiling: the rho that a probe which knew the true improvements would be expected to reach, as rows are few.
+        left_out: what could not take part -> why.
+        baseline_lead: name of the best trivial baseline, and per probe rho minus that baseline's: estimate, low and
+            high, which hold for all probes at once.
+    """
+
+    run: Run
+    part: str
+    rows: int
+    seeds: int
+    modules: pd.DataFrame
+    scores: pd.DataFrame
+    table: pd.DataFrame
+    best: str
+    top: int
+    ceiling: float
+    left_out: Mapping[str, str]
+    baseline_lead: tuple[str, Mapping[str, tuple[float, float, float]]]
+    resamples: int
+    seed: int
+
+    @cached_property
+    def sentence(self) -> str:
+        """What can be told apart and what cannot, in plain words."""
+        return sentences.conclusion(self)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """Whole sentences: what makes the evidence weak or unequal."""
+        return sentences.warnings(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as one JSON-serialisable object; NaN becomes None."""
+        name, leads = self.baseline_lead
+        return json_values.plain({
+            "schema_version": SCHEMA_VERSION, "run": self.run.id, "model": self.run.model, "task": self.run.task,
+            "part": self.part, "rows": self.rows, "seeds": self.seeds, "steps": self.run.config.steps,
+            "best": self.best, "top": self.top, "ceiling": self.ceiling, "sentence": self.sentence,
+            "warnings": self.warnings, "probes": self.table.to_dict("records"),
+            "modules": self.modules.to_dict("records"),
+            "scores": {probe: dict(column) for probe, column in self.scores.items()},
+            "left_out": dict(self.left_out),
+            "best_baseline": {"name": name, "rho_minus_baseline": dict(leads)},
+            "resamples": self.resamples, "bootstrap_seed": self.seed,
+        })  # fmt: skip
+
+
+def singles(run: Run) -> list[str]:
+    """Names of the placements of one module each, whose variants have not all failed; those that a ranking needs."""
+    names = [placement.name for placement in run.placements if len(placement.modules) == 1]
+    done = {variant.placement for variant in run.variants if variant.status == "done"}
+    return [name for name in names if name in done]
+
+
+def qualifies(run: Run) -> bool:
+    """Whether a finished run holds enough single modules to rank probes by."""
+    return run.status == "done" and len(singles(run)) >= LEAST_MODULES
+
+
+def fitting(run: Run, summaries: Sequence[MapSummary]) -> list[MapSummary]:
+    """Of the maps in a store, one a probe that was measured on the run's model and task: most samples, then newest."""
+    found: dict[str, MapSummary] = {}
+    for one in sorted(summaries, key=lambda m: (m.samples, m.created), reverse=True):
+        same = (one.model_revision, one.task_hash) == (run.model_revision, run.task_hash)
+        if same and one.trained is None:
+            found.setdefault(probe_name(one.probe, one.against), one)
+    return [found[name] for name in sorted(found, key=_order)]
+
+
+def probe_name(probe: str, against: str | None) -> str:
+    """`page`; `interference with chat`, since that probe measures another thing for each other task."""
+    return probe if against is None else f"{probe} with {against}"
+
+
+def rank(
+    run: Run, evaluations: Sequence[Evaluation], maps: Sequence[EnergyMap], *, resamples: int = 4000, seed: int = 0
+) -> Ranking:
+    """Holds probes against what adapters at single modules achieved.
+
+    Intervals of rho come from resampling modules and rows at once (`ranking_numbers.rho_draws`): they say what other
+    modules and other test rows might have shown, not other starts or other training rows. Regret is cross-fitted: the
+    best module is chosen on one half of the rows and judged on the other, over many halvings, since to choose and
+    judge it on the same rows would flatter it. It may so fall below zero: then no better module can be named.
+
+    Args:
+        evaluations: of the run's variants and of the base model, in any order.
+        maps: one a probe, of the run's model and task.
+
+    Raises:
+        UsageError: too few single modules, no map, or maps of another model or task.
+        DomLoRAError: the base model was not evaluated.
+    """
+    found = {(evaluation.part, evaluation.variant): evaluation for evaluation in evaluations}
+    contestants, left_out = _contestants(run, found)
+    part = "test" if any(("test", v.name) in found for c in contestants for v in c.variants) else "validation"
+    measured = [c for c in contestants if any((part, variant.name) in found for variant in c.variants)]
+    left_out |= {c.name: "no finished variant" for c in contestants if c not in measured}
+    if len(measured) < LEAST_MODULES:
+        raise UsageError(
+            f"run {run.id} has {len(measured)} single modules with a result, and to rank probes takes {LEAST_MODULES}: "
+            "train more, such as with the placement spread:30"
+        )
+    if (part, BASE) not in found:
+        raise DomLoRAError(f"run {run.id} lacks the base model's loss on the {part} rows: run the comparison again")
+    base = np.asarray(found[part, BASE].losses)
+    losses = _losses(part, measured, found, len(base))  # (modules, seeds, rows)
+    improvements = base - losses
+    modules = _modules(run, measured, losses, improvements, resamples, seed)
+    draws = bootstrap.crossed_bootstrap(improvements, resamples, seed)  # (resamples, modules)
+
+    columns, facts, missing = _scores(run, maps, list(modules["module"]))
+    left_out |= missing
+    if not columns:
+        why = "; ".join(f"{name}: {reason}" for name, reason in missing.items()) or "measure some with `domlora probe`"
+        raise UsageError(f"no probe has scored the modules of run {run.id}: {why}")
+    raw = np.array(list(columns.values()))  # (probes, modules)
+    signs = np.array([-1.0 if facts[name]["prefers"] == "low" else 1.0 for name in columns])
+    trivial = {
+        "random": np.zeros(len(modules)), "size": modules["weights"].to_numpy(float),
+        "depth": -modules["layer"].to_numpy(float),
+    }  # fmt: skip
+    names = [*columns, *trivial]
+    signed = np.concatenate([raw * signs[:, None], np.array(list(trivial.values()))])  # (probes and baselines, modules)
+    kinds = pd.factorize(modules["stack"] + " " + modules["kind"])[0]
+    table, rhos = _table(names, signed, modules, losses, draws, kinds, facts, resamples, seed)
+    order = np.argsort(-modules["improvement"].to_numpy(), kind="stable")
+    return Ranking(
+        run=run, part=part, rows=len(base), seeds=losses.shape[1],
+        modules=modules.iloc[order].reset_index(drop=True),
+        scores=pd.DataFrame(columns, index=pd.Index(modules["module"], name="module")).iloc[order],
+        table=table, best=str(modules["placement"].iloc[order[0]]), top=_top(len(modules)),
+        ceiling=metrics.ceiling(improvements.mean(axis=1), seed), left_out=left_out,
+        baseline_lead=_baseline_lead(names, list(columns), signed, modules, rhos), resamples=resamples, seed=seed,
+    )  # fmt: skip
+
+
+def _top(count: int) -> int:
+    return max(1, min(TOP, count // 3))
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Probes in the order of the registry."""
+    known = list(PROBES)
+    head = name.split(" ")[0]
+    return (known.index(head) if head in known else len(known), name)
+
+
+def _contestants(
+    run: Run, found: Mapping[tuple[str, str], Evaluation]
+) -> tuple[list[Contestant], dict[str, str]]:  # fmt: skip
+    """The single modules of a run, trained with its first method, each at its own best rate; and the others."""
+    method = run.config.methods[0]
+    names = {placement.name for placement in run.placements if len(placement.modules) == 1}
+    groups: dict[str, list[Variant]] = {}
+    for variant in run.variants:
+        if variant.method == method and variant.placement in names:
+            groups.setdefault(variant.placement, []).append(variant)
+    validation = {variant.name: validation_loss(variant, found) for group in groups.values() for variant in group}
+    chosen = [choose(group, validation, run.config.seeds) for group in groups.values()]
+    left_out = {c.name: c.note or "not finished" for c in chosen if c.learning_rate is None}
+    several = [placement.name for placement in run.placements if placement.name not in names]
+    left_out |= dict.fromkeys(several, "more than one module")
+    return [c for c in chosen if c.learning_rate is not None], left_out
+
+
+def _losses(
+    part: str, measured: Sequence[Contestant], found: Mapping[tuple[str, str], Evaluation], rows: int
+) -> np.ndarray:  # fmt: skip
+    """(modules, seeds, rows). Where some module lacks a seed, the mean over the seeds that each has, as one seed."""
+    each = [[found[part, v.name].losses for v in c.variants if (part, v.name) in found] for c in measured]
+    lengths = {rows, *(len(losses) for many in each for losses in many)}
+    if len(lengths) > 1:
+        counts = " and ".join(str(length) for length in sorted(lengths))
+        raise DomLoRAError(f"variants were evaluated on {counts} {part} rows: evaluate all of them on the same rows")
+    if len({len(many) for many in each}) == 1:
+        return np.array(each, dtype=float)
+    return np.array([np.mean(many, axis=0, keepdims=True) for many in each], dtype=float)
+
+
+def _modules(
+    run: Run, measured: Sequence[Contestant], losses: np.ndarray, improvements: np.ndarray, resamples: int, seed: int
+) -> pd.DataFrame:  # fmt: skip
+    """Columns `MODULES`, in the order of the run."""
+    placed = {placement.name: placement.modules[0] for placement in run.placements}
+    low, high = bootstrap.interval(bootstrap.crossed_bootstrap(improvements, resamples, seed))
+    gains = improvements.mean(axis=(1, 2))
+    ranks = len(gains) - np.argsort(np.argsort(gains, kind="stable"), kind="stable")
+    records = []
+    for i, contestant in enumerate(measured):
+        one = placed[contestant.placement]
+        records.append((
+            contestant.placement, one.module, one.stack, one.kind, one.layer, contestant.trainable_parameters,
+            one.in_features * one.out_features, contestant.learning_rate, contestant.edge, len(contestant.variants),
+            losses[i].mean(), gains[i], low[i], high[i], int(ranks[i]),
+        ))  # fmt: skip
+    return pd.DataFrame(records, columns=list(MODULES))
+
+
+def _scores(
+    run: Run, maps: Sequence[EnergyMap], modules: Sequence[str]
+) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]], dict[str, str]]:
+    """Per probe (modules,) scores, its facts, and which probes cannot take part for want of a score."""
+    columns: dict[str, np.ndarray] = {}
+    facts: dict[str, dict[str, Any]] = {}
+    left_out: dict[str, str] = {}
+    for energy in sorted(maps, key=lambda m: _order(m.provenance.config.probe)):
+        p = energy.provenance
+        name = probe_name(p.config.probe, p.config.against)
+        if (p.model_revision, p.task_hash) != (run.model_revision, run.task_hash):
+            raise UsageError(f"map {energy.id} is of {p.model} on {p.task}, run {run.id} of {run.model} on {run.task}")
+        if name in columns or name in left_out:
+            raise UsageError(f"two maps of probe {name}: give one")
+        scored = energy.modules.set_index("module")["energy"].reindex(modules).to_numpy(dtype=float)
+        if lacking := int((~np.isfinite(scored)).sum()):
+            left_out[name] = f"no score of {lacking} of the {len(modules)} modules"
+            continue
+        info = PROBES[p.config.probe]
+        title = info.title if p.config.against is None else f"{info.title} with {p.config.against}"
+        columns[name] = scored
+        facts[name] = {
+            "title": title, "prefers": info.prefers, "seconds": p.seconds, "map": energy.id,
+            "samples": 0 if info.needs == "weights" else p.samples, "shared": "shared_pass" in p.notes,
+        }  # fmt: skip
+    return columns, facts, left_out
+
+
+def _table(
+    names: Sequence[str], signed: np.ndarray, modules: pd.DataFrame, losses: np.ndarray, draws: np.ndarray,
+    kinds: np.ndarray, facts: Mapping[str, Mapping[str, Any]], resamples: int, seed: int,
+) -> tuple[pd.DataFrame, np.ndarray]:  # fmt: skip
+    """Columns `TABLE`, and (resamples, probes) draws of rho in the order of `names`."""
+    gains = modules["improvement"].to_numpy()
+    rhos, within = metrics.rho_draws(signed, draws, kinds, seed)
+    low, high = bootstrap.interval(rhos)
+    within_low, within_high = bootstrap.interval(within)
+    ordered = [metrics.rho_within(scores, gains, kinds) for scores in signed]
+    within_low, within_high = (np.where(np.isnan(ordered), np.nan, bound) for bound in (within_low, within_high))
+    at_once = 1 - 0.05 / len(facts)  # Bonferroni over the probes, not the baselines
+    sure_low, sure_high = bootstrap.interval(rhos, at_once)
+    regrets = metrics.regret_rows(signed, losses, seed)  # (probes, seeds, rows)
+    regret_low, regret_high = bootstrap.interval(bootstrap.crossed_bootstrap(regrets, resamples, seed))
+    page = facts.get("page", {})
+    records = []
+    for i, name in enumerate(names):
+        scores, own = signed[i], facts.get(name, {})
+        picked = np.flatnonzero(scores == scores.max())
+        seconds, samples = own.get("seconds", 0.0), own.get("samples", 0)
+        # A shared pass and one of PAGE alone are no measure of each other; reading weights is a pass of its own.
+        alike = bool(page) and (own.get("shared", False) == page["shared"] or not samples)
+        records.append((
+            name, own.get("title") or BASELINES[name], name in BASELINES, metrics.rho(scores, gains), low[i],
+            high[i], _verdict(sure_low[i], sure_high[i]), ordered[i],
+            within_low[i], within_high[i], regrets[i].mean(), regret_low[i], regret_high[i],
+            metrics.hit_rate(scores, gains, _top(len(gains))), str(modules["placement"].iloc[picked[0]]),
+            len(picked), float(modules["rank"].iloc[picked].mean()), seconds,
+            seconds / page["seconds"] if alike else math.nan, samples, own.get("map", ""), own.get("shared", False),
+        ))  # fmt: skip
+    table = pd.DataFrame(records, columns=list(TABLE))
+    return table.sort_values("rho", ascending=False, kind="stable").reset_index(drop=True), rhos
+
+
+def _verdict(low: float, high: float) -> str:
+    return BETTER if low > 0 else WORSE if high < 0 else CHANCE
+
+
+def _baseline_lead(
+    names: Sequence[str], probes: Sequence[str], signed: np.ndarray, modules: pd.DataFrame, rhos: np.ndarray
+) -> tuple[str, dict[str, tuple[float, float, float]]]:
+    """The trivial baseline with the highest rho, and how far each probe is above it, on the same resamples."""
+    gains = modules["improvement"].to_numpy()
+    estimates = dict(zip(names, (metrics.rho(scores, gains) for scores in signed), strict=True))
+    best = max(BASELINES, key=lambda name: estimates[name])
+    at = names.index(best)
+    leads = {}
+    for probe in probes:
+        difference = rhos[:, [names.index(probe)]] - rhos[:, [at]]
+        low, high = bootstrap.interval(difference, 1 - 0.05 / len(probes))
+        leads[probe] = (estimates[probe] - estimates[best], float(low[0]), float(high[0]))
+    return best, leads

@@ -1,0 +1,119 @@
+"""Which rows a comparison reads: training rows in their order, and the rows held out. The same for all variants.
+
+In: a task and a `SweepConfig`. Out: encoded rows and warnings in whole sentences. Knows no model but its tokenizer.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from domlora.comparison.config import SweepConfig
+from domlora.data.tasks import Sample, Task
+from domlora.errors import TaskError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from domlora.data.encoding import EncodedSample
+
+HELD_OUT_FRACTION = 0.2  # of the training rows that each missing split may take
+
+
+@dataclass(frozen=True)
+class SweepRows:
+    """Encoded rows of a comparison.
+
+    Attributes:
+        answered: the first test rows as conversations, to be answered in free text.
+        warnings: what was left out or had to be split off.
+    """
+
+    train: tuple[EncodedSample, ...]
+    validation: tuple[EncodedSample, ...]
+    test: tuple[EncodedSample, ...]
+    answered: tuple[Sample, ...]
+    warnings: tuple[str, ...]
+
+
+def sweep_rows(task: Task, tokenizer: PreTrainedTokenizerBase, config: SweepConfig) -> SweepRows:
+    """Chooses and encodes the rows.
+
+    A split that the task does not have is taken out of its training rows, which then never train.
+
+    Raises:
+        TaskError: no validation row can be had, or fewer training rows than one step reads.
+    """
+    from domlora.data.encoding import encode  # brings transformers, which a check of the request does not need
+
+    chosen, warnings = choose_rows(task, config)
+    encoded: dict[str, tuple[EncodedSample, ...]] = {}
+    cut = 0
+    for name, samples in chosen.items():
+        encoding = encode(samples, tokenizer, config.max_length)
+        encoded[name] = encoding.samples
+        cut += encoding.truncated
+        if encoding.dropped:
+            row, reason = next(iter(encoding.dropped.items()))
+            warnings.append(f"{len(encoding.dropped)} {name} rows were left out, such as row {row}: {reason}.")
+    if cut:
+        warnings.append(f"{cut} rows were cut at {config.max_length} tokens.")
+    _check_train(len(encoded["train"]), config, task.name)
+    return SweepRows(**encoded, answered=chosen["test"][: config.answers], warnings=tuple(warnings))
+
+
+def choose_rows(task: Task, config: SweepConfig) -> tuple[dict[str, tuple[Sample, ...]], list[str]]:
+    """Rows of each split, shuffled by the data seed, before encoding; and warnings. Errors as `sweep_rows`."""
+    pools = {name: list(task.split(name)) for name in ("train", "validation", "test")}
+    generator = random.Random(f"sweep {config.data_seed}")
+    for pool in pools.values():
+        generator.shuffle(pool)
+    limits = {"validation": config.validation_rows, "test": config.test_rows}
+    spare = int(HELD_OUT_FRACTION * len(pools["train"]))
+    warnings = []
+    for name, limit in limits.items():
+        if pools[name]:
+            pools[name] = pools[name][:limit]
+            continue
+        count = min(limit, spare)
+        if not count:
+            raise TaskError(
+                f"{task.name} has no {name} rows, and its {len(pools['train'])} training rows are too few to hold "
+                f"some out: bring rows with a column `split` that says `{name}`"
+            )
+        pools[name], pools["train"] = pools["train"][:count], pools["train"][count:]
+        warnings.append(f"{task.name} has no {name} rows: {count} of its training rows were held out instead.")
+    if config.train_rows is not None:
+        if config.train_rows > len(pools["train"]):
+            raise TaskError(
+                f"{config.train_rows} training rows asked for, but {task.name} has {len(pools['train'])} that are not "
+                "held out: ask for fewer"
+            )
+        pools["train"] = pools["train"][: config.train_rows]
+    _check_train(len(pools["train"]), config, task.name)
+    return {name: tuple(pool) for name, pool in pools.items()}, warnings
+
+
+def step_rows(count: int, config: SweepConfig) -> list[list[int]]:
+    """Which training rows each step reads: all rows in a new order before any comes again."""
+    generator = random.Random(f"order {config.data_seed}")
+    order: list[int] = []
+    while len(order) < config.steps * config.rows_per_step:
+        order += generator.sample(range(count), count)
+    size = config.rows_per_step
+    return [order[step * size : (step + 1) * size] for step in range(config.steps)]
+
+
+def micro_batches(rows: Sequence[int], size: int) -> list[Sequence[int]]:
+    """The rows of one step in batches of at most `size`."""
+    return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+
+def _check_train(count: int, config: SweepConfig, name: str) -> None:
+    if count < config.rows_per_step:
+        raise TaskError(
+            f"{name} has {count} training rows, fewer than one step reads (batch size {config.batch_size} × "
+            f"{config.accumulation}): lower the batch size or bring more rows"
+        )

@@ -1,0 +1,93 @@
+"""A comparison in a real browser: launch it, see its curves move, cancel a variant, read and take away the result."""
+
+import json
+import re
+
+import pytest
+
+from tests.browser.test_overview import CHROMIUM, app, page
+
+__all__ = ["app", "page"]  # fixtures, used by their names
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+PLACEMENTS = ("dominant", "qv", "all-linear")
+STEPS = 400
+
+
+@pytest.fixture
+def rows_file(tmp_path):
+    """Sixty rows in chat form: enough to train, validate and test on."""
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"what is {i % 7} and the {'lazy' if i % 2 else 'quick'} dog?"},
+                {"role": "assistant", "content": "four, the brown fox" + " jumps over" * (i % 3)},
+            ]
+        }
+        for i in range(60)
+    ]
+    path = tmp_path / "sixty.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return path
+
+
+def last_step(page) -> int:
+    """The step that the title of the curves speaks of."""
+    found = re.search(r"at step (\d+)", page.locator(".gtitle").first.text_content())
+    return int(found[1]) if found else -1
+
+
+def wait_beyond(page, step: int) -> int:
+    """Waits until the curves have grown beyond a step, without touching the page."""
+    for _ in range(120):
+        if (reached := last_step(page)) > step:
+            return reached
+        page.wait_for_timeout(500)
+    raise AssertionError(f"the curves do not grow beyond step {last_step(page)}")
+
+
+def test_comparing_three_placements_from_start_to_download(app, page, tiny_folder, rows_file):
+    from playwright.sync_api import expect
+
+    settings = {
+        "kind": "Comparison", "model": "another one", "own_model": tiny_folder, "task": "another one",
+        "own_task": rows_file, "rates": "1e-3, 1e-2", "seeds": 2, "steps": STEPS, "samples": 8, "rank": 2,
+        "validation_rows": 8, "test_rows": 12, "evaluate_every": 5, "forgetting_rows": 0, "answers": 1,
+    }  # fmt: skip
+    query = "&".join(f"{name}={value}" for name, value in settings.items())
+    query += "".join(f"&placements={name}" for name in PLACEMENTS)
+    page.goto(f"{app}/launch?{query}")
+    expect(page.get_by_text("12 variants")).to_be_visible()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("link", name="Watch it on Compare").click(timeout=120_000)
+
+    expect(page.get_by_text("optimizer steps; variants: 12 training")).to_be_visible(timeout=120_000)
+    wait_beyond(page, wait_beyond(page, 0))
+
+    page.get_by_text("Cancel", exact=True).click()
+    page.wait_for_timeout(1500)  # the box opens with an animation that drops what is typed meanwhile
+    page.get_by_role("combobox", name="Variants").fill("qv lr=0.01 seed=1")
+    page.get_by_role("option", name="qv lr=0.01 seed=1").click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Cancel these").click()
+    expect(page.get_by_text("1 cancelled").first).to_be_visible()
+
+    expect(page.get_by_text("11 done, 1 cancelled").first).to_be_visible(timeout=300_000)
+    page.get_by_text("Result", exact=True).click()
+    expect(page.get_by_text("trainable parameters (log)")).to_be_visible()
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
+    expect(page).to_have_url(re.compile("view=Result"))
+    page.goto(page.url)  # a link reopens the view
+    expect(page.get_by_text("trainable parameters (log)")).to_be_visible()
+
+    page.get_by_text("Take away", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Table as CSV").click()
+    table = download.value.path().read_text()
+    assert all(name in table for name in PLACEMENTS)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Adapter as ZIP").click()
+    assert download.value.path().read_bytes().startswith(b"PK")

@@ -1,0 +1,183 @@
+"""Charts of a comparison: what they say, that no point is lost, and that colours stay."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dashboard.compare import charts
+from dashboard.compare.charts import curves, differences, forgetting, pareto, sensitivity, smooth
+
+ORDER = ["dominant", "qv", "all-linear"]
+
+
+@pytest.fixture
+def variants():
+    rows = [
+        {
+            "variant": f"{name} lr={rate:g} seed={seed}", "contestant": name, "placement": name, "method": "lora",
+            "learning_rate": rate, "seed": seed, "status": "done", "parameters": 1000 * (i + 1),
+        }
+        for i, name in enumerate(ORDER)
+        for rate in (0.001, 0.01)
+        for seed in (0, 1)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def metrics(variants):
+    """Loss falls by a tenth of the step; dominant is lowest, the second seed always 0.2 above the first."""
+    rows = [
+        {
+            "variant": v.variant, "step": step, "name": "eval_loss",
+            "value": 2 + ORDER.index(v.contestant) * 0.1 + v.seed * 0.2 - step / 10,
+        }
+        for v in variants.itertuples()
+        for step in (0, 5, 10)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def title(figure):
+    """In one line."""
+    return figure.layout.title.text.replace("<br>", " ")
+
+
+def drawn(figure):
+    return {trace.name: trace for trace in figure.data if trace.name and trace.fill is None}
+
+
+def test_before_training_no_variant_is_called_the_lowest(metrics, variants):
+    figure = curves(metrics[metrics["step"] == 0], variants, ORDER, "eval_loss")
+    assert title(figure) == "Validation loss before training; the next evaluation is yet to come"
+
+
+def test_a_line_is_the_mean_over_seeds_and_its_band_their_range(metrics, variants):
+    figure = curves(metrics, variants, ORDER, "eval_loss")
+    line = drawn(figure)["dominant, lr=0.001"]
+    assert list(line.x) == [0, 5, 10]
+    assert np.allclose(line.y, [2.1, 1.6, 1.1])
+    assert np.allclose(line.customdata, [[2.0, 2.2], [1.5, 1.7], [1.0, 1.2]])
+    assert sum(trace.fill == "toself" for trace in figure.data) == 6
+    assert title(figure) == "Validation loss at step 10: dominant, lr=0.001 is lowest (1.100)"
+    assert figure.layout.hovermode == "x unified"
+
+
+def test_the_colour_of_a_contestant_does_not_depend_on_who_else_is_drawn(metrics, variants):
+    alone = curves(metrics, variants[variants["contestant"] == "qv"], ORDER, "eval_loss")
+    together = curves(metrics, variants, ORDER, "eval_loss")
+    assert drawn(alone)["qv, lr=0.01"].line.color == drawn(together)["qv, lr=0.01"].line.color
+    assert len({drawn(together)[f"{name}, lr=0.01"].line.color for name in ORDER}) == len(ORDER)
+
+
+def test_rates_differ_by_dash_so_that_colour_is_not_needed(metrics, variants):
+    lines = drawn(curves(metrics, variants, ORDER, "eval_loss"))
+    assert lines["qv, lr=0.001"].line.dash != lines["qv, lr=0.01"].line.dash
+
+
+@pytest.mark.parametrize(
+    ("group", "lines"),
+    [("contestant and rate", 6), ("placement", 3), ("method", 1), ("learning rate", 2), ("nothing: each seed", 12)],
+)
+def test_group_decides_what_a_line_stands_for(metrics, variants, group, lines):
+    assert len(drawn(curves(metrics, variants, ORDER, "eval_loss", group=group))) == lines
+
+
+def test_a_diverged_variant_is_a_line_of_its_own_and_leaves_the_mean_alone(metrics, variants):
+    lost = "dominant lr=0.001 seed=1"
+    variants.loc[variants["variant"] == lost, "status"] = "diverged"
+    metrics = metrics[(metrics["variant"] != lost) | (metrics["step"] < 10)]
+    lines = drawn(curves(metrics, variants, ORDER, "eval_loss"))
+    assert np.allclose(lines["dominant, lr=0.001"].y, [2.0, 1.5, 1.0])
+    assert list(lines["dominant, lr=0.001: stopped early"].x) == [0, 5]
+
+
+def test_losses_that_are_not_numbers_are_not_drawn(metrics, variants):
+    metrics.loc[metrics["step"] == 10, "value"] = np.inf
+    assert all(max(trace.x) == 5 for trace in curves(metrics, variants, ORDER, "eval_loss").data)
+
+
+def test_a_metric_without_points_says_so(metrics, variants):
+    assert title(curves(metrics, variants, ORDER, "grad_norm")) == "Gradient norm: no point yet"
+
+
+def test_zoom_is_kept_while_the_curves_grow_and_lost_with_the_metric(metrics, variants):
+    before = curves(metrics[metrics["step"] < 10], variants, ORDER, "eval_loss", revision="r")
+    after = curves(metrics, variants, ORDER, "eval_loss", revision="r")
+    other = curves(metrics, variants, ORDER, "train_loss", revision="r")
+    assert before.layout.uirevision == after.layout.uirevision != other.layout.uirevision
+
+
+def test_smoothing_keeps_a_constant_and_starts_at_the_first_value():
+    assert np.allclose(smooth(np.full(7, 3.0), 0.9), 3.0)
+    assert smooth(np.array([5.0, 1.0]), 0.9)[0] == 5.0
+    assert np.allclose(smooth(np.array([5.0, 1.0]), 0.0), [5.0, 1.0])
+
+
+def results(**changes):
+    table = pd.DataFrame(
+        {
+            "contestant": ORDER, "trainable_parameters": [16_896, 460_800, 2_442_240], "loss": [1.7, 1.48, 1.38],
+            "low": [1.65, 1.4, 1.3], "high": [1.75, 1.5, np.nan], "learning_rate": [5e-3, 2e-3, 1e-3], "seeds": 2,
+            "on_front": True,
+        }
+    )  # fmt: skip
+    return table.assign(**changes)
+
+
+def test_pareto_shows_every_contestant_with_its_interval_and_the_front():
+    figure = pareto(results(), ORDER, reference=2.3)
+    names = [trace.name for trace in figure.data]
+    assert names == ["Pareto front", *ORDER]
+    assert figure.layout.xaxis.type == "log"
+    assert np.isclose(drawn(figure)["qv"].error_y.array[0], 0.02)
+    assert drawn(figure)["all-linear"].error_y.array is None
+    assert "145 times the fewest parameters" in title(figure)
+    assert "2,442,240 trainable parameters" in drawn(figure)["all-linear"].hovertemplate
+    assert figure.layout.annotations[0].text == "no adapter 2.300"
+
+
+def test_pareto_says_so_when_the_smallest_is_the_best():
+    figure = pareto(results(loss=[1.0, 1.4, 1.5], on_front=[True, False, False]), ORDER)
+    assert title(figure) == "dominant has the lowest loss (1.000) and no more parameters than the others"
+
+
+def test_sensitivity_marks_a_rate_at_which_all_diverged_and_the_edge():
+    table = pd.DataFrame(
+        {
+            "contestant": ["dominant"] * 3 + ["qv"] * 3, "learning_rate": [1e-3, 3e-3, 1e-2] * 2,
+            "loss": [1.9, 1.8, 1.7, 1.6, 1.5, np.nan], "low": np.nan, "high": np.nan,
+            "diverged": [0, 0, 0, 0, 1, 2],
+        }
+    )  # fmt: skip
+    figure = sensitivity(table, ORDER)
+    assert drawn(figure)["qv, all diverged"].x == (1e-2,)
+    assert title(figure) == "Best rate at the edge of the range for dominant: try further rates"
+    assert "diverged seeds: 1" in drawn(figure)["qv"].hovertext[1]
+
+
+def test_differences_leave_out_the_baseline_and_count_what_is_sure():
+    table = pd.DataFrame(
+        {
+            "contestant": ORDER, "difference": [0.3, 0.01, 0.0], "difference_low": [0.2, -0.1, 0.0],
+            "difference_high": [0.4, 0.1, 0.0],
+        }
+    )  # fmt: skip
+    figure = differences(table, ORDER, "all-linear")
+    assert [trace.y[0] for trace in figure.data] == ["qv", "dominant"]
+    assert title(figure) == "1 of 2 differ from all-linear beyond their 95 % interval"
+
+
+def test_forgetting_names_who_forgets_most():
+    table = pd.DataFrame(
+        {"contestant": ["dominant", "qv"], "task": "chat", "change": [0.1, 0.4], "low": [0.0, 0.3], "high": [0.2, 0.5]}
+    )
+    figure = forgetting(table, ORDER)
+    assert title(figure) == "qv changes the other tasks' loss most upward (+0.400 on average)"
+    assert len({bar.marker.pattern.shape for bar in figure.data}) == 2
+
+
+def test_nine_contestants_are_told_apart_by_colour_and_symbol():
+    names = [f"random {i}" for i in range(16)]
+    colour, symbol = charts.colours(names), charts.symbols(names)
+    assert len({(colour[name], symbol[name]) for name in names}) == 16

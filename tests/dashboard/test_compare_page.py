@@ -1,0 +1,386 @@
+"""The Compare page and the comparison part of Launch, with runs that a real store holds."""
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.compare import tables
+from dashboard.shared import words
+from domlora.comparison.config import SweepConfig, variant_name
+from domlora.comparison.run import Answer, Evaluation, Metric, Run, Variant
+from domlora.energy.files import read
+from domlora.jobs.spec import SweepRequest
+from domlora.paths import sample_data_path
+from domlora.placements.place import place_for
+from domlora.store.store import Store
+from domlora.training.lock import alone, run_folder
+
+APP = Path(__file__).parents[2] / "dashboard" / "app.py"
+CONFIG = SweepConfig(
+    placements=("dominant", "qv", "all-linear"), learning_rates=(1e-3, 1e-2), seeds=2, steps=20, evaluate_every=10
+)
+VIEWS = ("Curves", "Result", "Learning rates", "Forgetting", "Answers", "Settings", "Take away")
+LOST = "all-linear lr=0.01 seed=1"
+ROWS = 20
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches():
+    import streamlit as st
+
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture(scope="module")
+def energy():
+    return read(sample_data_path() / "maps" / "smollm2-135m-math.parquet")
+
+
+def fill(
+    energy, *, steps: int, ended: bool, job: str | None = None, key: str = "ab", config=CONFIG, diverged=()
+) -> Run:
+    """A run in the store whose losses are 2 less a tenth per placement in order, with noise of a known seed."""
+    store, generator = Store(), np.random.default_rng(0)
+    placements = tuple(place_for(energy, config))
+    variants, points, evaluations = [], [], [Evaluation("base", "test", (2.5,) * ROWS, (0.4,) * ROWS)]
+    evaluations.append(Evaluation("base", "chat", (2.0,) * 4, (0.5,) * 4))
+    for i, placement in enumerate(placements):
+        for rate in config.learning_rates:
+            for seed in range(config.seeds):
+                name = variant_name(placement.name, "lora", rate, seed)
+                lost = name in diverged
+                end = 2 - i / 10 + (0.05 if rate == 1e-2 else 0) + seed / 100
+                for step in range(0, (steps // 2 if lost else steps) + 1, 10):
+                    points += [Metric(name, step, "eval_loss", end + 0.5 * (1 - step / config.steps))]
+                status = "diverged" if lost else "done" if ended else "training"
+                results = {}
+                if status == "done":
+                    results = {"eval_loss_before": 2.5, "eval_loss_after": end}
+                    losses = tuple(end + generator.normal(0, 0.02, ROWS))
+                    evaluations.append(Evaluation(name, "test", losses, (0.5,) * ROWS))
+                    evaluations.append(Evaluation(name, "chat", (2.1, 2.2, 2.0, 2.1), (0.5,) * 4))
+                variants.append(
+                    Variant(name, placement.name, "lora", rate, seed, placement.trainable_parameters,
+                            len(placement.modules), status, "the loss was not finite at step 11" if lost else None,
+                            results)
+                )  # fmt: skip
+    run = store.runs.start(
+        Run(id="", key=key * 32, model="smollm2-135m", model_source="smollm2-135m", model_revision="r1", task="math",
+            task_source="math", task_hash="0" * 64, config=config, placements=placements,
+            created=datetime.now(UTC) - timedelta(minutes=len(store.runs.list())), job=job,
+            facts={"device": "cpu", "seconds": 120.0, "peak_memory_bytes": 2_000_000_000, "versions": {"peft": "1"}},
+            variants=tuple(variants))
+    )  # fmt: skip
+    store.runs.add_metrics(run.id, points)
+    store.runs.add_evaluations(run.id, evaluations)
+    return store.runs.finish(run.id) if ended else run
+
+
+def page(name: str = "compare", **query: str) -> AppTest:
+    app = AppTest.from_file(str(APP), default_timeout=60).run()
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.switch_page(f"{name}/page.py").run()
+
+
+def text(app: AppTest) -> str:
+    """All that the page says in words."""
+    kinds = (app.markdown, app.caption, app.info, app.warning, app.error)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def figures(app: AppTest) -> list[dict]:
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def test_without_any_run_the_page_leads_to_launch():
+    app = page()
+    assert not app.exception
+    assert "No comparison yet" in app.info[0].value
+    assert app.get("page_link")[-1].proto.label == "Launch a comparison"
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("state", ["begun", "running", "finished", "diverged", "all diverged", "cancelled job"])
+def test_every_view_works_in_every_state(energy, view, state):
+    every = [variant_name(p, "lora", r, s) for p in CONFIG.placements for r in CONFIG.learning_rates for s in (0, 1)]
+    lost = {"diverged": [LOST], "all diverged": every}.get(state, [])
+    job = Store().submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
+    ended = state in ("finished", "diverged", "all diverged")
+    run = fill(energy, steps={"begun": -1, "running": 10}.get(state, 20), ended=ended, job=job.id, diverged=lost)
+    if state == "cancelled job":
+        Store().request_cancel(job.id)
+    app = page(run=run.id, view=view)
+    assert not app.exception, (view, state)
+    assert not app.error
+
+
+def test_a_finished_run_says_what_can_be_concluded_first(energy):
+    run = fill(energy, steps=20, ended=True)
+    app = page(run=run.id)
+    assert "lowest test loss" in app.markdown[0].value
+    assert "240 of 240 optimizer steps; variants: 12 done" in text(app)
+
+
+def test_curves_show_the_best_rate_of_each_or_all(energy):
+    run = fill(energy, steps=20, ended=True)
+    best, all_rates = (figures(page(run=run.id, rates_shown=shown))[0] for shown in ("best of each", "all"))
+    names = [[t["name"] for t in f["data"] if t.get("name") and not t.get("fill")] for f in (best, all_rates)]
+    assert names[0] == ["dominant, lr=0.001", "qv, lr=0.001", "all-linear, lr=0.001"]
+    assert len(names[1]) == 6
+
+
+def test_a_filter_narrows_the_curves_and_a_bad_one_is_one_line(energy):
+    run = fill(energy, steps=20, ended=True)
+    assert "qv, lr=0.001 is lowest" in json.dumps(figures(page(run=run.id, variant_filter="^(qv|dominant)"))[0])
+    app = page(run=run.id, variant_filter="(")
+    assert "not a regular expression" in app.error[0].value
+    assert not app.exception
+
+
+def test_another_baseline_turns_the_differences(energy):
+    run = fill(energy, steps=20, ended=True)
+    app = page(run=run.id, view="Result")
+    table = app.dataframe[0].value.set_index("contestant")
+    assert table.loc["all-linear", "verdict"] == "baseline"
+    app.selectbox(key="baseline").set_value("dominant").run()
+    turned = app.dataframe[0].value.set_index("contestant")
+    assert turned.loc["all-linear", "difference"] == pytest.approx(-table.loc["dominant", "difference"])
+    assert "differ from dominant" in json.dumps(figures(app)[1]).replace("<br>", " ")
+
+
+def test_settings_of_two_runs_differ_in_what_was_changed(energy):
+    run = fill(energy, steps=20, ended=True)
+    other = fill(energy, steps=20, ended=True, key="cd", config=CONFIG.model_copy(update={"rank": 4}))
+    app = page(run=run.id, view="Settings")
+    app.selectbox(key="other").set_value(next(o for o in app.selectbox(key="other").options if other.id in o)).run()
+    assert list(app.dataframe[0].value["setting"]) == ["rank"]
+    app.toggle(key="differences_only").set_value(False).run()
+    assert len(app.dataframe[0].value) > 10
+
+
+@pytest.mark.parametrize(("view", "key"), [("Result", "baseline"), ("Take away", "variant")])
+def test_a_choice_that_another_run_does_not_offer_is_forgotten(energy, view, key):
+    run = fill(energy, steps=20, ended=True)
+    config = CONFIG.model_copy(update={"placements": ("mlp", "attention")})
+    other = fill(energy, steps=20, ended=True, key="cd", config=config)
+    app = page(run=run.id, view=view)
+    app.selectbox(key=key).set_value(app.selectbox(key=key).options[1]).run()
+    app.selectbox(key="run").set_value(next(o for o in app.selectbox(key="run").options if other.id in o)).run()
+    assert not app.exception
+    assert app.selectbox(key=key).value.split()[0] in ("mlp", "attention")
+
+
+def test_answers_stand_side_by_side(energy):
+    run = fill(energy, steps=20, ended=True)
+    said = [("base", "no idea", False), ("qv lr=0.001 seed=0", "four", True)]
+    Store().runs.add_answers(run.id, [Answer(name, 0, "2 + 2?", "4", words, right) for name, words, right in said])
+    app = page(run=run.id, view="Answers")
+    assert [code.value for code in app.code] == ["2 + 2?", "4", "no idea", "four"]
+    assert "**qv lr=0.001 seed=0** · correct" in text(app)
+
+
+def test_one_variant_or_the_whole_run_can_be_cancelled_while_it_runs(energy):
+    job = Store().submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
+    Store().claim("host:1", "cpu")
+    run = fill(energy, steps=10, ended=False, job=job.id)
+    app = page(run=run.id)
+    app.multiselect(key="cancel_variants").set_value(["qv lr=0.001 seed=1"]).run()
+    app.button(key="cancel_these").click().run()
+    assert Store().runs.cancelled(run.id) == {"qv lr=0.001 seed=1"}
+    assert not app.exception
+    app.button(key="cancel_run").click().run()
+    assert Store().job(job.id).cancel_requested
+
+
+def test_nothing_can_be_cancelled_once_it_has_ended(energy):
+    app = page(run=fill(energy, steps=20, ended=True).id)
+    assert not [button for button in app.button if button.key == "cancel_run"]
+
+
+def test_a_run_whose_job_failed_says_why(energy):
+    job = Store().submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
+    Store().finish(job.id, "failed", error="the disk is full")
+    app = page(run=fill(energy, steps=10, ended=False, job=job.id).id)
+    assert "its job failed: the disk is full" in text(app)
+
+
+def test_a_run_that_python_began_and_nobody_computes_is_not_live(energy):
+    run = fill(energy, steps=10, ended=False, job=None)
+    app = page(run=run.id)
+    assert "no process computes it any more" in text(app)
+    assert not [button for button in app.button if button.key == "cancel_these"]
+    with alone(run_folder(run.id), lambda: None):
+        app = page(run=run.id)
+        assert not app.exception
+        assert [button for button in app.button if button.key == "cancel_these"]
+
+
+def test_an_unknown_run_in_a_link_is_said(energy):
+    fill(energy, steps=20, ended=True)
+    app = page(run="nothing-like-it")
+    assert not app.exception
+    assert "no run 'nothing-like-it'" in app.warning[0].value
+
+
+def test_everything_as_json_holds_settings_curves_and_conclusion(energy):
+    from domlora.comparison.analysis import compare_run
+
+    run = fill(energy, steps=20, ended=True, diverged=[LOST])
+    runs = Store().runs
+    data = json.loads(
+        tables.everything(run, runs.metrics(run.id), compare_run(run, runs.evaluations(run.id))),
+        parse_constant=lambda name: pytest.fail(f"{name} is not JSON"),
+    )
+    assert data["config"]["steps"] == 20
+    assert len(data["variants"]) == 12
+    assert len(data["metrics"]) == 12 * 3 - 1
+    assert data["conclusion"]
+
+
+def test_an_adapter_becomes_one_file_with_its_folders(tmp_path):
+    (tmp_path / "part").mkdir()
+    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "part" / "weights.safetensors").write_bytes(b"123")
+    with zipfile.ZipFile(io.BytesIO(tables.adapter_zip(tmp_path))) as archive:
+        assert sorted(archive.namelist()) == ["adapter_config.json", "part/weights.safetensors"]
+        assert archive.read("part/weights.safetensors") == b"123"
+
+
+def test_an_adapter_elsewhere_is_named_not_offered(energy):
+    run = fill(energy, steps=20, ended=True)
+    for variant in run.variants:
+        Store().runs.set_variant(run.id, variant.name, adapter="/elsewhere/adapter")
+    app = page(run=run.id, view="Take away")
+    assert "`/elsewhere/adapter`" in text(app)
+    assert "target_modules=[" in app.code[0].value
+
+
+def test_best_rate_so_far_leaves_out_a_rate_that_diverged():
+    rows = [("a lr=1", 1.0, "diverged"), ("a lr=2", 2.0, "training"), ("a lr=3", 3.0, "training")]
+    table = pd.DataFrame([{"variant": v, "contestant": "a", "learning_rate": r, "status": s} for v, r, s in rows])
+    losses = {"a lr=1": [1.0, 0.1], "a lr=2": [1.0, 0.7], "a lr=3": [1.0, 0.5]}
+    metrics = pd.DataFrame(
+        [(v, step, "eval_loss", x) for v, xs in losses.items() for step, x in zip((5, 10), xs, strict=True)],
+        columns=["variant", "step", "name", "value"],
+    )
+    assert tables.best_rates(table, metrics) == {"a": 3.0}
+    assert tables.best_rates(table, metrics.iloc[:0]) == {"a": 1.0}
+
+
+def test_picked_modules_get_a_short_name():
+    assert words.short_name("module:model.layers.3.mlp.down_proj+model.layers.4.mlp.up_proj dora") == (
+        "layers.3.mlp.down_proj and 1 more dora"
+    )
+    assert words.short_name("random-2") == "random-2"
+
+
+# Launch
+
+
+def launch(**query: str) -> AppTest:
+    return page("launch", kind="Comparison", task="math", **query)
+
+
+def test_launch_shows_sizes_variants_and_time_judged_by_a_probe():
+    app = launch()
+    assert not app.exception
+    table = app.dataframe[0].value.set_index("placement")
+    assert table.loc["dominant", "trainable parameters"] == 16_896
+    assert table.loc["all-linear", "trainable parameters"] == 2_442_240
+    assert "**36 variants** (6 placements × 3 rates × 2 seeds), 2,160 optimizer steps" in text(app)
+    assert "there is no comparison of this model yet to judge by" in text(app)
+    assert "differ in budget" in text(app)
+    assert not app.button(key="start").disabled
+
+
+def test_launch_judges_time_by_an_earlier_run(energy):
+    fill(energy, steps=20, ended=True)  # 12 variants, 20 steps of 4 rows: 120 s
+    app = launch()  # 36 variants of 60 steps: nine times as much
+    assert "About 18 min and 2.0 GB, judging by 12 variants of 20 steps" in text(app)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"rates": "1e-3, fast"}, "'fast' is not a number"),
+        ({"rates": "0, 1e-3"}, "a learning rate of 0 trains nothing"),
+        ({"rates": "-1"}, "a learning rate of -1 trains nothing"),
+        ({"rates": "1e-3, 0.001"}, "named twice"),
+        ({"rates": " "}, "name one at least"),
+        ({"more_placements": "everywhere"}, "no placement is called 'everywhere'"),
+        ({"more_placements": "down@99"}, "down@99 fits no module"),
+        ({"more_placements": "qv"}, "qv is named twice"),
+        ({"more_placements": "module:model.layers.11.mlp.down_proj"}, "are the same placement"),
+        ({"budget": "10"}, "a budget of 10 is below rank 1"),
+        ({"batch_size": "10000"}, "fewer than one step reads"),
+        ({"samples": "100000"}, "100000 probe samples asked for"),
+        ({"rank": "577"}, "larger than"),
+    ],
+)  # fmt: skip
+def test_launch_names_what_is_wrong_in_one_line_and_does_not_start(query, words):
+    app = launch(**query)
+    assert not app.exception
+    assert any(words in error.value for error in app.error), [error.value for error in app.error]
+    assert app.button(key="start").disabled
+
+
+def test_launch_puts_picked_cells_among_the_placements():
+    app = launch(picked="model.layers.3.mlp.up_proj")
+    assert not app.exception
+    assert "layers.3.mlp.up_proj" in list(app.dataframe[0].value["placement"])
+
+
+def test_launch_submits_what_was_asked(monkeypatch):
+    monkeypatch.setattr("domlora.jobs.local.ensure_worker", lambda *_: None)
+    app = launch(rates="2e-3", steps="7", more_placements="down@11, top-k:2")
+    app.multiselect(key="placements").set_value(["qv"]).run()
+    app.button(key="start").click().run()
+    assert not app.exception
+    request = Store().jobs()[0].request
+    assert request.sweep.placements == ("qv", "down@11", "top-k:2")
+    assert (request.sweep.learning_rates, request.sweep.steps, request.task) == ((2e-3,), 7, "math")
+    assert "as soon as training begins" in text(app)
+
+
+def test_launch_leads_to_the_run_as_soon_as_there_is_one(energy, monkeypatch):
+    job = Store().submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
+    fill(energy, steps=10, ended=False, job=job.id)
+    app = launch(job=job.id)
+    assert "Watch it on Compare" in [link.proto.label for link in app.get("page_link")]
+
+
+def test_launch_of_a_model_without_a_map_says_when_sizes_are_known(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    app = launch(model="another one", own_model=str(tmp_path))
+    assert "the job probes first" in text(app)
+    assert "no energy map of this model yet" in text(app)
+    assert not app.button(key="start").disabled
+
+
+def test_neither_page_imports_torch(energy):
+    run = fill(energy, steps=20, ended=True)
+    code = (
+        "import sys; from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({str(APP)!r}, default_timeout=60).run()\n"
+        "app.query_params['kind'] = 'Comparison'\n"
+        "app.switch_page('launch/page.py').run(); assert not app.exception\n"
+        f"for view in {VIEWS}:\n"
+        f"    app.query_params['run'] = {run.id!r}; app.query_params['view'] = view\n"
+        "    app.switch_page('compare/page.py').run(); assert not app.exception, view\n"
+        "heavy = {'torch', 'transformers', 'peft'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=APP.parents[1])
+    assert done.returncode == 0, done.stderr[-500:]

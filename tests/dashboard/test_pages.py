@@ -1,0 +1,137 @@
+"""Pages one at a time, with Streamlit's own test runner: no data, shipped data, a broken store."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.shared import queries
+from domlora.energy.files import read
+from domlora.paths import sample_data_path
+from domlora.store.store import Store
+from tests.energy.test_energy_map import make_map
+
+APP = Path(__file__).parents[2] / "dashboard" / "app.py"
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches():
+    """Streamlit's caches live as long as the process; every test begins without them."""
+    import streamlit as st
+
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def no_shipped_maps(tmp_path, monkeypatch):
+    monkeypatch.setattr(queries, "sample_data_path", lambda: tmp_path / "nothing")
+
+
+def page(name: str) -> AppTest:
+    app = AppTest.from_file(str(APP), default_timeout=30)
+    return app.run() if name == "overview" else app.switch_page(f"{name}/page.py").run()
+
+
+@pytest.mark.parametrize("name", ["overview", "energy_map", "launch", "jobs"])
+def test_page_works_on_first_start(name):
+    assert not page(name).exception
+
+
+@pytest.mark.parametrize("name", ["overview", "energy_map", "jobs"])
+def test_empty_page_says_what_to_do(no_shipped_maps, name):
+    app = page(name)
+    assert not app.exception
+    assert "o " in app.info[0].value
+
+
+def test_overview_has_a_sentence_for_each_shipped_model():
+    text = " ".join(m.value for m in page("overview").markdown)
+    assert "**smollm2-135m**: layer" in text
+    assert "**gemma3-270m**: layer" in text
+
+
+def test_overview_filter_that_is_no_expression_is_one_line():
+    app = page("overview")
+    app.text_input(key="filter").set_value("(").run()
+    assert "not a regular expression" in app.error[0].value
+
+
+def test_energy_map_details_follow_the_chosen_module():
+    app = page("energy_map")
+    other = app.selectbox(key="module").options[5]
+    app.selectbox(key="module").set_value(other).run()
+    assert not app.exception
+    assert app.metric[1].value.startswith("6 of")
+    assert f'target_modules=[\n        "{other}",\n    ]' in " ".join(c.value for c in app.code)
+
+
+def test_energy_map_keeps_working_when_another_model_is_chosen():
+    app = page("energy_map")
+    chosen = app.selectbox(key="map")
+    other = next(option for option in chosen.options if option.split()[0] != chosen.value.split()[0])
+    chosen.set_value(other).run()
+    assert not app.exception
+    assert app.title[0].value.startswith(other.split()[0])
+
+
+def test_launch_names_what_is_wrong_and_does_not_start():
+    app = page("launch")
+    app.selectbox(key="model").set_value("another one").run()
+    app.text_input(key="own_model").set_value("/no/such/folder").run()
+    app.number_input(key="samples").set_value(100_000).run()
+    words = " ".join(e.value for e in app.error)
+    assert "no model '/no/such/folder'" in words
+    assert "100000 samples asked for" in words
+    assert app.button(key="start").disabled
+
+
+def test_store_that_cannot_be_opened_is_one_line(home):
+    home.mkdir(parents=True)
+    (home / "domlora.db").write_text("this is no database, but long enough to be read as one" * 40)
+    for name in ("overview", "energy_map", "jobs"):
+        app = page(name)
+        assert not app.exception
+        assert len(app.error) == 1
+
+
+def test_two_hundred_maps_are_listed(home):
+    energy = read(next((sample_data_path() / "maps").glob("*.parquet")))
+    store = Store()
+    for i in range(200):
+        provenance = energy.provenance.model_copy(update={"key": f"{i:064x}"[::-1], "model": f"model-{i}"})
+        store.add_map(type(energy)(energy.modules, provenance))
+    app = page("overview")
+    assert not app.exception
+    assert any(" of 20" in caption.value for caption in app.caption)
+
+
+def test_the_dashboard_process_never_imports_torch():
+    code = (
+        "import sys; from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({str(APP)!r}, default_timeout=30).run(); assert not app.exception\n"
+        "for name in ('energy_map', 'launch', 'jobs'):\n"
+        "    app.switch_page(f'{name}/page.py').run(); assert not app.exception, name\n"
+        "heavy = {'torch', 'transformers', 'peft'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=APP.parents[1])
+    assert done.returncode == 0, done.stderr[-500:]
+
+
+def test_a_rank_set_for_a_larger_module_is_lowered_for_a_smaller_one():
+    app = page("energy_map")
+    app.selectbox(key="module").set_value("model.layers.17.mlp.down_proj").run()
+    app.number_input(key="rank").set_value(600).run()
+    app.selectbox(key="module").set_value("model.layers.0.self_attn.v_proj").run()
+    assert not app.exception
+    assert app.number_input(key="rank").value == 256
+
+
+def test_a_map_of_one_module_and_no_positions_has_a_page(no_shipped_maps):
+    Store().add_map(make_map([2.0]))
+    app = page("energy_map")
+    assert not app.exception
+    assert "1 of 1" in [metric.value for metric in app.metric]

@@ -1,0 +1,555 @@
+"""The store: what goes in comes out, one line for what goes wrong, and no job is taken twice.
+
+Runs on SQLite; on PostgreSQL too where $DOMLORA_TEST_POSTGRES names an empty database (all its tables are dropped).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domlora.comparison.config import METHODS, SweepConfig
+from domlora.energy.energy_map import EnergyMap, Provenance
+from domlora.errors import JobError, StoreError
+from domlora.jobs.spec import ProbeRequest, SweepRequest
+from domlora.probes.config import ProbeConfig
+from domlora.store import database
+from domlora.store.store import Store
+
+ROOT = Path(__file__).parents[2]
+REQUEST = ProbeRequest(model="smollm2", task="math")
+SWEEP = SweepRequest(model="smollm2", task="math")
+POSTGRES = os.environ.get("DOMLORA_TEST_POSTGRES")
+
+
+def energy_map(name: str = "a", *, energies=(4.0, 1.0, 0.5), created: str = "2026-01-02T03:04:05+00:00") -> EnergyMap:
+    count = len(energies)
+    table = pd.DataFrame(
+        {
+            "module": [f"layers.{i}.mlp.down_proj" for i in range(count)],
+            "stack": "decoder",
+            "layer": range(count),
+            "kind": "down",
+            "in_features": 8,
+            "out_features": 4,
+            "energy": energies,
+            "sample_energies": list(np.outer(energies, [0.5, 1.5]).astype(np.float32)),
+        }
+    )
+    provenance = Provenance(
+        key=hashlib.sha256(name.encode()).hexdigest(),
+        model=f"model-{name}",
+        model_source="hub",
+        model_revision="abc",
+        architecture="LlamaForCausalLM",
+        model_parameters=1000,
+        layers=count,
+        task="math",
+        task_source="built-in",
+        task_hash="def",
+        config=ProbeConfig(samples=5, dtype="float32"),
+        method="closed form",
+        samples=2,
+        tokens=20,
+        response_tokens=10,
+        truncated=0,
+        dropped=0,
+        loss=1.5,
+        device="NVIDIA H200",
+        dtype="bfloat16",
+        seconds=0.0,
+        peak_memory_bytes=1,
+        created=created,
+        versions={"torch": "2.13.0"},
+    )
+    return EnergyMap(table, provenance)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, home):
+    if request.param == "postgresql":
+        if not POSTGRES:
+            pytest.skip("DOMLORA_TEST_POSTGRES names no database")
+        engine = sa.create_engine(POSTGRES)
+        database.metadata.drop_all(engine)
+        engine.dispose()
+    opened = Store(POSTGRES if request.param == "postgresql" else None)
+    yield opened
+    opened.close()
+
+
+def run_python(code: str, *arguments: str, **variables: str) -> subprocess.Popen:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def in_the_past(store: Store, seconds: float) -> None:
+    """As if every heartbeat had stopped so long ago."""
+    with store._database.writing() as connection:
+        then = datetime.now(UTC) - timedelta(seconds=seconds)
+        connection.execute(database.jobs.update().values(heartbeat=then))
+
+
+# Energy maps
+
+
+def test_map_survives_the_store(store):
+    energy = energy_map()
+    assert store.add_map(energy) == energy.id
+    for loaded in (store.map(energy.id), store.map(energy.provenance.key), store.find(energy.provenance.key)):
+        assert loaded.provenance == energy.provenance
+        pd.testing.assert_frame_equal(loaded.modules, energy.modules, check_dtype=False)
+    assert store.find("0" * 64) is None
+
+
+def test_list_of_maps_says_what_the_maps_say_and_is_newest_first(store):
+    old, new = energy_map("a"), energy_map("b", created="2026-01-02T05:00:00+01:30")
+    older = energy_map("c", energies=[1.0], created="2025-12-31T00:00:00Z")
+    for energy in (old, older, new):
+        store.add_map(energy)
+    listed = store.maps()
+    assert [summary.id for summary in listed] == [new.id, old.id, older.id]
+    first = listed[0]
+    assert first.created == datetime(2026, 1, 2, 3, 30, tzinfo=UTC) and first.created.utcoffset() == timedelta(0)
+    assert (first.dominant.module, first.dominant.share) == (new.dominant["module"], new.dominant["share"])
+    assert (first.lead, first.effective_modules, first.modules) == (4.0, new.effective_modules, 3)
+    assert (first.verdict, first.level) == (new.verdict.sentence, new.level)
+    # measured facts, not what was asked for
+    assert (first.samples, first.dtype, first.device, first.seconds) == (2, "bfloat16", "NVIDIA H200", 0.0)
+    assert (first.estimator, first.reduction, first.architecture) == ("expected", "per_sample", "LlamaForCausalLM")
+    assert listed[-1].lead == older.lead == float("inf")
+
+
+def test_same_key_replaces_the_map(store):
+    store.add_map(energy_map(energies=[1.0, 2.0]))
+    store.add_map(energy_map(energies=[5.0, 1.0, 1.0]))
+    assert [summary.modules for summary in store.maps()] == [3]
+    assert store.map(energy_map().id).dominant["layer"] == 0
+
+
+def test_prefix_of_a_map_must_be_known_and_unique(store):
+    energies = [energy_map(str(i)) for i in range(20)]  # 20 hex keys: at least two begin alike
+    for energy in energies:
+        store.add_map(energy)
+    first = [energy.id[0] for energy in energies]
+    shared = next(letter for letter in first if first.count(letter) > 1)
+    with pytest.raises(StoreError, match=f"'{shared}' fits {first.count(shared)} energy maps .*give more of the id"):
+        store.map(shared)
+    for unknown in ("xyz", "", "%", "_", "\\"):
+        with pytest.raises(StoreError, match=r"no energy map .*`domlora maps`"):
+            store.map(unknown)
+    assert store.map(energies[0].id.upper()).id == energies[0].id
+
+
+def test_removed_map_is_gone(store):
+    store.add_map(energy_map())
+    assert store.remove_map(energy_map().id[:6]) == energy_map().id
+    assert store.maps() == []
+    with pytest.raises(StoreError, match=r"no energy map"):
+        store.remove_map(energy_map().id)
+
+
+def test_damaged_map_is_named_and_the_list_still_works(store):
+    store.add_map(energy_map())
+    with store._database.writing() as connection:
+        connection.execute(database.energy_maps.update().values(parquet=b"PAR1 cut short"))
+    with pytest.raises(StoreError, match=r"cannot be read .*measure again"):
+        store.map(energy_map().id)
+    assert len(store.maps()) == 1
+
+
+# Jobs
+
+
+def test_job_lives_from_queue_to_result(store):
+    request = ProbeRequest(model="grüße/模型", task="rows.jsonl", config=ProbeConfig(samples=3), refresh=True)
+    job = store.submit(request)
+    assert (job.status, job.request, job.attempts, job.worker) == ("queued", request, 0, None)
+    assert abs(datetime.now(UTC) - job.created) < timedelta(minutes=1)
+    claimed = store.claim("host:1", "cuda:0")
+    assert (claimed.id, claimed.status, claimed.attempts, claimed.device) == (job.id, "running", 1, "cuda:0")
+    assert claimed.started is not None and claimed.heartbeat is not None
+    store.report(job.id, "probing", 2, 3)
+    assert store.beat(job.id)
+    running = store.job(job.id[:8])
+    assert (running.stage, running.done, running.total) == ("probing", 2, 3)
+    assert store.finish(job.id, "done", result="abcdef") and store.job(job.id).ended
+    assert (store.job(job.id).result, store.job(job.id).error) == ("abcdef", None)
+    assert store.claim("host:1", "cuda:0") is None
+
+
+def test_jobs_are_listed_newest_first_and_claimed_oldest_first(store):
+    ids = [store.submit(REQUEST).id for _ in range(5)]
+    assert [job.id for job in store.jobs()] == ids[::-1]
+    assert [store.claim("w", "auto").id for _ in range(3)] == ids[:3]
+    assert [job.id for job in store.jobs("queued")] == ids[:2:-1]
+    assert [job.id for job in store.jobs(limit=2)] == ids[:2:-1]
+
+
+def test_ended_job_is_never_overwritten(store):
+    job = store.submit(REQUEST)
+    store.claim("w", "auto")
+    assert store.finish(job.id, "failed", error="no memory")
+    ended = store.job(job.id)
+    assert not store.finish(job.id, "done", result="x") and not store.beat(job.id)
+    store.report(job.id, "late", 1, 1)
+    assert store.job(job.id) == ended
+    with pytest.raises(JobError, match=r"has ended already \(failed\)"):
+        store.request_cancel(job.id)
+
+
+def test_cancel_ends_a_queued_job_and_flags_a_running_one(store):
+    queued = store.request_cancel(store.submit(REQUEST).id)
+    assert queued.status == "cancelled" and queued.finished is not None
+    running = store.submit(REQUEST)
+    store.claim("w", "auto")
+    flagged = store.request_cancel(running.id[:6])
+    assert (flagged.id, flagged.status, flagged.cancel_requested) == (running.id, "running", True)
+    assert flagged.finished is None
+
+
+def test_unknown_and_running_jobs_are_one_line(store):
+    with pytest.raises(JobError, match=r"no job 'feed'"):
+        store.job("feed")
+    job = store.submit(REQUEST)
+    with pytest.raises(JobError, match=r"still queued"):
+        store.retry(job.id)
+    store.request_cancel(job.id)
+    again = store.retry(job.id)
+    assert (again.status, again.request) == ("queued", REQUEST) and again.id != job.id
+
+
+def test_jobs_of_every_kind_share_a_queue(store):
+    ids = [store.submit(request).id for request in (REQUEST, SWEEP, REQUEST)]
+    assert [store.claim("w", "auto").request for _ in ids] == [REQUEST, SWEEP, REQUEST]
+
+
+def test_job_of_an_unknown_kind_is_one_line(store):
+    job = store.submit(REQUEST)
+    with store._database.writing() as connection:
+        connection.execute(database.jobs.update().values(request={"kind": "dream", "model": "a", "task": "b"}))
+    with pytest.raises(StoreError, match=rf"job {job.id} was submitted by another version of domlora"):
+        store.job(job.id)
+
+
+def test_job_for_a_device_waits_for_it(store):
+    second = store.submit(REQUEST.model_copy(update={"device": "cuda:1"}))
+    cpu = store.submit(REQUEST.model_copy(update={"device": "cpu"}))
+    assert store.claim("w", "cuda:0", leave=["cuda:1"]).id == cpu.id
+    assert store.claim("w", "cuda:0", leave=["cuda:1"]) is None
+    assert store.claim("w", "cuda:1", leave=["cuda:0"]).id == second.id
+
+
+def test_recover_requeues_once_then_fails_and_honours_a_cancel(store):
+    job, cancelled, alive = (store.submit(REQUEST) for _ in range(3))
+    for _ in range(3):
+        store.claim("host:1", "auto")
+    store.report(job.id, "probing", 5, 8)
+    store.request_cancel(cancelled.id)
+    assert store.recover(30) == []
+    in_the_past(store, 60)
+    store.beat(alive.id)
+    assert {(found.id, found.status) for found in store.recover(30)} == {
+        (job.id, "queued"),
+        (cancelled.id, "cancelled"),
+    }
+    requeued = store.job(job.id)
+    assert (requeued.worker, requeued.heartbeat, requeued.done, requeued.attempts) == (None, None, 0, 1)
+    assert store.claim("host:2", "auto").attempts == 2
+    assert not store.beat(job.id, attempt=1), "the first attempt's process is not the job any more"
+    assert not store.finish(job.id, "failed", error="late", attempt=1)
+    in_the_past(store, 60)
+    store.beat(alive.id)
+    (failed,) = store.recover(30)
+    assert failed.status == "failed" and "worker (host:2) died" in failed.error and "\n" not in failed.error
+
+
+def die(store: Store, job, *reports: tuple[str, int]) -> str:
+    """One attempt that reports so and loses its worker; what becomes of the job."""
+    assert store.claim("host:1", "auto").id == job.id
+    for stage, done in reports:
+        store.report(job.id, stage, done, 60)
+    in_the_past(store, 60)
+    (found,) = store.recover(30)
+    return found.status
+
+
+def test_job_that_gets_further_each_time_is_queued_again(store):
+    job = store.submit(SWEEP)
+    assert [die(store, job, ("probing", 32), ("training", done)) for done in (5, 9, 30)] == ["queued"] * 3
+    assert die(store, job, ("training", 60), ("testing", 2)) == "queued", "a later stage is further too"
+    assert die(store, job, ("training", 60), ("testing", 3)) == "queued"
+    assert store.job(job.id).attempts == 5
+    assert die(store, job, ("training", 60), ("testing", 3)) == "failed", "twice at the same place"
+
+
+def test_job_that_gets_no_further_fails(store):
+    for reports in ([], [("loading the model", 0)], [("training", 30)]):
+        job = store.submit(SWEEP)
+        assert [die(store, job, *reports) for _ in range(2)] == ["queued", "failed"]
+    job = store.submit(SWEEP)
+    assert [die(store, job, ("training", done)) for done in (5, 30, 20)] == ["queued", "queued", "failed"]
+    assert store.job(job.id).error.startswith("its worker (host:1) died, as did the one before")
+
+
+def test_released_job_counts_as_never_started(store):
+    job = store.submit(REQUEST)
+    claimed = store.claim("w", "auto")
+    assert store.release(job.id, claimed.attempts)
+    assert (store.job(job.id).status, store.job(job.id).attempts) == ("queued", 0)
+    store.claim("w", "auto")
+    store.request_cancel(job.id)
+    assert store.release(job.id, 1) and store.job(job.id).status == "cancelled"
+    assert not store.release(job.id, 1)
+
+
+def test_text_that_databases_refuse_is_stored_readably(store):
+    job = store.submit(REQUEST)
+    store.claim("w", "auto")
+    store.finish(job.id, "failed", error="cannot read \udcff\0.jsonl")
+    assert store.job(job.id).error == "cannot read ? .jsonl"
+
+
+CLAIMER = """
+import sys
+from domlora.store import Store
+store = Store(sys.argv[2] or None)
+sys.stdin.readline()
+while job := store.claim(sys.argv[1], "auto"):
+    print(job.id)
+    store.finish(job.id, "done", result=sys.argv[1])
+"""
+
+
+def test_processes_never_share_a_job(store):
+    ids = {store.submit(REQUEST).id for _ in range(50)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", CLAIMER, f"w{i}", store.url or ""],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for i in range(3)
+    ]
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    taken = [worker.communicate()[0].split() for worker in workers]
+    assert all(worker.returncode == 0 for worker in workers)
+    together = [job for share in taken for job in share]
+    assert len(together) == 50 and set(together) == ids
+    assert all(job.attempts == 1 for job in store.jobs())
+
+
+def test_processes_that_open_a_new_store_at_once_all_succeed(home):
+    code = "from domlora.store import Store; s = Store(); s.maps(); print('ok')"
+    openers = [run_python(code) for _ in range(4)]
+    assert [opener.communicate()[0] for opener in openers] == ["ok\n"] * 4
+
+
+# Trouble
+
+
+def test_full_disk_is_one_line_and_keeps_the_earlier_map(home):
+    store = Store()
+    store.add_map(energy_map("a"))
+    job = store.submit(REQUEST)
+
+    @sa.event.listens_for(store._database.engine, "engine_connect")
+    def no_more_room(connection):
+        cursor = connection.connection.dbapi_connection
+        pages = cursor.execute("PRAGMA page_count").fetchone()[0]
+        cursor.execute(f"PRAGMA max_page_count = {pages}")
+
+    big = energy_map("b", energies=np.random.default_rng(0).random(20_000))
+    with pytest.raises(StoreError, match=r"disk is full; free some space") as caught:
+        store.add_map(big)
+    assert "\n" not in str(caught.value)
+    fresh = Store()
+    assert [summary.id for summary in fresh.maps()] == [energy_map("a").id]
+    assert fresh.map(energy_map("a").id).provenance == energy_map("a").provenance
+    assert fresh.job(job.id) == job
+    fresh.add_map(big)
+
+
+def test_write_that_is_killed_leaves_the_store_as_it_was(home):
+    store = Store()
+    store.add_map(energy_map("a"))
+    code = """
+import os, signal
+from domlora.store import Store
+from domlora.store_database import energy_maps
+store = Store()
+with store._database.writing() as connection:
+    connection.execute(energy_maps.delete())
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert run_python(code).wait() == -9
+    assert [summary.id for summary in store.maps()] == [energy_map("a").id]
+    store.add_map(energy_map("b"))
+
+
+def test_store_of_a_newer_version_is_refused(store):
+    with store._database.writing() as connection:
+        connection.execute(database.schema_version.update().values(version=99))
+    with pytest.raises(StoreError, match=r"newer domlora \(schema 99.*upgrade domlora"):
+        Store(store.url)
+
+
+def test_locked_store_says_so(home, monkeypatch):
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    one, other = Store(), Store()
+    with one._database.writing(), pytest.raises(StoreError, match=r"locked by another process"):
+        other.submit(REQUEST)
+    assert other.jobs() == []
+    other.submit(REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite:////proc/nowhere/store.db", "cannot be opened"),
+        ("no url", "DOMLORA_STORE is no database URL"),
+        ("nosuchdatabase://host/x", "DOMLORA_STORE is no database URL"),
+        ("mssql+pymssql://u:secret@host/x", "needs a driver that is not installed"),
+    ],
+)
+def test_store_that_cannot_be_opened_is_one_line_without_the_password(url, message, monkeypatch):
+    monkeypatch.setenv("DOMLORA_STORE", url)
+    with pytest.raises(StoreError, match=message) as caught:
+        Store()
+    assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+@pytest.mark.skipif(not POSTGRES, reason="needs the PostgreSQL driver")
+def test_unreachable_server_is_one_line_without_the_password():
+    with pytest.raises(StoreError, match=r"cannot be reached .*check DOMLORA_STORE") as caught:
+        Store("postgresql+psycopg://u:secret@127.0.0.1:1/x")
+    assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_file_that_is_no_database_is_named(home):
+    home.mkdir()
+    (home / "domlora.db").write_text("a shopping list\n" * 100)
+    with pytest.raises(StoreError, match=r"domlora.db is damaged or no store of domlora"):
+        Store()
+
+
+def test_home_that_is_a_file_is_named(home):
+    home.write_text("")
+    with pytest.raises(StoreError, match=r"set DOMLORA_HOME"):
+        Store()
+
+
+def test_write_to_a_read_only_store_is_one_line(home):
+    store = Store()
+    sa.event.listen(
+        store._database.engine,
+        "engine_connect",
+        lambda connection: connection.connection.dbapi_connection.execute("PRAGMA query_only = 1"),
+    )
+    with pytest.raises(StoreError, match=r"cannot be written .*make it writable"):
+        store.submit(REQUEST)
+
+
+def test_home_with_odd_characters_works(tmp_path, monkeypatch):
+    monkeypatch.setenv("DOMLORA_HOME", str(tmp_path / "a b?c#d%20é"))
+    Store().submit(REQUEST)
+    assert len(Store().jobs()) == 1
+    assert (tmp_path / "a b?c#d%20é" / "domlora.db").exists()
+
+
+def test_store_is_cheap_to_import():
+    heavy = "{'torch', 'transformers', 'pandas', 'pyarrow', 'scipy'}"
+    code = f"import sys, domlora.store, domlora.jobs.worker, domlora.jobs.child; print({heavy} & set(sys.modules))"
+    assert run_python(code).communicate()[0] == "set()\n"
+
+
+# Laws
+
+common = {
+    "model": st.text(),
+    "revision": st.none() | st.text(),
+    "task": st.text(),
+    "device": st.sampled_from(["auto", "cpu", "cuda:1"]),
+    "refresh": st.booleans(),
+}
+probe_configs = st.builds(
+    ProbeConfig,
+    alpha=st.floats(min_value=1e-300, allow_infinity=False),
+    seed=st.integers(0, 2**63),
+    samples=st.integers(1, 10**6),
+    split=st.text(),
+)
+sweep_configs = st.builds(
+    SweepConfig,
+    placements=st.lists(st.text(), min_size=1, unique=True),
+    methods=st.lists(st.sampled_from(sorted(METHODS)), min_size=1, unique=True),
+    learning_rates=st.lists(st.floats(min_value=1e-300, max_value=9), min_size=1, unique=True),
+    budget=st.none() | st.integers(1, 2**40),
+    warmup=st.floats(0, 1, exclude_max=True),
+    train_rows=st.none() | st.integers(1, 10**6),
+)
+requests = st.builds(ProbeRequest, config=probe_configs, **common) | st.builds(
+    SweepRequest, probe=probe_configs, sweep=sweep_configs, **common
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(request=requests)
+def test_any_request_comes_back_as_it_was(request):
+    store = Store("sqlite://")
+    job = store.submit(request)
+    assert job.request == store.job(job.id).request == request and type(job.request) is type(request)
+    store.close()
+
+
+OPERATIONS = {
+    "submit": lambda store, job: store.submit(REQUEST),
+    "claim": lambda store, job: store.claim("w", "auto"),
+    "report": lambda store, job: store.report(job, "probing", 1, 2),
+    "beat": lambda store, job: store.beat(job),
+    "cancel": lambda store, job: store.request_cancel(job),
+    "done": lambda store, job: store.finish(job, "done", result="map"),
+    "failed": lambda store, job: store.finish(job, "failed", error="why"),
+    "release": lambda store, job: store.release(job, 1),
+    "die": lambda store, job: store.recover(-1),  # every heartbeat counts as stale
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=st.lists(st.tuples(st.sampled_from(sorted(OPERATIONS)), st.integers(0, 2)), max_size=25))
+def test_ended_jobs_stay_and_every_job_is_in_one_lawful_state(steps):
+    store = Store("sqlite://")
+    ids = [store.submit(REQUEST).id for _ in range(3)]
+    ended = {}
+    for name, which in steps:
+        try:
+            OPERATIONS[name](store, ids[which])
+        except JobError:
+            assert name == "cancel"
+        for job in store.jobs():
+            assert ended.get(job.id, job) == job
+            assert job.ended == (job.finished is not None)
+            assert (job.status == "running") <= (job.worker is not None and job.heartbeat is not None)
+            assert (job.status == "queued") <= (job.worker is None and not job.cancel_requested)
+            assert 0 <= job.attempts <= 3, "the one report of 1 is the only progress"
+            if job.ended:
+                ended[job.id] = job
+    store.close()

@@ -1,7 +1,0 @@
-"""The table in docs/architectures.md says what the census and the probe say."""
-
-from tests.architectures import FILE, text
-
-
-def test_the_table_of_architectures_is_not_stale():
-    assert FILE.read_text() == text(), "write it anew: python -m tests.architectures"
