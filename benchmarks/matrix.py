@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from domlora.models.reference import REFERENCE_MODELS
+from domlora.models.catalogue import REFERENCE_MODELS
 
 
 def main() -> None:

@@ -65,7 +65,8 @@ def run(arguments: argparse.Namespace) -> dict[str, float]:
 
     from domlora.data import batches
     from domlora.models.census import find_modules
-    from domlora.probes import taps
+    from domlora.models.device import token_budget
+    from domlora.probes import passes
     from domlora.probes.config import ProbeConfig
     from domlora.probes.page import estimator
 
@@ -73,14 +74,14 @@ def run(arguments: argparse.Namespace) -> dict[str, float]:
     device = model.device
     modules = find_modules(model).modules
     samples = random_samples(arguments, 0)
-    tokens = min(batches.token_budget(model, arguments.tokens, device), arguments.samples * arguments.tokens)
+    tokens = min(token_budget(model, arguments.tokens, device), arguments.samples * arguments.tokens)
 
     def plain_pass() -> None:
         for group in batches.group_by_length(samples, tokens):
-            taps.activation_backward(model, batches.collate(samples, group, device), group)
+            passes.activation_backward(model, batches.collate(samples, group, device), group)
 
     def bound() -> None:
-        with taps.frozen(model):
+        with passes.frozen(model):
             plain_pass()
 
     def page_pass(kind: str) -> None:

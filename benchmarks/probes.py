@@ -24,8 +24,9 @@ import torch
 from probe import add_subject, load, random_samples
 
 from domlora.data import batches
+from domlora.models import device
 from domlora.models.census import find_modules
-from domlora.probes import score, taps
+from domlora.probes import passes, score
 from domlora.probes.config import ProbeConfig, ProbeName
 
 
@@ -54,12 +55,12 @@ def variants(arguments: argparse.Namespace) -> dict[str, Callable[[], object]]:
     model = load(arguments)
     modules = find_modules(model).modules
     samples, others = (random_samples(arguments, seed) for seed in (0, 1))
-    budget = batches.token_budget(model, arguments.tokens, model.device)
+    budget = device.token_budget(model, arguments.tokens, model.device)
     tokens = min(budget, arguments.samples * arguments.tokens)
 
     def bare(one_pass: Callable[..., object]) -> Callable[[], None]:
         def run() -> None:
-            with taps.frozen(model):
+            with passes.frozen(model):
                 for group in batches.group_by_length(samples, tokens):
                     one_pass(model, batches.collate(samples, group, model.device), group)
 
@@ -74,8 +75,8 @@ def variants(arguments: argparse.Namespace) -> dict[str, Callable[[], object]]:
 
     names = arguments.probes.split(",")
     return {
-        "bound": bare(taps.activation_backward),
-        "forward": bare(taps.activation_forward),
+        "bound": bare(passes.activation_backward),
+        "forward": bare(passes.activation_forward),
         **{name: probes([name]) for name in names},
         "together": probes([name for name in names if name != "interference"]),
     }

@@ -60,9 +60,9 @@ def prepare(arguments: argparse.Namespace) -> tuple[Any, ...]:
     """Model, rows, settings, placements; the map that places them is a shipped one where there is one."""
     import domlora
     from domlora.comparison.config import SweepConfig
+    from domlora.comparison.placements import place_for
     from domlora.energy.files import read
     from domlora.paths import sample_data_path
-    from domlora.placements.place import place_for
     from domlora.training.rows import sweep_rows
 
     model = domlora.load_model(arguments.model, device=arguments.device, dtype=arguments.dtype)
@@ -142,7 +142,7 @@ class Clock:
     """A `SweepLog` that times the steps, from the last variant's start to the last point of a training curve."""
 
     def __init__(self, placements: Any, config: Any) -> None:
-        from domlora.training.compare import variants_of
+        from domlora.training.train import variants_of
 
         self.made = {variant.name: variant for variant in variants_of(placements, config)}
         self.losses: list[tuple[int, float]] = []

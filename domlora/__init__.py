@@ -8,27 +8,28 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from domlora.version import __version__
 
 if TYPE_CHECKING:
-    from domlora.comparison.analysis import Comparison
     from domlora.comparison.config import SweepConfig
+    from domlora.comparison.result import Comparison
     from domlora.data.tasks import Task, load_task
     from domlora.energy.energy_map import EnergyMap
     from domlora.energy.measure import probe, probe_many
     from domlora.errors import DomLoRAError
     from domlora.models.loading import LoadedModel, load_model
-    from domlora.placements.place import Placement, place
+    from domlora.placements.place import place
+    from domlora.placements.placement import Placement
     from domlora.probes.config import ProbeConfig
     from domlora.store.store import Store
     from domlora.training.compare import compare
 
 _HOMES = {
-    "Comparison": "domlora.comparison.analysis",
+    "Comparison": "domlora.comparison.result",
     "DomLoRAError": "domlora.errors",
     "EnergyMap": "domlora.energy.energy_map",
     "LoadedModel": "domlora.models.loading",
-    "Placement": "domlora.placements.place",
+    "Placement": "domlora.placements.placement",
     "ProbeConfig": "domlora.probes.config",
     "Store": "domlora.store.store",
     "SweepConfig": "domlora.comparison.config",
@@ -42,8 +43,7 @@ _HOMES = {
 }
 __all__ = [
     "Comparison", "DomLoRAError", "EnergyMap", "LoadedModel", "Placement", "ProbeConfig", "Store", "SweepConfig",
-    "Task", "compare", "load_model", "load_task", "place", "probe",
-    "probe_many",
+    "Task", "__version__", "compare", "load_model", "load_task", "place", "probe", "probe_many",
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from domlora import load_model, load_task, probe
 from domlora.data.tasks import builtin_tasks
 from domlora.energy import files as energy_files
-from domlora.models.reference import BUILTIN_MODELS
+from domlora.models.catalogue import BUILTIN_MODELS
 
 MAPS = Path(__file__).parent / "maps"
 

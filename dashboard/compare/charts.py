@@ -16,12 +16,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard.compare.tables import GROUPS
-from dashboard.shared.heatmap import BAR
+from dashboard.shared.figures import BAR, COLOURS, DASHES, SYMBOLS
 
-# Okabe and Ito's eight; blue lightened, yellow darkened, black made grey, so that all show on white and on black.
-COLOURS = ("#1F83C9", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#9A8B00", "#8C8C8C")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "triangle-down", "pentagon", "hexagon")
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 TITLE = 56  # characters a line of a title, so that none is cut beside the menu at 800 pixels
 METRICS = {
     "eval_loss": "validation loss",

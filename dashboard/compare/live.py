@@ -16,7 +16,7 @@ from domlora.jobs.spec import Job
 from domlora.training.lock import is_held
 
 if TYPE_CHECKING:
-    from domlora.comparison.analysis import Comparison
+    from domlora.comparison.result import Comparison
 
 REFRESH_SECONDS = 2.0
 CHART = {"toImageButtonOptions": {"format": "svg", "filename": "domlora-comparison"}, "displaylogo": False}
@@ -40,7 +40,7 @@ def job_of(run: Run) -> Job | None:
     if run.job is None:
         return None
     try:
-        return queries.store().job(run.job)
+        return queries.queue().get(run.job)
     except JobError:
         return None  # a run outlives its job
 
@@ -101,7 +101,7 @@ def cancel(run: Run, job: Job | None) -> None:
         if asked:
             st.caption(f"Stopping: {', '.join(asked)}.")
         if job is not None and st.button("Cancel the whole run", key="cancel_run", disabled=job.cancel_requested):
-            queries.store().request_cancel(job.id)
+            queries.queue().cancel(job.id)
             st.toast("The run will stop at the next step; its curves stay.")
 
 

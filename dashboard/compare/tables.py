@@ -14,7 +14,7 @@ from dashboard.shared.words import short_name
 from domlora.comparison.selection import contestant_name
 
 if TYPE_CHECKING:
-    from domlora.comparison.analysis import Comparison
+    from domlora.comparison.result import Comparison
     from domlora.comparison.run import Run
 from domlora.comparison.export import archive
 

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.compare.charts import COLOURS, DASHES, SYMBOLS
 from dashboard.energy_map.tables import Difference
-from dashboard.shared import heatmap
+from dashboard.shared import figures, heatmap
+from dashboard.shared.figures import ACCENT, BAR, COLOURS, DASHES, SYMBOLS, finish, short
+from dashboard.shared.heatmap import measures_of
 from domlora.energy.energy_map import EnergyMap
+from domlora.probes.config import POSITION_EDGES
 
 # Blue to orange over a light grey, told apart by those who see no red or no green; both ends stand out on white and on
 # black.
@@ -49,7 +51,7 @@ def difference(found: Difference, stack: str, names: tuple[str, str], selected: 
         selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
     )  # fmt: skip
     if selected is not None:
-        heatmap.outline(figure, table, [(selected, heatmap.CHOSEN, "dot")])
+        heatmap.outline(figure, table, [(selected, figures.CHOSEN, "dot")])
     title = f"Orange: more in {names[0]}. Blue: more in {names[1]}."
     return heatmap.finish_grid(figure, title, layers, kinds)
 
@@ -89,7 +91,7 @@ def training_map(
 
     figure = go.Figure(layer(step))
     if selected is not None:
-        heatmap.outline(figure, of_stack[of_stack["step"] == steps[0]], [(selected, heatmap.CHOSEN, "dot")])
+        heatmap.outline(figure, of_stack[of_stack["step"] == steps[0]], [(selected, figures.CHOSEN, "dot")])
     figure = heatmap.finish_grid(figure, _step_title(step, change), layers, kinds)
     figure.frames = [
         go.Frame(data=[layer(at)], name=str(at), layout={"title": {"text": _step_title(at, change)}}) for at in steps
@@ -115,7 +117,7 @@ def training_lines(table: pd.DataFrame, modules: Sequence[str], step: int) -> go
     for i, module in enumerate(modules):
         rows = table[table["module"] == module].sort_values("step")
         figure.add_scatter(
-            x=rows["step"], y=rows["share"], mode="lines+markers", name=heatmap.short(module),
+            x=rows["step"], y=rows["share"], mode="lines+markers", name=figures.short(module),
             line={"color": COLOURS[i % len(COLOURS)], "dash": DASHES[i % len(DASHES)], "width": 2},
             marker={"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 8},
             hovertemplate=f"<b>{module}</b><br>step %{{x}}: %{{y:.2%}}<extra></extra>",
@@ -123,7 +125,7 @@ def training_lines(table: pd.DataFrame, modules: Sequence[str], step: int) -> go
     figure.add_vline(x=step, line={"color": "grey", "dash": "dot", "width": 1})
     figure.update_xaxes(title="optimizer steps (dotted: the step above)", rangemode="tozero")
     figure.update_yaxes(title="share of all energy", tickformat=".0%", rangemode="tozero")
-    figure = heatmap.finish(figure, f"Shares of the {len(modules)} strongest modules", 380)
+    figure = figures.finish(figure, f"Shares of the {len(modules)} strongest modules", 380)
     legend = {"orientation": "h", "y": -0.25, "yanchor": "top", "x": 0, "xanchor": "left"}
     return figure.update_layout(legend=legend, showlegend=True)
 
@@ -137,13 +139,13 @@ def experts(energy: EnergyMap, module: str) -> go.Figure:
     figure = go.Figure(
         go.Bar(
             x=[str(i) for i in range(len(shares))], y=shares, customdata=values,
-            marker_color=[heatmap.ACCENT if i == best else heatmap.BAR for i in range(len(shares))],
+            marker_color=[figures.ACCENT if i == best else figures.BAR for i in range(len(shares))],
             hovertemplate="expert %{x}<br>%{y:.1%} of this tensor's energy (%{customdata:.3g})<extra></extra>",
         )
     )  # fmt: skip
     figure.update_xaxes(title="expert", type="category")
     figure.update_yaxes(title="share of the tensor's energy", tickformat=".0%")
-    return heatmap.finish(figure, f"Expert {best} has {shares[best]:.0%} of {len(shares)} experts' energy", 300)
+    return figures.finish(figure, f"Expert {best} has {shares[best]:.0%} of {len(shares)} experts' energy", 300)
 
 
 def _step_title(step: int, change: bool) -> str:
@@ -165,8 +167,8 @@ def _training_scale(table: pd.DataFrame, change: bool, log: bool) -> dict[str, A
         bar |= {"title": {"text": "log10<br>share<br>", "side": "top"}}
         smallest = float(table["share"][table["share"] > 0].min()) if (table["share"] > 0).any() else top
         low = max(np.log10(smallest), np.log10(top) - DECADES)
-        return {"colorscale": heatmap.COLOURSCALE, "zmin": low, "zmax": np.log10(top), "colorbar": bar}
-    return {"colorscale": heatmap.COLOURSCALE, "zmin": 0, "zmax": top, "colorbar": bar | {"tickformat": ".0%"}}
+        return {"colorscale": figures.COLOURSCALE, "zmin": low, "zmax": np.log10(top), "colorbar": bar}
+    return {"colorscale": figures.COLOURSCALE, "zmin": 0, "zmax": top, "colorbar": bar | {"tickformat": ".0%"}}
 
 
 def _grid(table: pd.DataFrame) -> tuple[list[str], list[int]]:
@@ -177,3 +179,92 @@ def _cells(table: pd.DataFrame, kinds: Sequence[str], layers: Sequence[int], val
     """(kinds, layers); NaN where there is no module."""
     grid = table.pivot(index="kind", columns="layer", values=values)
     return grid.reindex(index=kinds, columns=layers).to_numpy(dtype=float)
+
+
+def ranked_bars(energy: EnergyMap, count: int) -> go.Figure:
+    """The modules that the probe prefers, the first on top, with 95 % bootstrap intervals of shares."""
+    probe = energy.probe
+    table = energy.table.head(count).iloc[::-1]
+    measure, form = ("share", ".2%") if probe.additive else ("energy", ".4g")
+    error = None
+    if energy.bootstrap is not None and probe.additive:
+        low, high = energy.bootstrap.low[table.index], energy.bootstrap.high[table.index]
+        share = table["share"].to_numpy()
+        error = {"type": "data", "symmetric": False, "array": high - share, "arrayminus": share - low, "thickness": 1.2}
+    word = measure if probe.additive else "score"
+    figure = go.Figure(
+        go.Bar(
+            x=table[measure], y=[short(m) for m in table["module"]], orientation="h", error_x=error,
+            marker_color=[ACCENT if rank == 1 else BAR for rank in table["rank"]], customdata=table["module"],
+            hovertemplate=f"<b>%{{customdata}}</b><br>{word} %{{x:{form}}}<extra></extra>",
+        )
+    )  # fmt: skip
+    amount = measures_of(probe)["energy"]
+    if probe.additive:
+        interval = ", with 95 % interval" if error else ""
+        figure.update_xaxes(title=f"share of all {amount}{interval}", tickformat=".0%", rangemode="tozero")
+        title = f"The {len(table)} strongest modules hold {energy.top_share(count):.0%} of the {amount}"
+    else:
+        figure.update_xaxes(title=probe.measures, rangemode="tozero")
+        end = "lowest" if probe.prefers == "low" else "highest"
+        title = f"The {len(table)} modules with the {end} scores"
+    return finish(figure, title, 110 + 22 * len(table))
+
+
+def cumulative(energy: EnergyMap) -> go.Figure:
+    """Share of the k strongest modules together, against k."""
+    share = np.sort(energy.shares)[::-1].cumsum()
+    count = np.arange(1, len(share) + 1)
+    half = int(np.searchsorted(share, 0.5) + 1)
+    figure = go.Figure(
+        go.Scatter(x=count, y=share, mode="lines", line={"color": BAR, "width": 2},
+                   hovertemplate="%{x} strongest modules<br>%{y:.1%} of the energy<extra></extra>")
+    )  # fmt: skip
+    figure.add_scatter(x=[1, len(share)], y=[1 / len(share), 1], mode="lines", line={"dash": "dot", "color": "grey"},
+                       hoverinfo="skip")  # fmt: skip
+    label = f"effective number {energy.effective_modules:.0f}"
+    line = {"color": ACCENT, "dash": "dash"}
+    figure.add_vline(x=energy.effective_modules, line=line, annotation_text=label, annotation_position="bottom right")
+    figure.update_layout(showlegend=False)
+    figure.update_xaxes(title="strongest modules taken together")
+    figure.update_yaxes(title="share of all energy", tickformat=".0%", range=[0, 1.02])
+    return finish(figure, f"Half of the energy is in {half} of {len(share)} modules (dotted: all equal)", 320)
+
+
+def positions(energy: EnergyMap, module: str) -> go.Figure:
+    """Where in a sample the energy of a module arises, in bins of token positions."""
+    row = energy.modules[energy.modules["module"] == module].iloc[0]
+    starts = (0, *POSITION_EDGES)
+    names = [
+        "first" if end == 1 else str(start) if end - start == 1 else f"{start}–{end - 1}"
+        for start, end in zip(starts, POSITION_EDGES, strict=False)
+    ] + [f"{POSITION_EDGES[-1]} on"]  # fmt: skip
+    last = max(i for i, share in enumerate(row["positions"]) if share or i == 0)
+    figure = go.Figure(
+        go.Bar(x=names[: last + 1], y=row["positions"][: last + 1], marker_color=BAR,
+               hovertemplate="token %{x}<br>%{y:.1%} of the module's energy<extra></extra>")
+    )  # fmt: skip
+    figure.update_xaxes(title="position of the token in its sample (from 0)", type="category")
+    figure.update_yaxes(title="share of the module's energy", tickformat=".0%")
+    parts = {
+        "at the first token": row["first_token"],
+        "on the prompt": row["prompt"],
+        "on the response": row["response"],
+    }
+    where = max(parts, key=lambda part: parts[part])
+    return finish(figure, f"{parts[where]:.0%} of its energy arises {where}", 300)
+
+
+def maxima(energy: EnergyMap, kind: str, selected: str) -> go.Figure:
+    """Largest |output| of the modules of one kind, layer by layer."""
+    table = energy.modules[energy.modules["kind"] == kind].sort_values("layer")
+    figure = go.Figure(
+        go.Bar(
+            x=table["layer"], y=table["max_output"], customdata=table["max_output_token"],
+            marker_color=[ACCENT if module == selected else BAR for module in table["module"]],
+            hovertemplate="layer %{x}<br>largest |output| %{y:,.1f}<br>at token %{customdata}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_xaxes(title="layer")
+    figure.update_yaxes(title="largest |output| (log)", type="log", dtick="D2")
+    return finish(figure, f"Largest output of {kind} modules (red: chosen)", 300)

@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.energy_map import charts
-from dashboard.shared import heatmap, queries, words
+from dashboard.energy_map import words as map_words
+from dashboard.shared import heatmap, queries
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError
 from domlora.placements.place import place
@@ -67,14 +68,14 @@ def facts(energy: EnergyMap, module: str) -> None:
 def why(view: View) -> None:
     """Token positions, largest outputs, experts: what the map has columns for."""
     energy, module, row = view.energy, view.module, view.row
-    st.markdown(words.why(energy, module))
+    st.markdown(map_words.why(energy, module))
     carrier = energy.modules.loc[row.name]
     has_positions = len(_list(carrier.get("positions"))) > 0
     with st.container(horizontal=True):
         if has_positions:
-            st.plotly_chart(heatmap.positions(energy, module), key="positions", width=CHART_WIDTH, config=view.config)
+            st.plotly_chart(charts.positions(energy, module), key="positions", width=CHART_WIDTH, config=view.config)
         if pd.notna(row.get("max_output")):
-            figure = heatmap.maxima(energy, row["kind"], module)
+            figure = charts.maxima(energy, row["kind"], module)
             st.plotly_chart(figure, key="maxima", width=CHART_WIDTH, config=view.config)
         if len(_list(carrier.get("expert_energies"))) > 1:
             figure = charts.experts(energy, module)
@@ -97,9 +98,9 @@ def ranking(view: View) -> None:
     count = st.slider("Modules shown", 1, most, min(15, most), key="top", bind="query-params")
     if not view.open:
         return
-    st.plotly_chart(heatmap.ranked_bars(view.energy, count), key="bars", width="stretch", config=view.config)
+    st.plotly_chart(charts.ranked_bars(view.energy, count), key="bars", width="stretch", config=view.config)
     if view.energy.probe.additive:
-        st.plotly_chart(heatmap.cumulative(view.energy), key="cumulative", width="stretch", config=view.config)
+        st.plotly_chart(charts.cumulative(view.energy), key="cumulative", width="stretch", config=view.config)
 
 
 def adapter(view: View) -> None:
@@ -121,7 +122,7 @@ def data(view: View) -> None:
     """How to measure the map again, its files, what was not probed, the whole table."""
     energy, p = view.energy, view.energy.provenance
     st.markdown("Measure it again:")
-    st.code(words.repeat_command(energy), language="bash")
+    st.code(map_words.repeat_command(energy), language="bash")
     figure = heatmap.heatmap(energy, energy.dominant["stack"], view.measure, view.log, view.module)
     files = (
         ("CSV", "csv", lambda: queries.download(energy.id, "csv")),

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from dashboard.energy_map import choice, details, difference, pick, training
-from dashboard.shared import heatmap, queries, words
+from dashboard.energy_map import words as map_words
+from dashboard.shared import heatmap, queries
 from domlora.errors import DomLoRAError
 
 TABS = ("Why here", "Ranking", "Difference", "Training", "Adapter", "Data and provenance")
@@ -40,7 +41,7 @@ st.title(f"{p.model} on {p.task}")
 with st.container():
     st.markdown(energy.verdict.sentence)
     if probe.name != queries.PAGE:
-        st.caption(words.about(probe))
+        st.caption(map_words.about(probe))
     for warning in p.warnings:
         st.warning(warning[0].upper() + warning[1:] + ".")
 

@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard.shared import words
 from domlora.data.tasks import builtin_tasks
 from domlora.energy.energy_map import EnergyMap, Provenance
-from domlora.models.reference import known_models
+from domlora.models.catalogue import known_models
 
 # The key of the picked modules is `cells` here and `picked` on Launch: a page cannot hand over what its own URL holds.
 CONTROLS = ("dominant", "all-linear")  # what picked modules are compared with unless they are the same

@@ -47,7 +47,9 @@ def trained_maps(run_id: str, variant: str) -> list[TrainedMap]:
 
 @st.cache_data(ttl=queries.LIST_SECONDS, show_spinner=False)
 def _trained_maps(run_id: str, where: str) -> list[TrainedMap]:
-    found = [TrainedMap(m.id, m.trained.variant, m.trained.step) for m in queries.store().maps(run=run_id) if m.trained]
+    found = [
+        TrainedMap(m.id, m.trained.variant, m.trained.step) for m in queries.store().maps.list(run=run_id) if m.trained
+    ]
     return sorted(found, key=lambda one: (one.step, one.variant))
 
 
@@ -60,6 +62,6 @@ def training_table(maps: list[TrainedMap]) -> pd.DataFrame:
 def _training_table(maps: tuple[tuple[str, int], ...], where: str) -> pd.DataFrame:
     tables = []
     for id, step in maps:
-        energy = queries.store().map(id)
+        energy = queries.store().maps.get(id)
         tables.append(energy.modules.assign(share=energy.shares, step=step)[["step", *COLUMNS]])
     return pd.concat(tables, ignore_index=True)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import UsageError
-from domlora.statistics import bootstrap
+from domlora.statistics import ranks
 
 NAMED = 3  # modules that gained or lost most, in words
 CURVES = 6  # modules whose shares are drawn through training
@@ -59,7 +59,7 @@ def difference(first: EnergyMap, second: EnergyMap) -> Difference:
     table = table.rename(columns={f"{measure}_x": "first", f"{measure}_y": "second"})
     table["difference"] = table["first"] - table["second"]
     varied = len(table) > 1 and table["first"].nunique() > 1 and table["second"].nunique() > 1
-    rho = bootstrap.spearman(table["first"].to_numpy(), table["second"].to_numpy()) if varied else float("nan")
+    rho = ranks.spearman(table["first"].to_numpy(), table["second"].to_numpy()) if varied else float("nan")
     return Difference(table, shares, rho, len(first.modules) - len(table), len(second.modules) - len(table))
 
 

@@ -10,14 +10,18 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
+from dashboard.launch import estimates
+from dashboard.launch import queries as launch_queries
 from dashboard.launch.subject import Subject, in_words
 from dashboard.shared import heatmap, queries, words
-from domlora.comparison.config import METHODS, SweepConfig
+from domlora.comparison.config import SweepConfig
+from domlora.comparison.placements import place_for
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError
 from domlora.jobs.spec import SweepRequest
 from domlora.models.reference import check_comparable
-from domlora.placements.place import NAMES, check_name, place_for
+from domlora.placements.methods import METHODS
+from domlora.placements.place import NAMES, check_name
 from domlora.probes.config import ProbeConfig
 
 DEFAULT = SweepConfig()
@@ -39,7 +43,7 @@ def form(subject: Subject) -> None:
              "where there is none.",
     )  # fmt: skip
     probe = ProbeConfig(samples=samples)
-    energy, fits = queries.map_for(subject.name, subject.task, probe)
+    energy, fits = launch_queries.map_for(subject.name, subject.task, probe)
     with where:
         names = _placements(energy)
     settings, problems = _settings(columns, names)
@@ -66,7 +70,7 @@ def form(subject: Subject) -> None:
     if subject.splits and samples > rows:
         problems.append(f"{samples} probe samples asked for, but there are {rows} train rows: ask for fewer.")
     if subject.splits and not problems:
-        split = queries.row_split(subject.task, config)
+        split = launch_queries.row_split(subject.task, config)
         if isinstance(split, str):
             problems.append(split)
         else:
@@ -92,7 +96,7 @@ def form(subject: Subject) -> None:
         st.markdown(words.size_of(config, count, variants))
         st.caption(" ".join(notes))
         st.caption(
-            queries.estimate_sweep(subject.name, config, variants)
+            estimates.estimate_sweep(subject.name, config, variants)
             or "No earlier comparison of this model to judge time and memory by."
         )
     if st.button("Start", type="primary", key="start", disabled=bool(problems)):
@@ -104,7 +108,7 @@ def form(subject: Subject) -> None:
 
 def way_to_run(job_id: str) -> None:
     """The link to the run that a comparison's job fills, as soon as there is one."""
-    job = queries.store().job(job_id)
+    job = queries.queue().get(job_id)
     if job.request.kind != "sweep" or job.status == "done":
         return  # `job_view` leads to the result
     run = queries.run_of_job(job_id)
@@ -120,7 +124,7 @@ def way_to_run(job_id: str) -> None:
 @st.fragment(run_every=2.0)
 def _wait_for_run(job_id: str) -> None:
     """Runs until the sweep has begun, then never again."""
-    if queries.run_of_job(job_id) is not None or queries.store().job(job_id).ended:
+    if queries.run_of_job(job_id) is not None or queries.queue().get(job_id).ended:
         st.rerun()
     st.caption("Its curves can be watched on Compare as soon as training begins.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from pydantic import ValidationError
 
+from dashboard.launch import estimates
 from dashboard.launch.subject import Subject, in_words
 from dashboard.shared import queries
 from domlora.jobs.spec import ProbeRequest
@@ -62,7 +63,7 @@ def form(subject: Subject) -> None:
     for problem in problems:
         st.error(problem)
     st.caption(
-        queries.estimate(subject.name, config.samples, config.max_length)
+        estimates.estimate(subject.name, config.samples, config.max_length)
         or "No earlier measurement of this model to judge time by."
     )
     if st.button("Start", type="primary", key="start", disabled=bool(problems)):

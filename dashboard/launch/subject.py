@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import streamlit as st
 from pydantic import ValidationError
 
-from dashboard.shared import queries
+from dashboard.launch import queries as launch_queries
 from domlora.data.tasks import builtin_tasks
 from domlora.errors import DomLoRAError
-from domlora.models.reference import is_ready, known_models, resolve
+from domlora.models.catalogue import is_ready, known_models
+from domlora.models.reference import resolve
 from domlora.paths import home
 
 OWN = "another one"
@@ -57,7 +58,7 @@ def choose() -> Subject:
     if not task:
         problems.append("Choose a file with the task's rows.")
     else:
-        facts = queries.task_facts(task)
+        facts = launch_queries.task_facts(task)
         if isinstance(facts, str):
             problems.append(facts)
         else:

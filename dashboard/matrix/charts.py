@@ -13,18 +13,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.compare.charts import COLOURS, SYMBOLS
-from dashboard.shared.heatmap import ACCENT, BAR, COLOURSCALE, kinds_in_order
+from dashboard.shared.figures import ACCENT, BAR, COLOURS, COLOURSCALE, SYMBOLS, cut, kind_symbol
+from dashboard.shared.heatmap import kinds_in_order
 from domlora.matrix.agreement import Agreement
 
 # A built-in task has the same colour on every page and in every set of tasks; others take what is left, in order.
 TASK_COLOURS = {"instruction": COLOURS[0], "math": COLOURS[1], "code": COLOURS[2], "chat": COLOURS[3]}
-KIND_SYMBOLS = {  # so has a kind its symbol
-    "q": "circle", "k": "pentagon", "v": "square", "qkv": "hexagon", "o": "diamond", "router": "x",
-    "gate": "triangle-left", "up": "triangle-up", "gate_up": "bowtie", "down": "triangle-down",
-    "expert.gate": "hourglass", "expert.up": "star-triangle-up", "expert.gate_up": "star-square",
-    "expert.down": "star-triangle-down",
-}  # fmt: skip
 AGREEMENTS = {"rho": ("Spearman's rho of all scores", -1), "winner": ("Same winner, in resamples", 0),
               "overlap": ("Overlap of the top {k}", 0)}  # fmt: skip
 UNITS = {"tasks": "modules", "models": "cells of kind × depth"}
@@ -36,11 +30,6 @@ def task_colours(tasks: Sequence[str]) -> dict[str, str]:
     free = [colour for colour in COLOURS if colour not in TASK_COLOURS.values()]
     others = [task for task in tasks if task not in TASK_COLOURS]
     return TASK_COLOURS | {task: free[i % len(free)] for i, task in enumerate(others)}
-
-
-def kind_symbol(kind: str) -> str:
-    """One marker a kind; a star where it has no canonical name."""
-    return KIND_SYMBOLS.get(kind, "star")
 
 
 def agreement(found: Agreement, what: str) -> go.Figure:
@@ -216,10 +205,6 @@ def sample_curves(
         legend={"orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "y": 0, "yanchor": "bottom"},
         margin={"b": 86},
     )
-
-
-def cut(text: str, letters: int) -> str:
-    return text if len(text) <= letters else text[: max(1, letters - 1)] + "…"
 
 
 def finish(figure: go.Figure, title: str, height: int) -> go.Figure:

@@ -18,8 +18,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.matrix.charts import TITLE, cut, finish
-from dashboard.shared.heatmap import ACCENT, COLOURSCALE, kinds_in_order, leader, measures_of
+from dashboard.matrix.charts import TITLE, finish
+from dashboard.shared.figures import ACCENT, COLOURSCALE, cut
+from dashboard.shared.heatmap import kinds_in_order, leader, measures_of
 from domlora.energy.energy_map import EnergyMap
 from domlora.probes.registry import ProbeInfo
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from dashboard.matrix import missing_cells
 from dashboard.matrix import queries as matrix_queries
-from dashboard.matrix.queries import Choice, MissingCell
+from dashboard.matrix.missing_cells import MissingCell
+from dashboard.matrix.queries import Choice
 from dashboard.shared import job_view, queries
 from domlora.errors import DomLoRAError
 
@@ -18,7 +20,7 @@ REFRESH_SECONDS = 2.0
 
 def show(choice: Choice) -> None:
     """Draws the missing cells, and again every two seconds while any of them is on its way."""
-    cells = matrix_queries.missing(choice)
+    cells = missing_cells.missing(choice)
     active = frozenset(_active(cells))
     if active:
         _live(choice, active)
@@ -29,7 +31,7 @@ def show(choice: Choice) -> None:
 @st.fragment(run_every=REFRESH_SECONDS)
 def _live(choice: Choice, active: frozenset[str]) -> None:
     try:
-        cells = matrix_queries.missing(choice)
+        cells = missing_cells.missing(choice)
         if active - set(_active(cells)):  # one has ended: its map belongs on the page above
             queries.forget_lists()
             st.rerun()
@@ -54,7 +56,7 @@ def _draw(choice: Choice, cells: list[MissingCell]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         label = "Measure the missing cell" if len(ready) == 1 else f"Measure {len(ready)} missing cells"
         if st.button(label if ready else "Measure missing cells", key="measure_missing", disabled=not ready):
-            matrix_queries.launch(ready)
+            missing_cells.launch(ready)
             st.rerun()  # the whole page, so that this part becomes live
         st.page_link("jobs/page.py", label="See all jobs", icon=":material/list:")
     if not cells:
@@ -66,7 +68,7 @@ def _draw(choice: Choice, cells: list[MissingCell]) -> None:
     )
     lacking = [model for model in choice.models if any(cell.model == model for cell in cells)]
     st.dataframe(table.loc[lacking], key="missing_cells", width="stretch")
-    problems = [(f"{cell.model} on {cell.task}", matrix_queries.problem_of(cell)) for cell in cells if not cell.active]
+    problems = [(f"{cell.model} on {cell.task}", missing_cells.problem_of(cell)) for cell in cells if not cell.active]
     said = [f"{place}: {problem}" for place, problem in problems if problem]
     if said:
         st.warning(said[0] if len(said) == 1 else "\n".join(f"- {line}" for line in said))

@@ -12,7 +12,7 @@ from dashboard.matrix.queries import Choice
 from domlora.data.tasks import builtin_tasks
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError
-from domlora.models.reference import known_models
+from domlora.models.catalogue import known_models
 from domlora.probes.registry import PROBES
 
 PANELS = ("Maps", "Winners", "Agreement", "Samples")

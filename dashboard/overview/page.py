@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.shared import heatmap, queries, words
 from domlora.errors import DomLoRAError
-from domlora.models.reference import REFERENCE_MODELS
+from domlora.models.catalogue import REFERENCE_MODELS
 from domlora.probes.registry import PROBES
 
 MODELS_SHOWN = 6  # sentences before the rest folds away

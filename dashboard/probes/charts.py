@@ -11,10 +11,10 @@ import textwrap
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboard.matrix.charts import kind_symbol
-from dashboard.shared.heatmap import ACCENT, BAR, COLOURSCALE, kinds_in_order
+from dashboard.shared.figures import ACCENT, BAR, COLOURSCALE, kind_symbol
+from dashboard.shared.heatmap import kinds_in_order
 from domlora.probes.registry import PROBES
-from domlora.ranking.rank import Ranking
+from domlora.ranking.result import Ranking
 
 TITLE = 52  # characters a line of a title, so that none is cut beside the menu at 800 pixels
 NAME = 27  # letters of a probe's name on an axis

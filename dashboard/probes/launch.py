@@ -7,12 +7,14 @@ import re
 import streamlit as st
 from pydantic import ValidationError
 
+from dashboard.launch import estimates
+from dashboard.launch import queries as launch_queries
 from dashboard.launch.subject import Subject, choose
 from dashboard.probes import queries as probe_queries
-from dashboard.shared import queries, words
+from dashboard.shared import words
 from domlora.comparison.config import SweepConfig
+from domlora.comparison.placements import place_for
 from domlora.errors import DomLoRAError
-from domlora.placements.place import place_for
 from domlora.probes.config import ProbeConfig
 from domlora.ranking.rank import LEAST_MODULES, SINGLES
 
@@ -84,7 +86,7 @@ def form() -> None:
         variants = modules * len(rates) * seeds
         st.markdown(words.size_of(config, modules, variants))
         st.caption(
-            queries.estimate_sweep(subject.name, config, variants)
+            estimates.estimate_sweep(subject.name, config, variants)
             or "No earlier comparison of this model to judge time and memory by."
         )
     if st.button("Train and rank", type="primary", key="start_ranking", disabled=bool(problems)):
@@ -94,10 +96,12 @@ def form() -> None:
 
 def _fits(subject: Subject, config: SweepConfig, samples: int) -> list[str]:
     """What the rows of the task, or the modules of a model that was probed before, do not allow."""
-    split = queries.row_split(subject.task, config)
+    split = launch_queries.row_split(subject.task, config)
     if isinstance(split, str):
         return [split]
-    energy, _ = queries.map_for(subject.name, subject.task, ProbeConfig(samples=samples, max_length=config.max_length))
+    energy, _ = launch_queries.map_for(
+        subject.name, subject.task, ProbeConfig(samples=samples, max_length=config.max_length)
+    )
     try:
         if energy is not None:
             place_for(energy, config)

@@ -10,7 +10,7 @@ from dashboard.shared import job_view, queries, words
 from domlora.comparison.run import Run
 from domlora.errors import DomLoRAError
 from domlora.probes.registry import PROBES
-from domlora.ranking.rank import Ranking
+from domlora.ranking.result import Ranking
 
 CHART = {"displayModeBar": True, "modeBarButtons": [["toImage"]], "displaylogo": False,
          "toImageButtonOptions": {"format": "svg", "filename": "domlora-probes"}}  # fmt: skip
@@ -90,8 +90,8 @@ def jobs() -> bool:
     for id in ids:
         with st.container(border=True):
             job_view.show(id)
-    if ids and all(queries.store().job(id).ended for id in ids):
-        ranked = next((job.result for id in ids if (job := queries.store().job(id)).request.kind == "sweep"), None)
+    if ids and all(queries.queue().get(id).ended for id in ids):
+        ranked = next((job.result for id in ids if (job := queries.queue().get(id)).request.kind == "sweep"), None)
         by_id = {run.id: run for run in probe_queries.runs()}
         if ranked in by_id:
             st.page_link("probes/page.py", label="Show its ranking", icon=":material/leaderboard:",

@@ -13,13 +13,13 @@ from dashboard.launch.subject import Subject
 from dashboard.shared import queries, words
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
+from domlora.energy.summary import MapSummary
 from domlora.jobs.spec import Job, ProbeRequest, SweepRequest
 from domlora.paths import home
 from domlora.probes.config import ProbeConfig, ProbeName
 from domlora.probes.registry import PROBES
 from domlora.ranking import rank
-from domlora.ranking.rank import Ranking
-from domlora.store.store import MapSummary
+from domlora.ranking.result import Ranking
 
 # Every probe that reads one task; another task makes a question of its own.
 ONE_TASK: tuple[ProbeName, ...] = tuple(info.name for info in PROBES.values() if info.needs != "two tasks")
@@ -32,7 +32,7 @@ def runs() -> list[Run]:
 
 def maps_of(run: Run) -> list[MapSummary]:
     """The maps that a run's modules can be ranked by, one a probe."""
-    return rank.fitting(run, queries.store().maps())
+    return rank.fitting(run, queries.store().maps.list())
 
 
 def missing(run: Run) -> list[ProbeName]:
@@ -69,7 +69,7 @@ def submit(subject: Subject, sweep: SweepConfig, samples: int) -> list[Job]:
 def measure(run: Run) -> Job:
     """Queues the missing probes of a run in one pass, with the settings of the map that its modules were chosen by."""
     map_id = run.facts.get("energy_map")
-    known = {one.id for one in queries.store().maps()}
+    known = {one.id for one in queries.store().maps.list()}
     config = queries.energy(map_id).provenance.config if map_id in known else ProbeConfig()
     config = config.model_copy(update={"probe": missing(run)[0], "against": None})
     model, revision = words.named_again(run)

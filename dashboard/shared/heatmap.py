@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from domlora.energy.energy_map import POSITION_EDGES, EnergyMap
+from dashboard.shared.figures import ACCENT, CHOSEN, COLOURSCALE, finish
+from domlora.energy.energy_map import EnergyMap
 from domlora.probes.registry import ProbeInfo
 
 KIND_ORDER = (
@@ -25,10 +26,6 @@ MEASURES = {
     "energy": ("energy", ".3g"),
     "energy_per_parameter": ("energy per<br>weight", ".3g"),
 }
-COLOURSCALE = "Cividis"  # bright is where the probe would put an adapter: turned round where it prefers low scores
-ACCENT = "#d1495b"
-BAR = "#4a7fb5"
-CHOSEN = "#2a9d8f"
 TITLE = 50  # letters that fit over a thumbnail
 
 
@@ -156,112 +153,6 @@ def thumbnail(energy: EnergyMap) -> go.Figure:
     return finish(figure, title if len(title) <= TITLE else title[: TITLE - 1] + "…", 230)
 
 
-def ranked_bars(energy: EnergyMap, count: int) -> go.Figure:
-    """The modules that the probe prefers, the first on top, with 95 % bootstrap intervals of shares."""
-    probe = energy.probe
-    table = energy.table.head(count).iloc[::-1]
-    measure, form = ("share", ".2%") if probe.additive else ("energy", ".4g")
-    error = None
-    if energy.bootstrap is not None and probe.additive:
-        low, high = energy.bootstrap.low[table.index], energy.bootstrap.high[table.index]
-        share = table["share"].to_numpy()
-        error = {"type": "data", "symmetric": False, "array": high - share, "arrayminus": share - low, "thickness": 1.2}
-    word = measure if probe.additive else "score"
-    figure = go.Figure(
-        go.Bar(
-            x=table[measure], y=[short(m) for m in table["module"]], orientation="h", error_x=error,
-            marker_color=[ACCENT if rank == 1 else BAR for rank in table["rank"]], customdata=table["module"],
-            hovertemplate=f"<b>%{{customdata}}</b><br>{word} %{{x:{form}}}<extra></extra>",
-        )
-    )  # fmt: skip
-    amount = measures_of(probe)["energy"]
-    if probe.additive:
-        interval = ", with 95 % interval" if error else ""
-        figure.update_xaxes(title=f"share of all {amount}{interval}", tickformat=".0%", rangemode="tozero")
-        title = f"The {len(table)} strongest modules hold {energy.top_share(count):.0%} of the {amount}"
-    else:
-        figure.update_xaxes(title=probe.measures, rangemode="tozero")
-        end = "lowest" if probe.prefers == "low" else "highest"
-        title = f"The {len(table)} modules with the {end} scores"
-    return finish(figure, title, 110 + 22 * len(table))
-
-
-def cumulative(energy: EnergyMap) -> go.Figure:
-    """Share of the k strongest modules together, against k."""
-    share = np.sort(energy.shares)[::-1].cumsum()
-    count = np.arange(1, len(share) + 1)
-    half = int(np.searchsorted(share, 0.5) + 1)
-    figure = go.Figure(
-        go.Scatter(x=count, y=share, mode="lines", line={"color": BAR, "width": 2},
-                   hovertemplate="%{x} strongest modules<br>%{y:.1%} of the energy<extra></extra>")
-    )  # fmt: skip
-    figure.add_scatter(x=[1, len(share)], y=[1 / len(share), 1], mode="lines", line={"dash": "dot", "color": "grey"},
-                       hoverinfo="skip")  # fmt: skip
-    label = f"effective number {energy.effective_modules:.0f}"
-    line = {"color": ACCENT, "dash": "dash"}
-    figure.add_vline(x=energy.effective_modules, line=line, annotation_text=label, annotation_position="bottom right")
-    figure.update_layout(showlegend=False)
-    figure.update_xaxes(title="strongest modules taken together")
-    figure.update_yaxes(title="share of all energy", tickformat=".0%", range=[0, 1.02])
-    return finish(figure, f"Half of the energy is in {half} of {len(share)} modules (dotted: all equal)", 320)
-
-
-def positions(energy: EnergyMap, module: str) -> go.Figure:
-    """Where in a sample the energy of a module arises, in bins of token positions."""
-    row = energy.modules[energy.modules["module"] == module].iloc[0]
-    starts = (0, *POSITION_EDGES)
-    names = [
-        "first" if end == 1 else str(start) if end - start == 1 else f"{start}–{end - 1}"
-        for start, end in zip(starts, POSITION_EDGES, strict=False)
-    ] + [f"{POSITION_EDGES[-1]} on"]  # fmt: skip
-    last = max(i for i, share in enumerate(row["positions"]) if share or i == 0)
-    figure = go.Figure(
-        go.Bar(x=names[: last + 1], y=row["positions"][: last + 1], marker_color=BAR,
-               hovertemplate="token %{x}<br>%{y:.1%} of the module's energy<extra></extra>")
-    )  # fmt: skip
-    figure.update_xaxes(title="position of the token in its sample (from 0)", type="category")
-    figure.update_yaxes(title="share of the module's energy", tickformat=".0%")
-    parts = {
-        "at the first token": row["first_token"],
-        "on the prompt": row["prompt"],
-        "on the response": row["response"],
-    }
-    where = max(parts, key=lambda part: parts[part])
-    return finish(figure, f"{parts[where]:.0%} of its energy arises {where}", 300)
-
-
-def maxima(energy: EnergyMap, kind: str, selected: str) -> go.Figure:
-    """Largest |output| of the modules of one kind, layer by layer."""
-    table = energy.modules[energy.modules["kind"] == kind].sort_values("layer")
-    figure = go.Figure(
-        go.Bar(
-            x=table["layer"], y=table["max_output"], customdata=table["max_output_token"],
-            marker_color=[ACCENT if module == selected else BAR for module in table["module"]],
-            hovertemplate="layer %{x}<br>largest |output| %{y:,.1f}<br>at token %{customdata}<extra></extra>",
-        )
-    )  # fmt: skip
-    figure.update_xaxes(title="layer")
-    figure.update_yaxes(title="largest |output| (log)", type="log", dtick="D2")
-    return finish(figure, f"Largest output of {kind} modules (red: chosen)", 300)
-
-
-def short(module: str) -> str:
-    """`model.layers.11.mlp.down_proj` -> `layers.11.mlp.down_proj`."""
-    return module.split(".", 1)[1] if module.count(".") > 2 else module
-
-
 def _every(layers: int, ticks: int) -> int:
     """Whole layers between two of at most so many ticks: a tick at layer 1.5 would be of no use."""
     return next((step for step in (1, 2, 5, 10, 20, 50) if layers <= step * ticks), 100)
-
-
-def finish(figure: go.Figure, title: str, height: int) -> go.Figure:
-    figure.update_layout(
-        title={"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left"},
-        height=height, margin={"l": 10, "r": 10, "t": 44, "b": 10},
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", dragmode=False,
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "grey", "activecolor": BAR},
-    )  # fmt: skip
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
-    return figure

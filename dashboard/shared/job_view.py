@@ -16,7 +16,7 @@ REFRESH_SECONDS = 1.0
 
 def show(job_id: str) -> None:
     """Draws a job, and again every second until it ends."""
-    job = queries.store().job(job_id)
+    job = queries.queue().get(job_id)
     if job.ended:
         _draw(job)
     else:
@@ -25,7 +25,7 @@ def show(job_id: str) -> None:
 
 @st.fragment(run_every=REFRESH_SECONDS)
 def _live(job_id: str) -> None:
-    job = queries.store().job(job_id)
+    job = queries.queue().get(job_id)
     if job.ended:
         queries.forget_lists()
         st.rerun()  # once more, without the fragment's clock
@@ -45,7 +45,7 @@ def _draw(job: Job) -> None:
         st.caption("Waiting for a worker.")
     if not job.ended and st.button("Cancel", key=f"cancel-{job.id}", disabled=job.cancel_requested):
         try:
-            queries.store().request_cancel(job.id)
+            queries.queue().cancel(job.id)
         except DomLoRAError as error:  # it ended in the meantime
             st.info(str(error))
     log = log_tail(job.id, 12)

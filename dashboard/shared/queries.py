@@ -12,23 +12,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from domlora.comparison.config import SweepConfig
-from domlora.data.tasks import load_task
 from domlora.energy import files as energy_files
 from domlora.energy.energy_map import EnergyMap
-from domlora.errors import DomLoRAError
+from domlora.jobs.queue import Queue
 from domlora.jobs.spec import Job, ProbeRequest, SweepRequest
 from domlora.paths import home, sample_data_path
-from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
-from domlora.training.rows import choose_rows
 
 if TYPE_CHECKING:
-    from domlora.comparison.analysis import Comparison
+    from domlora.comparison.result import Comparison
     from domlora.comparison.run import Answer, Run
 
 LIST_SECONDS = 2
-FORWARD_PART = 0.4  # of a forward and a backward
 SHIPPED = "shipped"
 PAGE = "page"
 
@@ -72,6 +67,11 @@ def store() -> Store:
     return _store(os.environ.get("DOMLORA_STORE"), str(home()))
 
 
+def queue() -> Queue:
+    """The jobs of this process's store."""
+    return Queue(store())
+
+
 @st.cache_resource(show_spinner=False)
 def _shipped() -> dict[str, EnergyMap]:
     maps = [energy_files.read(path) for path in sorted((sample_data_path() / "maps").glob("*.parquet"))]
@@ -86,7 +86,7 @@ def _map_rows(where: str) -> list[MapRow]:
             m.dominant.module, m.dominant.layer or 0, m.dominant.kind, m.dominant.share, m.effective_modules,
             m.modules, m.level, m.probe,
         )
-        for m in store().maps()
+        for m in store().maps.list()
     ]  # fmt: skip
     known = {row.id for row in measured}
     return measured + [_shipped_row(energy) for id, energy in _shipped().items() if id not in known]
@@ -113,7 +113,7 @@ def page_rows() -> list[MapRow]:
 
 @st.cache_resource(show_spinner=False, max_entries=256)
 def _energy(id: str, where: str) -> EnergyMap:
-    energy = store().map(id)
+    energy = store().maps.get(id)
     _ = energy.bootstrap, energy.table  # computed once, kept with the map
     return energy
 
@@ -130,16 +130,6 @@ def download(id: str, suffix: str) -> bytes:
     return energy_files.to_parquet(found) if suffix == "parquet" else energy_files.to_csv(found).encode()
 
 
-@st.cache_data(ttl=60, show_spinner=False)
-def task_facts(source: str) -> tuple[str, dict[str, int]] | str:
-    """Format and rows per split of a task, or the line that says why it cannot be read."""
-    try:
-        task = load_task(source)
-    except DomLoRAError as error:
-        return str(error)
-    return task.format, task.splits
-
-
 def jobs() -> list[Job]:
     """All jobs, newest first; never cached, as they change while one looks.
 
@@ -147,7 +137,7 @@ def jobs() -> list[Job]:
     """
     from domlora.jobs.local import ensure_worker
 
-    found = store().jobs(limit=200)
+    found = queue().list(limit=200)
     here = f"{socket.gethostname()}:"
     if any(job.status == "running" and (job.worker or "").startswith(here) for job in found):
         ensure_worker()
@@ -158,7 +148,7 @@ def submit(request: ProbeRequest | SweepRequest) -> Job:
     """Queues a request and makes sure that a worker is there to take it."""
     from domlora.jobs.local import ensure_worker
 
-    job = store().submit(request)
+    job = queue().submit(request)
     ensure_worker()
     return job
 
@@ -166,56 +156,6 @@ def submit(request: ProbeRequest | SweepRequest) -> Job:
 def forget_lists() -> None:
     """After a job has ended: its map shall be in the lists at once."""
     _map_rows.clear()
-
-
-def estimate(model: str, samples: int, max_length: int) -> str | None:
-    """Time and memory that earlier probes of this model suggest, in words; None if there are none."""
-    rows = [row for row in page_rows() if row.model == model]
-    if not rows:
-        return None
-    p = energy(rows[0].id).provenance
-    seconds = p.seconds / p.samples * samples
-    return (
-        f"About {max(1, round(seconds))} s and {p.peak_memory_bytes / 1e9:.1f} GB, judging by {p.samples} samples of "
-        f"{p.tokens / p.samples:.0f} tokens ({p.task}) on {p.device}; samples here have at most {max_length} tokens."
-    )
-
-
-@st.cache_data(ttl=60, show_spinner=False)
-def _task_hash(source: str) -> str | None:
-    try:
-        return load_task(source).content_hash
-    except DomLoRAError:
-        return None  # `task_facts` says what is wrong with it
-
-
-def map_for(model: str, task: str, probe: ProbeConfig) -> tuple[EnergyMap | None, bool]:
-    """The map that a comparison would place by; else any map of the model, for the shapes of its modules.
-
-    Returns:
-        The map or None, and whether it was measured on this task with these settings.
-    """
-    rows = [row for row in page_rows() if row.model == model]
-    wanted = _task_hash(task) if task and rows else None
-    for row in rows:
-        found = energy(row.id)
-        if found.provenance.task_hash == wanted and found.provenance.config == probe:
-            return found, True
-    return (energy(rows[0].id), False) if rows else (None, False)
-
-
-def row_split(task: str, config: SweepConfig) -> tuple[dict[str, int], list[str]] | str:
-    """Rows that a comparison would train, validate and test on, with warnings; or the line that says why it cannot."""
-    return _row_split(task, config.model_dump_json())
-
-
-@st.cache_data(ttl=60, show_spinner=False)
-def _row_split(task: str, config: str) -> tuple[dict[str, int], list[str]] | str:
-    try:
-        chosen, warnings = choose_rows(load_task(task), SweepConfig.model_validate_json(config))
-    except DomLoRAError as error:
-        return str(error)
-    return {name: len(rows) for name, rows in chosen.items()}, warnings
 
 
 @st.cache_data(ttl=LIST_SECONDS, show_spinner=False)
@@ -268,51 +208,3 @@ def _comparison(run_id: str, baseline: str | None, stamp: int, where: str) -> Co
     from domlora.comparison.analysis import compare_run
 
     return compare_run(store().runs.get(run_id), store().runs.evaluations(run_id), baseline=baseline)
-
-
-def estimate_sweep(model: str, config: SweepConfig, variants: int) -> str | None:
-    """Time and memory that earlier comparisons of this model suggest, or else its probes, in words; None without."""
-    for row in run_rows():
-        seconds, trained = row.facts.get("seconds"), len(row.variants) * _rows_trained(row.config)
-        if row.model != model or row.status != "done" or not seconds or not trained:
-            continue
-        time = seconds / trained * variants * _rows_trained(config)
-        peak = row.facts.get("peak_memory_bytes")
-        memory = f" and {peak / 1e9:.1f} GB" if peak else ""
-        return (
-            f"About {_minutes(time)}{memory}{_for_maps(config)}, judging by {len(row.variants)} variants of "
-            f"{row.config.steps} steps with {row.config.rows_per_step} rows each ({row.task}) on "
-            f"{row.facts.get('device', 'the same machine')}."
-        )
-    return _estimate_from_probe(model, config, variants)
-
-
-def _estimate_from_probe(model: str, config: SweepConfig, variants: int) -> str | None:
-    """A training row costs about what a probed one does (a forward and an activation-only backward)."""
-    rows = [row for row in page_rows() if row.model == model]
-    if not rows:
-        return None
-    p = energy(rows[0].id).provenance
-    evaluations = 1 + (config.steps - 1) // config.evaluate_every
-    held_out = FORWARD_PART * (config.validation_rows * evaluations + config.test_rows)
-    time = p.seconds / p.samples * variants * (_rows_trained(config) + held_out)
-    return (
-        f"Very roughly {_minutes(time)} and at least {p.peak_memory_bytes / 1e9:.1f} GB{_for_maps(config)}, judging by "
-        f"a probe of {p.samples} samples ({p.task}) on {p.device}; there is no comparison of this model yet to judge "
-        "by."
-    )
-
-
-def _rows_trained(config: SweepConfig) -> int:
-    """By one variant, and as many more as its energy maps read: a probed row costs about what a trained one does."""
-    maps = max(0, len(config.energy_steps) - 1)  # before training all variants are alike, and have one together
-    return config.steps * config.rows_per_step + maps * config.energy_samples
-
-
-def _for_maps(config: SweepConfig) -> str:
-    maps = max(0, len(config.energy_steps) - 1)
-    return f", {maps} energy maps of each variant included" if maps else ""
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{max(1, round(seconds))} s"

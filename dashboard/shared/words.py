@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Sequence
-
-import pandas as pd
 
 from dashboard.shared.queries import MapRow
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
-from domlora.energy.energy_map import EnergyMap, Provenance
-from domlora.models.reference import BUILTIN_MODELS, REFERENCE_ORIGIN, base_name
-from domlora.placements.place import Placement
-from domlora.probes.registry import ProbeInfo
-
-REPEATED = (
-    "probe", "against", "split", "estimator", "reduction", "rank", "alpha", "draws", "max_length", "seed", "dtype",
-)  # fmt: skip
-SINK_SHARE = 0.5  # of a module's energy at the first token, and
-SINK_RATIO = 20  # its largest output over the median of all modules: a massive activation
+from domlora.energy.energy_map import Provenance
+from domlora.models.catalogue import BUILTIN_MODELS, REFERENCE_ORIGIN, base_name
+from domlora.placements.placement import Placement
 
 
 def model_sentence(rows: Sequence[MapRow]) -> str:
@@ -42,57 +32,6 @@ def model_sentence(rows: Sequence[MapRow]) -> str:
     return sentence
 
 
-def about(probe: ProbeInfo) -> str:
-    """What a peer of PAGE measures, and which end of it an adapter should go to."""
-    end = "low" if probe.prefers == "low" else "high"
-    return (
-        f"{probe.title}: {probe.measures} (`{probe.formula}`; {probe.source}). An adapter goes where it is **{end}**, "
-        "drawn bright."
-    )
-
-
-def why(energy: EnergyMap, module: str) -> str:
-    """Why a module has its energy: massive activation, prompt, or the task's own response."""
-    row = energy.modules[energy.modules["module"] == module].iloc[0]
-    if pd.isna(row.get("max_output")):
-        return "This probe measures neither outputs nor token positions: it has no more to say of a module."
-    ratio = row["max_output"] / max(energy.modules["max_output"].median(), 1e-30)
-    size = (
-        f"its largest output, {_number(row['max_output'])} at position {row['max_output_position']} "
-        f"(`{row['max_output_token']}`), is {_number(ratio)} times the median of all modules"
-    )
-    if pd.isna(row.get("first_token")):
-        return f"This map is not split over token positions; {size}."
-    if row["first_token"] >= SINK_SHARE and ratio >= SINK_RATIO:
-        return (
-            f"{row['first_token']:z.0%} of its energy is at the first token, and {size}: the massive activation of an "
-            "attention sink, there whatever the task is."
-        )
-    if row["first_token"] >= SINK_SHARE:
-        return f"{row['first_token']:z.0%} of its energy is at the first token, without a massive activation: {size}."
-    if row["response"] >= 0.5:
-        return f"{row['response']:z.0%} of its energy is on the response tokens: what the task asks for; {size}."
-    return (
-        f"Its energy is spread: {row['first_token']:z.0%} first token, {row['prompt']:z.0%} rest of the prompt, "
-        f"{row['response']:z.0%} response; {size}."
-    )
-
-
-def repeat_command(energy: EnergyMap) -> str:
-    """The command line that measures a map again."""
-    p = energy.provenance
-    c = p.config
-    model, revision = named_again(p)
-    parts = [f"domlora probe {shlex.quote(model)} --task {shlex.quote(task_again(p))} --samples {c.samples}"]
-    if revision:
-        parts.append(f"--revision {revision}")
-    defaults = type(c)()
-    for name in REPEATED:
-        if getattr(c, name) != getattr(defaults, name):
-            parts.append(f"--{name.replace('_', '-')} {getattr(c, name)}")
-    return " ".join(parts) + (" --rslora" if c.rslora else "")
-
-
 def task_again(provenance: Provenance | Run) -> str:
     """How the command line and Launch name a map's task."""
     built_in = provenance.task_source == f"built-in {provenance.task}"
@@ -110,7 +49,7 @@ def named_again(provenance: Provenance | Run) -> tuple[str, str]:
     return name, provenance.model_revision if on_hub else ""
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """24,882 and 0.37: as many digits as are read."""
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 

@@ -8,11 +8,19 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
+from domlora.probes.config import ProbeConfig
 
 OPTIONS = {"learning_rates": "lr"}  # settings whose option has another name
 Config = TypeVar("Config", bound=BaseModel)
 Item = TypeVar("Item")
+
+
+PROBE_ARGUMENTS = ("samples", "max_length", "dtype")
+PLACEMENT_HELP = (
+    "dominant, top-k:4, all-linear, attention, mlp, qv, o, random:3, least, same-kind, spread:30, down@11, module:NAME"
+)
 
 
 def add_model_and_task(parser: argparse.ArgumentParser) -> None:
@@ -54,3 +62,47 @@ def list_of(kind: Callable[[str], Item]) -> Callable[[str], tuple[Item, ...]]:
 
     read.__name__ = f"list of {kind.__name__}s"  # argparse names it in its error
     return read
+
+
+def add_ranks(parser: argparse.ArgumentParser) -> None:
+    default = SweepConfig()
+    parser.add_argument("--rank", type=int, default=default.rank)
+    parser.add_argument("--alpha", type=float, help="twice the rank where it is not given")
+    parser.add_argument("--budget", type=int, help="trainable parameters of a placement at most, instead of a rank")
+    parser.add_argument("--allocation", choices=["equal", "energy"], default=default.allocation, help="spread of ranks")
+
+
+def probe_config(arguments: argparse.Namespace) -> ProbeConfig:
+    """How the map is measured that placements are chosen by; ranks and seeds of these commands mean the adapters."""
+    return checked(ProbeConfig, argparse.Namespace(**{name: getattr(arguments, name) for name in PROBE_ARGUMENTS}))
+
+
+def group(commands: Any, name: str, run: Callable, text: str) -> Any:
+    """A command with actions; without one it lists."""
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.set_defaults(run=run)
+    return parser.add_subparsers(metavar="ACTION")
+
+
+def command(group: Any, name: str, run: Callable, text: str, *, json_output: bool = False) -> argparse.ArgumentParser:
+    parser = group.add_parser(name, help=text, description=text)
+    if json_output:
+        parser.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout"
+        )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def open_store() -> Any:
+    from domlora.store.store import Store
+
+    return Store()
+
+
+def count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number

@@ -76,8 +76,8 @@ def _matrix(arguments: argparse.Namespace) -> int:
         return _queue(arguments, tasks, config)
     with _collector_paused():
         from domlora.jobs import matrix
-        from domlora.matrix.matrix import listed
         from domlora.store.store import Store
+        from domlora.wording import listed
 
         store = Store()
         cells = matrix.plan(store, arguments.models, tasks, config, refresh=arguments.refresh)
@@ -137,14 +137,14 @@ def _queue(arguments: argparse.Namespace, tasks: Sequence[str], config: ProbeCon
 
 
 def _show(matrix: Matrix, failed: Sequence[Cell], arguments: argparse.Namespace) -> None:
-    from domlora.matrix import agreement
+    from domlora.matrix import agreement, winners
     from domlora.matrix import matrix as grid
     from domlora.matrix.claims import claims
 
-    winners = grid.winners(matrix)
+    winners = winners.winners(matrix)
     of_tasks = {model: agreement.between_tasks(matrix, model, arguments.top_k) for model in matrix.models}
     of_models = {task: agreement.between_models(matrix, task, arguments.top_k) for task in matrix.tasks}
-    sentences = {model: grid.winner_sentence(matrix, model) for model in matrix.models}
+    sentences = {model: winners.winner_sentence(matrix, model) for model in matrix.models}
     found = claims(matrix)
     curves = _curves(matrix) if arguments.curve else {}
     if arguments.out or arguments.json:

@@ -15,7 +15,7 @@ from domlora.probes.registry import PROBES
 
 if TYPE_CHECKING:
     from domlora.comparison.run import Run
-    from domlora.ranking.rank import Ranking
+    from domlora.ranking.result import Ranking
     from domlora.store.store import Store
 
 MODULES = 30
@@ -166,18 +166,18 @@ def _run(arguments: argparse.Namespace, store: Store) -> Run:
 
 def _maps(arguments: argparse.Namespace, probes: Sequence[ProbeConfig], run: Run, store: Store) -> list[Any]:
     """The map of each probe: from the store, the missing ones measured in one pass."""
-    from domlora.comparison.key import request_key
+    from domlora.energy.key import request_key
     from domlora.jobs.execute import run_probe
     from domlora.jobs.spec import ProbeRequest
 
     keys = [request_key(run.model_revision, run.task_hash, config) for config in probes]
-    missing = [c for c, key in zip(probes, keys, strict=True) if arguments.refresh or store.find(key) is None]
+    missing = [c for c, key in zip(probes, keys, strict=True) if arguments.refresh or store.maps.find(key) is None]
     if missing:
         first, *others = sorted(missing, key=lambda config: config.against is None)  # `also` names no other task
         request = ProbeRequest(config=first, also=tuple(c.probe for c in others), **subject(arguments))
         with progress_bar("sample", arguments.samples) as progress:
             run_probe(request, store, progress)
-    return [energy for key in keys if (energy := store.find(key)) is not None]
+    return [energy for key in keys if (energy := store.maps.find(key)) is not None]
 
 
 def _print(ranking: Ranking) -> None:

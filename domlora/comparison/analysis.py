@@ -1,7 +1,7 @@
 """Which placement wins, by how much and how sure that is: a Run and its evaluations in, a Comparison out.
 
-Pure pandas, numpy and scipy: no torch, no store, no Streamlit. The choice of the learning rate is in `contestants`,
-the numeric parts are in `statistics`, the sentences in `comparison_words`. The rules: a contestant's learning rate is
+Pure pandas, numpy and scipy: no torch, no store, no Streamlit. The choice of the learning rate is in `selection`, the
+numeric parts are in `statistics`, the sentences in `sentences`. The rules: a contestant's learning rate is
 chosen on validation rows and judged on test rows; contestants are compared on the same rows from the same seeds;
 intervals of differences hold for all pairs at once.
 
@@ -15,27 +15,30 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from domlora import json_values
 from domlora.comparison import sentences
+from domlora.comparison.result import (
+    BASELINE,
+    BETTER,
+    SAME,
+    UNKNOWN,
+    WORSE,
+    Comparison,
+    ControlTest,
+    difference,
+)
 from domlora.comparison.run import BASE, Evaluation, Run, Variant
 from domlora.comparison.selection import OWN_PARTS, Contestant, by_rate, choose, ended_as, validation_loss
 from domlora.errors import DomLoRAError, UsageError
-from domlora.statistics import bootstrap
+from domlora.statistics import bootstrap, intervals
 
-SCHEMA_VERSION = 1
 RANDOM = re.compile(r"random(-\d+)?")
-
-BETTER, WORSE, SAME = "better", "worse", "no difference beyond the interval"
-BASELINE, UNKNOWN = "baseline", "not measured"
-
 TABLE = (
     "placement", "method", "learning_rate", "seeds", "trainable_parameters", "modules", "loss_before", "loss", "low",
     "high", "accuracy", "difference", "difference_low", "difference_high", "better_probability", "verdict", "on_front",
@@ -50,103 +53,6 @@ FORGETTING = (
     "contestant", "placement", "method", "task", "rows", "seeds", "loss_before", "loss", "change", "low", "high",
 )  # fmt: skip
 ANSWERS = ("contestant", "placement", "method", "measure", "before", "after", "low", "high", "rows")
-
-
-@dataclass(frozen=True)
-class ControlTest:
-    """The dominant module against random ones of its size, trained with the same method: the claim put to the test.
-
-    Attributes:
-        beaten: how many of `controls` have a higher mean loss than `dominant`.
-        difference, low, high: loss of `dominant` minus the mean of the controls, and its 95 % interval. The controls
-            are taken as they are: the interval says nothing about other random draws.
-    """
-
-    method: str
-    dominant: str
-    controls: tuple[str, ...]
-    beaten: int
-    difference: float
-    low: float
-    high: float
-    verdict: str
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """What a run says so far.
-
-    Attributes:
-        part: `test`, or `validation` where no test evaluation is there (losses are then optimistic).
-        baseline: the contestant that `table` gives differences to; None while none is measured.
-        contestants: in the order of the run.
-        table: one row a contestant, lowest loss first, indexed by contestant. `loss` is the mean over rows and seeds,
-            `low` to `high` its own 95 % interval, `change` its difference to the base model with a 95 % interval of
-            its own. `difference` is to the baseline, with an interval that holds for all pairs of contestants at
-            once, so that any baseline may be chosen after the fact; `better_probability` is the fraction of resamples
-            in which its loss is below the baseline's.
-        pairs: one row a pair with a common seed, the same intervals: `difference` is first minus second.
-        learning_rates: contestant × rate: validation `loss` (mean over finished seeds), `spread` (standard deviation
-            over seeds), `low` to `high` (least and largest seed), and counts of seeds by how they ended.
-        forgetting: contestant × other task: change of loss against the base model at the chosen rate.
-        answers: contestant × measure (`exact_match`, `pass_at_1`): mean over seeds with Wilson's interval over rows.
-    """
-
-    run: Run
-    part: str
-    rows: int
-    baseline: str | None
-    contestants: tuple[Contestant, ...]
-    table: pd.DataFrame
-    pairs: pd.DataFrame
-    learning_rates: pd.DataFrame
-    forgetting: pd.DataFrame
-    answers: pd.DataFrame
-    controls: tuple[ControlTest, ...]
-    resamples: int
-    seed: int
-
-    @property
-    def best(self) -> str | None:
-        """The contestant with the lowest loss, whether or not it can be told apart from the next."""
-        measured = self.table.index[self.table["loss"].notna()]
-        return str(measured[0]) if len(measured) else None
-
-    @property
-    def variants(self) -> tuple[Variant, ...]:
-        return self.run.variants
-
-    def difference(self, first: str, second: str) -> tuple[float, float, float, float]:
-        """Loss of `first` minus that of `second`: estimate, low, high, probability that `first` is the lower."""
-        return difference(self.pairs, first, second)
-
-    @cached_property
-    def conclusion(self) -> str:
-        """One to four plain sentences: what can be concluded and what cannot."""
-        return sentences.conclusion(self)
-
-    @cached_property
-    def warnings(self) -> tuple[str, ...]:
-        """Whole sentences: what makes the comparison unequal or incomplete."""
-        return sentences.warnings(self)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything as one JSON-serialisable object: the keys of `domlora compare --json`; NaN becomes None."""
-        return json_values.plain({
-            "schema_version": SCHEMA_VERSION, "run": self.run.id, "model": self.run.model, "task": self.run.task,
-            "part": self.part, "rows": self.rows, "baseline": self.baseline, "best": self.best,
-            "conclusion": self.conclusion, "warnings": self.warnings,
-            "variants": [_variant_json(variant) for variant in self.variants],
-            "contestants": self.table.reset_index().to_dict("records"),
-            "pairs": self.pairs.to_dict("records"), "learning_rates": self.learning_rates.to_dict("records"),
-            "forgetting": self.forgetting.to_dict("records"), "answers": self.answers.to_dict("records"),
-            "controls": [asdict(test) for test in self.controls],
-            "resamples": self.resamples, "bootstrap_seed": self.seed,
-        })  # fmt: skip
-
-    def to_csv(self) -> str:
-        """`table` as CSV, one line a contestant."""
-        return self.table.to_csv()
 
 
 def compare_run(
@@ -180,13 +86,14 @@ def compare_run(
         largest = max(measured, key=lambda c: c.trainable_parameters)
         baseline = next((c.name for c in measured if c.name == "all-linear"), largest.name)
     pairs = _pairs([c.name for c in measured], losses, resamples, seed)
-    return Comparison(
+    comparison = Comparison(
         run=run, part=part, rows=losses.shape[2], baseline=baseline, contestants=contestants,
         table=_table(part, contestants, measured, losses, found, pairs, baseline, resamples, seed), pairs=pairs,
         learning_rates=_learning_rates(contestants, groups, validation),
         forgetting=_forgetting(contestants, found, resamples, seed), answers=_answers(contestants),
         controls=_controls(measured, losses, resamples, seed), resamples=resamples, seed=seed,
     )  # fmt: skip
+    return replace(comparison, conclusion=sentences.conclusion(comparison), warnings=sentences.warnings(comparison))
 
 
 def _stack(
@@ -213,22 +120,12 @@ def _pairs(names: Sequence[str], losses: np.ndarray, resamples: int, seed: int) 
         return pd.DataFrame(columns=list(PAIRS))
     differences = np.stack([losses[i] - losses[j] for i, j in both])  # (pairs, seeds, rows)
     draws = bootstrap.crossed_bootstrap(differences, resamples, seed)
-    band = bootstrap.simultaneous_band(np.nanmean(differences, axis=(1, 2)), draws)
+    band = intervals.simultaneous_band(np.nanmean(differences, axis=(1, 2)), draws)
     return pd.DataFrame({
         "first": [names[i] for i, _ in both], "second": [names[j] for _, j in both], "difference": band.estimate,
         "low": band.low, "high": band.high, "better_probability": _fraction_below_zero(draws),
         "seeds": (~np.isnan(differences).all(axis=2)).sum(axis=1),
     })  # fmt: skip
-
-
-def difference(pairs: pd.DataFrame, first: str, second: str) -> tuple[float, float, float, float]:
-    """Loss of `first` minus that of `second`: estimate, low, high, probability that first is better; NaN if unknown."""
-    for one, two, turned in ((first, second, False), (second, first, True)):
-        row = pairs[(pairs["first"] == one) & (pairs["second"] == two)]
-        if len(row):
-            estimate, low, high, better = row[["difference", "low", "high", "better_probability"]].to_numpy()[0]
-            return (-estimate, -high, -low, 1 - better) if turned else (estimate, low, high, better)
-    return (math.nan,) * 4
 
 
 def _fraction_below_zero(draws: np.ndarray) -> np.ndarray:
@@ -248,12 +145,12 @@ def _table(
 ) -> pd.DataFrame:  # fmt: skip
     accuracies = _stack(part, measured, found, "accuracies")
     base = np.asarray(found[part, BASE].losses if (part, BASE) in found else np.full(losses.shape[2], np.nan))
-    low, high = bootstrap.interval(bootstrap.crossed_bootstrap(losses, resamples, seed))
+    low, high = intervals.interval(bootstrap.crossed_bootstrap(losses, resamples, seed))
     changes = losses - base  # (contestants, seeds, rows)
     if np.isnan(base).all():
         change_low = change_high = np.full(len(measured), np.nan)
     else:
-        change_low, change_high = bootstrap.interval(bootstrap.crossed_bootstrap(changes, resamples, seed))
+        change_low, change_high = intervals.interval(bootstrap.crossed_bootstrap(changes, resamples, seed))
     rows = {}
     for contestant in contestants:
         row: dict[str, Any] = dict.fromkeys(TABLE, math.nan) | {
@@ -278,7 +175,7 @@ def _table(
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(TABLE)).rename_axis("contestant")
     if len(table):
         costs = table[["loss", "trainable_parameters"]].to_numpy(dtype=float)
-        table["on_front"] = bootstrap.pareto_front(costs)
+        table["on_front"] = intervals.pareto_front(costs)
     return table.sort_values("loss", kind="stable", na_position="last")
 
 
@@ -308,7 +205,7 @@ def _forgetting(
         base = np.asarray(found[task, BASE].losses)
         measured = [c for c in contestants if any((task, variant.name) in found for variant in c.variants)]
         losses = _stack(task, measured, found, "losses")
-        low, high = bootstrap.interval(bootstrap.crossed_bootstrap(losses - base, resamples, seed))
+        low, high = intervals.interval(bootstrap.crossed_bootstrap(losses - base, resamples, seed))
         for i, c in enumerate(measured):
             records.append((
                 c.name, c.placement, c.method, task, len(base), int((~np.isnan(losses[i]).all(axis=1)).sum()),
@@ -331,7 +228,7 @@ def _answers(contestants: Sequence[Contestant]) -> pd.DataFrame:
             )
             low, high = (math.nan, math.nan)
             if rows >= 1:
-                low, high = bootstrap.wilson_interval(round(after * rows), round(rows))
+                low, high = intervals.wilson_interval(round(after * rows), round(rows))
             records.append(
                 (contestant.name, contestant.placement, contestant.method, measure, before, after, low, high, rows)
             )
@@ -349,19 +246,10 @@ def _controls(measured: Sequence[Contestant], losses: np.ndarray, resamples: int
         mean_gap = gaps.mean(axis=0, keepdims=True)  # (1, seeds, rows), NaN where a seed of any is missing
         if np.isnan(mean_gap).all():
             continue
-        low, high = bootstrap.interval(bootstrap.crossed_bootstrap(mean_gap, resamples, seed))
+        low, high = intervals.interval(bootstrap.crossed_bootstrap(mean_gap, resamples, seed))
         beaten = sum(bool(np.nanmean(gap) < 0) for gap in gaps)
         tests.append(ControlTest(
             dominant.method, dominant.name, tuple(measured[j].name for j in random), beaten,
             float(np.nanmean(mean_gap)), float(low[0]), float(high[0]), _verdict(float(low[0]), float(high[0])),
         ))  # fmt: skip
     return tuple(tests)
-
-
-def _variant_json(variant: Variant) -> dict[str, Any]:
-    return {
-        "name": variant.name, "placement": variant.placement, "method": variant.method, "lr": variant.learning_rate,
-        "seed": variant.seed, "trainable_parameters": variant.trainable_parameters, "modules": variant.modules,
-        "eval_loss_before": None, "eval_loss_after": None, **variant.results, "status": variant.status,
-        "note": variant.note, "adapter": variant.adapter,
-    }  # fmt: skip

@@ -10,19 +10,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-Method = Literal["lora", "rslora", "dora", "pissa", "olora", "eva", "lora+"]
-Schedule = Literal["constant", "linear", "cosine"]
-Allocation = Literal["equal", "energy"]
+from domlora.placements.methods import Method
+from domlora.placements.ranks import Allocation
 
-METHODS: dict[Method, str] = {
-    "lora": "plain LoRA (arXiv 2106.09685)",
-    "rslora": "LoRA scaled by alpha / sqrt(rank) (arXiv 2312.03732)",
-    "dora": "weight-decomposed LoRA (arXiv 2402.09353)",
-    "pissa": "starts from the principal singular directions of the weight (arXiv 2404.02948)",
-    "olora": "starts from an orthonormal basis of the weight (arXiv 2406.01775)",
-    "eva": "starts A from the principal directions of the module's inputs (arXiv 2410.07170)",
-    "lora+": "LoRA with a higher learning rate for B (arXiv 2402.12354)",
-}
+Schedule = Literal["constant", "linear", "cosine"]
 
 
 class SweepConfig(BaseModel):

@@ -11,10 +11,10 @@ import json
 import zipfile
 from pathlib import Path
 
-from domlora.comparison.analysis import Comparison
+from domlora.comparison.result import Comparison
 from domlora.comparison.run import Run, Variant
 from domlora.errors import SweepError
-from domlora.models.reference import base_name
+from domlora.models.catalogue import base_name
 
 ADAPTER = "adapter"  # folder of the PEFT adapter among the files
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from domlora.comparison.config import SweepConfig
 from domlora.energy.energy_map import SCHEMA_VERSION
+from domlora.energy.key import hashed, probe_settings
 from domlora.probes.config import ProbeConfig
 
 if TYPE_CHECKING:
-    from domlora.placements.place import Placement
+    from domlora.placements.placement import Placement
 
 SWEEP_VERSION = 1  # grows when the same request no longer trains to the same numbers
 LATER = ("energy_every", "energy_samples")  # settings of a sweep that came after runs were stored under their keys
-
-
-def request_key(model_revision: str, task_hash: str, config: ProbeConfig) -> str:
-    """Equal for equal requests: what is hashed decides every number of a map."""
-    return _hash([SCHEMA_VERSION, model_revision, task_hash, _probe_settings(config)])
 
 
 def sweep_key(
@@ -35,13 +29,13 @@ def sweep_key(
     # What a module is, its name and the model say; the keys of older requests stay as they are.
     left: Any = {"task_type": True, "modules": {"__all__": {"experts", "parameter"}}}
     chosen = [placement.model_dump(mode="json", exclude=left) for placement in placements]
-    settings = [_sweep_settings(config), chosen, _probe_settings(probe)]
-    return _hash(["sweep", SWEEP_VERSION, model_revision, task_hash, *settings])
+    settings = [_sweep_settings(config), chosen, probe_settings(probe)]
+    return hashed(["sweep", SWEEP_VERSION, model_revision, task_hash, *settings])
 
 
 def trained_key(run_key: str, variant: str, step: int, config: ProbeConfig) -> str:
     """Of a map that was measured while a comparison trained; never equal to a `request_key`."""
-    return _hash(["trained", SCHEMA_VERSION, run_key, variant, step, _probe_settings(config)])
+    return hashed(["trained", SCHEMA_VERSION, run_key, variant, step, probe_settings(config)])
 
 
 def _sweep_settings(config: SweepConfig) -> dict[str, Any]:
@@ -49,12 +43,3 @@ def _sweep_settings(config: SweepConfig) -> dict[str, Any]:
     default = SweepConfig()
     unset = {name for name in LATER if getattr(config, name) == getattr(default, name) or not config.energy_every}
     return config.model_dump(mode="json", exclude=unset)
-
-
-def _probe_settings(config: ProbeConfig) -> dict[str, Any]:
-    """Without what is not set: a setting that came later leaves the keys of older requests as they are."""
-    return config.model_dump(mode="json", exclude_none=True)
-
-
-def _hash(parts: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

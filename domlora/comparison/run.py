@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from domlora.comparison.config import SweepConfig
-from domlora.placements.place import Placement
+from domlora.placements.placement import Placement
 
 VariantStatus = Literal["queued", "training", "done", "diverged", "cancelled"]
 RunStatus = Literal["running", "done"]  # whether its job still lives, the job says

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from domlora.comparison.run import ENDED_VARIANT
+from domlora.wording import listed, number
 
 if TYPE_CHECKING:
-    from domlora.comparison.analysis import Comparison, ControlTest
+    from domlora.comparison.result import Comparison, ControlTest
 
 UNEQUAL_BUDGETS = 1.2  # largest over smallest number of trainable parameters beyond which a comparison is unequal
 
@@ -64,22 +65,22 @@ def _leader(comparison: Comparison) -> str:
     name = str(best.name)
     gaps = {other: comparison.difference(name, other) for other in others}
     alike = [other for other in others if not gaps[other][2] < 0]  # an unknown interval tells nothing apart
-    loss = f"{_number(best['loss'])}{_interval(best['low'], best['high'])}"
+    loss = f"{number(best['loss'])}{_interval(best['low'], best['high'])}"
     text = f"the lowest {comparison.part} loss is {name}'s: {loss}"
     if best["change_high"] >= 0:
-        text += f", which is not below the base model's {_number(best['loss_before'])} beyond the interval"
+        text += f", which is not below the base model's {number(best['loss_before'])} beyond the interval"
     elif best["change_high"] < 0:
-        text += f", against {_number(best['loss_before'])} of the base model"
+        text += f", against {number(best['loss_before'])} of the base model"
     held = f" that holds for all {len(comparison.pairs)} pairs at once" if len(comparison.pairs) > 1 else ""
     if not others:
         text += "; there is no other result to compare it with"
     elif alike:
         gap = gaps[alike[0]]
-        text += f"; it is not told apart from {_list(alike)} (difference to {alike[0]} {_number(gap[0])}"
+        text += f"; it is not told apart from {listed(alike, most=4)} (difference to {alike[0]} {number(gap[0])}"
         text += f"{_span(gap[1], gap[2], held)})"
     else:
         gap = gaps[others[0]]
-        text += f"; it leads {others[0]}, the next, by {_number(-gap[0])} ({_span(-gap[2], -gap[1], held)[2:]})"
+        text += f"; it leads {others[0]}, the next, by {number(-gap[0])} ({_span(-gap[2], -gap[1], held)[2:]})"
     return text + _parameters(comparison, [name, *alike])
 
 
@@ -103,7 +104,7 @@ def _controls(tests: Sequence[ControlTest]) -> str:
         count = len(test.controls)
         which = f"{test.beaten} of {count} random control{'s' if count > 1 else ''}"
         text = f"{test.dominant} has a lower mean loss than {which}"
-        text += f", and its difference to their mean is {_number(test.difference)}{_span(test.low, test.high)}"
+        text += f", and its difference to their mean is {number(test.difference)}{_span(test.low, test.high)}"
         texts.append(f"{text}, {means.get(test.verdict, 'so that its place matters is not shown')}")
     return "against its controls, " + "; ".join(texts) if texts else ""
 
@@ -129,10 +130,10 @@ def _limits(comparison: Comparison) -> str:
         )
     short = [c for c in comparison.contestants if c.status == "incomplete" and c.name in table.index]
     if short:
-        texts.append(f"{_list([c.name for c in short])} lack{'s' if len(short) == 1 else ''} seeds")
+        texts.append(f"{listed([c.name for c in short], most=4)} lack{'s' if len(short) == 1 else ''} seeds")
     missing = [c for c in comparison.contestants if c.name not in table.index and c.status != "training"]
     if missing:
-        texts.append(f"no result of {_list([c.name for c in missing])}")
+        texts.append(f"no result of {listed([c.name for c in missing], most=4)}")
     return "; ".join(texts)
 
 
@@ -143,9 +144,9 @@ def _rates(comparison: Comparison) -> str:
             edges.setdefault(contestant.edge, []).append(contestant.name)
     texts = []
     if single := edges.pop("one rate tried", None):
-        texts.append(f"only one learning rate was tried for {_list(single)}")
+        texts.append(f"only one learning rate was tried for {listed(single, most=4)}")
     if edges:
-        which = " and ".join(f"{word} for {_list(names)}" for word, names in edges.items())
+        which = " and ".join(f"{word} for {listed(names, most=4)}" for word, names in edges.items())
         texts.append(f"the best rate is at the edge of the rates tried: {which}")
     diverged = int(comparison.learning_rates["diverged"].sum())
     if diverged:
@@ -163,23 +164,9 @@ def _pending(comparison: Comparison) -> str:
     return f"still training: {total} {'has' if count == 1 else 'have'} not ended"
 
 
-def _list(names: Sequence[str], most: int = 4) -> str:
-    """`a`, `a and b`, `a, b, c and 3 more`."""
-    shown = list(names) if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1} more"]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-
-
 def _interval(low: float, high: float) -> str:
-    return "" if low != low else f" (95 % interval {_number(low)} to {_number(high)})"
+    return "" if low != low else f" (95 % interval {number(low)} to {number(high)})"
 
 
 def _span(low: float, high: float, held: str = "") -> str:
-    return ", interval unknown" if low != low else f", 95 % interval {_number(low)} to {_number(high)}{held}"
-
-
-def _number(value: float) -> str:
-    """Three decimals, or one digit where those would all be zeros."""
-    if value != value:
-        return "unknown"
-    text = f"{value:.3f}" if abs(value) >= 0.0005 or value == 0 else f"{value:.1g}"
-    return text.replace("-", "−", 1) if text.startswith("-") else text
+    return ", interval unknown" if low != low else f", 95 % interval {number(low)} to {number(high)}{held}"

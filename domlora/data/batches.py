@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import psutil
 import torch
-from transformers import PretrainedConfig, PreTrainedModel
 
 from domlora.data.encoding import IGNORED, EncodedSample
-
-CPU_TOKENS = 2048  # larger batches are no faster on a CPU, and padding grows with them
-GPU_TOKENS = 16384
-MEMORY_FRACTION = 0.5  # of what is free; the rest is for what the estimate below leaves out
 
 
 @dataclass(frozen=True)
@@ -142,48 +136,8 @@ def _pair(samples: Sequence[EncodedSample], device: torch.device) -> tuple[Lane,
     return lanes[0], lanes[1]
 
 
-def token_budget(model: PreTrainedModel, longest: int, device: torch.device) -> int:
-    """Tokens of a batch that fit into memory beside the model, by a generous count of what a token holds.
-
-    A token keeps about 20 hidden-size and 6 intermediate-size activations a block for the backward, one row of each
-    held Gram matrix, and three copies of its logits.
-    """
-    config = model.config.get_text_config()
-    hidden = _size(config, "hidden_size", "d_model")
-    blocks = _size(config, "num_hidden_layers", "num_layers")  # an encoder and a decoder each have so many, or fewer
-    inner = _size(config, "intermediate_size", "d_ff", "encoder_ffn_dim", default=4 * hidden)
-    size = model.dtype.itemsize
-    per_token = blocks * ((20 * hidden + 6 * inner) * size + 4 * longest * 4) + 3 * 4 * config.vocab_size
-    budget = int(MEMORY_FRACTION * free_memory(device) / per_token)
-    return max(longest, min(budget, GPU_TOKENS if device.type == "cuda" else CPU_TOKENS))
-
-
-def _size(config: PretrainedConfig, *names: str, default: int = 1024) -> int:
-    """The first of a configuration's numbers that is there; names differ from family to family."""
-    return next((value for name in names if isinstance(value := getattr(config, name, None), int) and value), default)
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that can still be allocated on the device."""
-    if device.type == "cuda":
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + cached
-    return psutil.virtual_memory().available
-
-
 def halves(group: list[int]) -> Iterator[list[int]]:
     """The two halves of a group that did not fit."""
     middle = (len(group) + 1) // 2
     yield group[:middle]
     yield group[middle:]
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch ran out of memory, on a GPU or (in other words) on a CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def release(device: torch.device) -> None:
-    """Gives cached memory back after a batch did not fit; slow, so never after one that did."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

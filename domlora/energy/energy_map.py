@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from domlora.energy.verdict import CONCENTRATED_FRACTION, CONCENTRATED_MODULES, MODERATE_FRACTION, Level, Verdict
 from domlora.errors import ProbeError
+from domlora.models.modules import Skipped
 from domlora.probes.config import ProbeConfig, Trained
 from domlora.probes.registry import PROBES, ProbeInfo
 from domlora.statistics import bootstrap
 
 SCHEMA_VERSION = 1
-
-# Upper edges of the token-position bins of `positions`: bin 0 is the first token alone, the last bin is open.
-POSITION_EDGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-
 # One row a module, one value a cell.
 SCALAR_COLUMNS = (
     "module", "stack", "layer", "kind", "in_features", "out_features", "energy",
@@ -33,21 +31,6 @@ SCALAR_COLUMNS = (
 )  # fmt: skip
 # One row a module, a list in each cell; a column is left out where the probe did not measure it.
 LIST_COLUMNS = ("sample_energies", "sample_kernel", "positions", "top_tokens", "top_token_shares", "expert_energies")
-
-CONCENTRATED_MODULES = 5  # at most so many effective modules, and
-CONCENTRATED_FRACTION = 0.10  # at most this fraction of all modules: "concentrated"
-MODERATE_FRACTION = 0.25  # up to this fraction of all modules: "moderately concentrated"; beyond: "diffuse"
-
-Level = Literal["concentrated", "moderately concentrated", "diffuse"]
-
-
-class Skipped(BaseModel):
-    """A module that could carry an adapter but was not measured, and why."""
-
-    model_config = ConfigDict(frozen=True)
-
-    module: str
-    reason: str
 
 
 class Provenance(BaseModel):
@@ -89,19 +72,6 @@ class Provenance(BaseModel):
     def id(self) -> str:
         """Short name of a map in the store, on the command line and in links."""
         return self.key[:12]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How concentrated the energy is, in words.
-
-    Attributes:
-        level: by effective number of modules, against the thresholds at the head of this file.
-        sentence: the finding with its numbers and its uncertainty.
-    """
-
-    level: Level
-    sentence: str
 
 
 @dataclass(frozen=True, eq=False)

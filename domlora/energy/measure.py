@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -14,18 +12,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from domlora import __version__
-from domlora.comparison.key import request_key
 from domlora.data.encoding import Encoding
 from domlora.data.tasks import Task, load_task
-from domlora.energy.energy_map import EnergyMap, Provenance, Skipped
+from domlora.energy.energy_map import EnergyMap, Provenance
+from domlora.energy.key import request_key
 from domlora.errors import UsageError
-from domlora.models.census import AdaptableModule, Census, find_modules
+from domlora.models.census import find_modules
+from domlora.models.device import device_name, peak_memory
 from domlora.models.loading import LoadedModel
+from domlora.models.modules import AdaptableModule, Census, Skipped
 from domlora.probes import score
 from domlora.probes.config import ProbeConfig
-from domlora.probes.passes import Measurement
+from domlora.probes.recorder import Measurement
 from domlora.probes.registry import check
+from domlora.version import __version__
 
 WARN_TRUNCATED = 0.2  # of the samples
 SHARED_SETTINGS = ("samples", "seed", "max_length", "split", "dtype")  # of all probes in one pass
@@ -218,15 +218,3 @@ def _warnings(encoding: Encoding) -> list[str]:
     if encoding.plain:
         warnings.append("the model has no chat template: samples were written as plain `User:` and `Assistant:` turns")
     return warnings
-
-
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def peak_memory(device: torch.device) -> int:
-    """On a GPU what this probe took at its peak, on a CPU the peak of the whole process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

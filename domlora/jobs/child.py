@@ -18,7 +18,9 @@ from importlib import import_module
 from typing import Any
 
 from domlora.errors import DomLoRAError, StoreError
-from domlora.jobs.spec import Job, Outcome, Progress, Request
+from domlora.jobs.queue import Queue
+from domlora.jobs.spec import Job, Outcome, Request
+from domlora.progress import Progress
 from domlora.store.store import Store
 
 # kind of a request -> "module:function" that computes it and returns the id of its result
@@ -39,8 +41,8 @@ MEMORY_HINTS = {
 class Reporter:
     """Progress on its way to the store: the first and last of each stage, between them one every `REPORT_SECONDS`."""
 
-    def __init__(self, store: Store, job_id: str) -> None:
-        self._store, self._job_id = store, job_id
+    def __init__(self, queue: Queue, job_id: str) -> None:
+        self._queue, self._job_id = queue, job_id
         self._stage: str | None = None
         self._sent = 0.0
         self._waiting: tuple[str, int, int] | None = None
@@ -56,7 +58,7 @@ class Reporter:
         if self._waiting is None:
             return
         try:
-            self._store.report(self._job_id, *self._waiting)
+            self._queue.report(self._job_id, *self._waiting)
         except StoreError as error:
             print(f"progress not stored: {error}", file=sys.stderr)
         self._stage, self._sent, self._waiting = self._waiting[0], time.monotonic(), None
@@ -65,9 +67,9 @@ class Reporter:
 class Heart(threading.Thread):
     """Beats for the job; ends the process when its worker is gone or the job is no longer this process's own."""
 
-    def __init__(self, store: Store, job: Job, parent: int) -> None:
+    def __init__(self, queue: Queue, job: Job, parent: int) -> None:
         super().__init__(name="heart", daemon=True)
-        self._store, self._job, self._parent = store, job, parent
+        self._queue, self._job, self._parent = queue, job, parent
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -75,7 +77,7 @@ class Heart(threading.Thread):
             if os.getppid() != self._parent:
                 self._exit("the worker is gone")
             try:
-                alive = self._store.beat(self._job.id, self._job.attempts)
+                alive = self._queue.beat(self._job.id, self._job.attempts)
             except StoreError as error:
                 print(f"no heartbeat: {error}", file=sys.stderr)
                 continue
@@ -98,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         store = Store()
-        return run(store, store.job(arguments.job), arguments.parent)
+        return run(store, Queue(store).get(arguments.job), arguments.parent)
     except DomLoRAError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -106,7 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(store: Store, job: Job, parent: int) -> int:
     """Computes `job` for the worker `parent`; see `main`."""
-    heart, reporter = Heart(store, job, parent), Reporter(store, job.id)
+    queue = Queue(store)
+    heart, reporter = Heart(queue, job, parent), Reporter(queue, job.id)
     heart.start()
     result, error = None, None
     try:
@@ -117,7 +120,7 @@ def run(store: Store, job: Job, parent: int) -> int:
     reporter.flush()
     heart.stop()
     status: Outcome = "done" if error is None else "failed"
-    store.finish(job.id, status, result=result, error=error, attempt=job.attempts)
+    queue.finish(job.id, status, result=result, error=error, attempt=job.attempts)
     return 0 if error is None else 1
 
 

@@ -5,13 +5,16 @@ Whatever is cheap and can fail comes first, and torch is imported only if the st
 
 from __future__ import annotations
 
-from domlora.comparison.key import request_key, sweep_key
+from domlora.comparison.key import sweep_key
+from domlora.comparison.placements import place_for
 from domlora.data.tasks import load_task
-from domlora.jobs.spec import ProbeRequest, Progress, SweepRequest
+from domlora.energy.key import request_key
+from domlora.jobs.spec import ProbeRequest, SweepRequest
 from domlora.models.fetch import localise
 from domlora.models.reference import check_trainable, objective_of, resolve
-from domlora.placements.place import check_name, place_for
+from domlora.placements.place import check_name
 from domlora.probes.registry import check
+from domlora.progress import Progress
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
 from domlora.training.rows import choose_rows
@@ -46,7 +49,7 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
         model = load_local(local, dtype=request.config.dtype, device=request.device)
         measured = probe_many(model, task, missing, progress=lambda done, total: progress("probing", done, total))
         for config, energy in zip(missing, measured, strict=True):
-            store.add_map(energy)
+            store.maps.add(energy)
             found[config] = energy
     answer = found[request.config]
     assert answer is not None
@@ -83,13 +86,13 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
 
     from domlora.energy.measure import probe
     from domlora.models.loading import load_local
-    from domlora.training.compare import train
+    from domlora.training.train import train
 
     progress("loading the model", 0, 0)
     model = load_local(local, dtype=request.sweep.dtype, device=request.device)
     if energy is None:
         energy = probe(model, task, request.probe, progress=lambda done, total: progress("probing", done, total))
-        store.add_map(energy)
+        store.maps.add(energy)
     placements = place_for(energy, request.sweep)
     run = train(
         model, task, energy, placements, request.sweep, store, job=job_id, refresh=request.refresh, progress=progress

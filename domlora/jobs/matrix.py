@@ -12,15 +12,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from domlora.comparison.key import request_key
 from domlora.data.tasks import Task, load_task
 from domlora.energy.energy_map import EnergyMap
+from domlora.energy.key import request_key
 from domlora.errors import DomLoRAError, UsageError
-from domlora.jobs.spec import Job, ProbeRequest, Progress
+from domlora.jobs.queue import Queue
+from domlora.jobs.spec import Job, ProbeRequest
 from domlora.matrix.matrix import Matrix
+from domlora.models.catalogue import BUILTIN_MODELS, is_ready
 from domlora.models.fetch import localise
-from domlora.models.reference import BUILTIN_MODELS, ModelRef, is_ready, resolve
+from domlora.models.reference import ModelRef, resolve
 from domlora.probes.config import ProbeConfig
+from domlora.progress import Progress
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
 
@@ -131,13 +134,14 @@ def submit_missing(
     wrong = next((cell.error for cell in cells if cell.error is not None), None)
     if wrong is not None:
         raise UsageError(wrong)
-    waiting = [job.request for status in ("queued", "running") for job in store.jobs(status)]
+    queue = Queue(store)
+    waiting = [job.request for status in ("queued", "running") for job in queue.list(status)]
     requests = [
         ProbeRequest(model=cell.model, task=cell.task, config=config, device=device, refresh=refresh)
         for cell in cells
         if cell.energy is None
     ]
-    return [store.submit(request) for request in requests if request not in waiting]
+    return [queue.submit(request) for request in requests if request not in waiting]
 
 
 def _settled(function: Callable[..., Result], *arguments: Any) -> tuple[Result | None, str | None]:
@@ -159,7 +163,7 @@ def _measured(store: Store, model: LoadedModel, cell: Cell, config: ProbeConfig,
 
     stage = f"{cell.model_name} on {cell.task_name}"
     energy = probe(model, load_task(cell.task), config, progress=lambda done, total: progress(stage, done, total))
-    store.add_map(energy)
+    store.maps.add(energy)
     return energy
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
@@ -11,9 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domlora.comparison.config import SweepConfig
 from domlora.probes.config import ProbeConfig, ProbeName
-
-# (stage, done, total) as a job goes on; total 0 where it is not known.
-Progress = Callable[[str, int, int], None]
 
 KIND_NAMES = {"probe": "probe", "sweep": "comparison"}  # what a user calls the kinds of jobs
 Status = Literal["queued", "running", "done", "failed", "cancelled"]

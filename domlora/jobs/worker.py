@@ -22,6 +22,7 @@ from typing import Any
 from domlora.errors import DomLoRAError, JobError, StoreError
 from domlora.jobs import local
 from domlora.jobs.child import MEMORY_HINTS
+from domlora.jobs.queue import Queue
 from domlora.jobs.spec import Job, Outcome
 from domlora.store.store import Store
 
@@ -64,7 +65,7 @@ class Worker:
     ) -> None:
         if not devices or len(set(devices)) < len(devices):
             raise JobError(f"a worker serves one or more different devices, not {', '.join(devices) or 'none'}")
-        self.store = store
+        self.store, self.queue = store, Queue(store)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.stopped = False
         self._slots: dict[str, Running | None] = dict.fromkeys(devices)
@@ -115,14 +116,14 @@ class Worker:
         if time.monotonic() - self._recovered < min(10.0, self._stale / 2):
             return
         for running in filter(None, self._slots.values()):
-            self.store.beat(running.job.id, running.job.attempts)
-        for job in self.store.recover(self._stale):
+            self.queue.beat(running.job.id, running.job.attempts)
+        for job in self.queue.recover(self._stale):
             log.warning("job %s had lost its worker: now %s", job.id, job.status)
         self._recovered = time.monotonic()
 
     def _launch(self, device: str) -> Running | None:
         """Claims a job for a free device and starts its process."""
-        job = self.store.claim(self.name, device, leave=[other for other in self._slots if other != device])
+        job = self.queue.claim(self.name, device, leave=[other for other in self._slots if other != device])
         if job is None:
             return None
         try:
@@ -138,7 +139,7 @@ class Worker:
                     start_new_session=True,  # Ctrl-C is for the worker, and a kill reaches what a job has started
                 )
         except OSError as error:
-            self.store.finish(job.id, "failed", error=f"the job's process could not be started: {error}")
+            self.queue.finish(job.id, "failed", error=f"the job's process could not be started: {error}")
             return None
         log.info("job %s started on %s, process %d", job.id, device, process.pid)
         return Running(job, process)
@@ -149,7 +150,7 @@ class Worker:
         if code is not None:
             self._conclude(running, code)
             return True
-        job = self.store.job(running.job.id)
+        job = self.queue.get(running.job.id)
         if job.cancel_requested or not self._owns(running, job):
             if running.ending is None:
                 log.info("job %s is to end", job.id)
@@ -161,12 +162,12 @@ class Worker:
 
     def _conclude(self, running: Running, code: int) -> None:
         """Records the end of a job whose process ended without doing so."""
-        job = self.store.job(running.job.id)
+        job = self.queue.get(running.job.id)
         if self._owns(running, job):
             status: Outcome = "cancelled" if job.cancel_requested else "failed"
             error = None if job.cancel_requested else _reason(code, job)
-            self.store.finish(job.id, status, error=error, attempt=running.job.attempts)
-            job = self.store.job(job.id)
+            self.queue.finish(job.id, status, error=error, attempt=running.job.attempts)
+            job = self.queue.get(job.id)
         log.info("job %s: %s%s", job.id, job.status, f", {job.error}" if job.error else "")
 
     def _owns(self, running: Running, job: Job) -> bool:
@@ -185,7 +186,7 @@ class Worker:
             _signal(running.process, signal.SIGKILL)
             running.process.wait()
             try:
-                if self.store.release(running.job.id, running.job.attempts):
+                if self.queue.release(running.job.id, running.job.attempts):
                     log.info("job %s given back", running.job.id)
             except StoreError as error:
                 log.error("job %s could not be given back, the next worker will find it: %s", running.job.id, error)
@@ -223,7 +224,7 @@ def serve(worker: Worker, idle_exit: float | None = None, lock: int | None = Non
         worker.run(idle_exit)
         os.close(lock)
         # Who submitted a job while we still held the lock relied on us.
-        if worker.stopped or not worker.store.jobs("queued", limit=1):
+        if worker.stopped or not worker.queue.list("queued", limit=1):
             return 0
         lock = local.take_lock(url)
         if lock is None:

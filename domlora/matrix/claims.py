@@ -14,11 +14,13 @@ from typing import Literal
 
 import numpy as np
 
-from domlora.matrix.agreement import RANKED, Side, common_sides, task_sides
-from domlora.matrix.matrix import RESAMPLES, Matrix, in_percent, listed
+from domlora.matrix.matrix import Matrix
+from domlora.matrix.resampling import RESAMPLES
+from domlora.matrix.sides import RANKED, Side, common_sides, task_sides
 from domlora.probes.registry import ProbeInfo
-from domlora.statistics import bootstrap
-from domlora.statistics.bootstrap import Estimate
+from domlora.statistics import intervals, ranks
+from domlora.statistics.intervals import Estimate
+from domlora.wording import in_percent, listed
 
 Verdict = Literal["supported", "contradicted", "mixed", "undecided", "not tested"]
 SHALLOW = 1 / 3  # of the depth
@@ -191,7 +193,7 @@ class _Pairs:
     def rho_of(self, pair: tuple[int, int]) -> tuple[float, np.ndarray]:
         first, second = (self.sides[i] for i in pair)
         drawn = (first.ranks * second.ranks).sum(axis=1) if self.known else np.full(RANKED, np.nan)
-        return float(bootstrap.spearman(first.values, second.values)), drawn
+        return float(ranks.spearman(first.values, second.values)), drawn
 
 
 _Chosen = Sequence[tuple[_Pairs, Sequence[tuple[int, int]]]]
@@ -203,18 +205,18 @@ def _winners(chosen: _Chosen) -> tuple[float, np.ndarray]:
 
 
 def _mean_winner(chosen: _Chosen) -> Estimate:
-    return bootstrap.percentile_interval(*_winners(chosen))
+    return intervals.percentile_interval(*_winners(chosen))
 
 
 def _mean_rho(chosen: _Chosen) -> Estimate:
     found = [pairs.rho_of(pair) for pairs, some in chosen for pair in some]
     drawn = np.mean([drawn for _, drawn in found], axis=0)
-    return bootstrap.correlation_interval(float(np.mean([value for value, _ in found])), drawn)
+    return ranks.correlation_interval(float(np.mean([value for value, _ in found])), drawn)
 
 
 def _difference(within: _Chosen, between: _Chosen) -> Estimate:
     (alike, alike_drawn), (apart, apart_drawn) = _winners(within), _winners(between)
-    return bootstrap.percentile_interval(alike - apart, alike_drawn - apart_drawn)
+    return intervals.percentile_interval(alike - apart, alike_drawn - apart_drawn)
 
 
 def _probe(matrix: Matrix) -> ProbeInfo | None:

@@ -18,14 +18,10 @@ import pandas as pd
 
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import ProbeError
-from domlora.statistics import bootstrap
+from domlora.matrix.resampling import Draws, draw, scores
+from domlora.statistics import intervals
 
 Value = TypeVar("Value")
-RESAMPLES = 1000
-WINNER_COLUMNS = (
-    "model", "task", "module", "stack", "layer", "kind", "depth", "share", "low", "high", "frequency", "could_lead",
-    "runner_up", "runner_up_share", "lead", "effective_modules", "modules", "level",
-)  # fmt: skip
 SETTINGS = ("samples", "split", "estimator", "reduction", "rank", "alpha", "rslora", "draws", "max_length", "seed")
 
 
@@ -127,7 +123,7 @@ class Matrix:
         if draws is None:
             return {self.winner(model, task)}
         # Dividing by the sum takes out what moves all modules alike, such as one sample with a large gradient.
-        able = bootstrap.could_be_best(_relative(scores(energy)), _relative(draws.scores))
+        able = intervals.could_be_best(_relative(scores(energy)), _relative(draws.scores))
         return set(self.columns(model, task).module[able])
 
     def remember(self, what: tuple[str, ...], compute: Callable[[], Value]) -> Value:
@@ -175,58 +171,6 @@ class Columns:
         return self.layer / last
 
 
-@dataclass(frozen=True, eq=False)
-class Draws:
-    """Bootstrap over the samples of one map.
-
-    Attributes:
-        rows: names the samples that were drawn from. Two maps with equal `rows` were measured on the same rows and
-            get the same draws, so that comparing models on one task is paired; other draws are independent.
-        counts: (resamples, samples) how often each sample was drawn.
-        scores: (resamples, modules) of `scores`, higher is better, in the row order of the map's `modules`.
-    """
-
-    rows: str
-    counts: np.ndarray
-    scores: np.ndarray
-
-
-def scores(energy: EnergyMap) -> np.ndarray:
-    """(modules,) by which modules are ranked, higher is better: the energy, or minus it if the probe prefers low."""
-    return _sign(energy) * energy.modules["energy"].to_numpy(dtype=float)
-
-
-def draw(energy: EnergyMap, resamples: int = RESAMPLES) -> Draws | None:
-    """Draws the samples of a map with replacement, as many as it has; None if it keeps nothing of single samples."""
-    p = energy.provenance
-    if p.samples < 2:
-        return None
-    # Rows that one model could not use change what the others are drawn from: then nothing is paired.
-    rows = "|".join([p.task_hash, p.config.split, str(p.config.seed), str(p.samples), p.key if p.dropped else ""])
-    counts = bootstrap.resample_counts(p.samples, p.samples, resamples, seed=int.from_bytes(_digest(rows), "big"))
-    found = resampled(energy, counts)
-    return None if found is None else Draws(rows, counts, found)
-
-
-def resampled(energy: EnergyMap, counts: np.ndarray) -> np.ndarray | None:
-    """(resamples, modules) scores of a map measured on drawn samples.
-
-    Args:
-        counts: (resamples, samples) how often each sample was drawn.
-
-    Returns:
-        None if the map keeps nothing of single samples.
-    """
-    weights = counts / counts.sum(axis=1, keepdims=True)
-    if "sample_kernel" in energy.modules:
-        side = counts.shape[1]
-        kernels = np.stack(energy.modules["sample_kernel"].to_list()).reshape(-1, side, side)
-        return _sign(energy) * bootstrap.energies_of_mean_gradient(kernels, weights)
-    if "sample_energies" in energy.modules:
-        return _sign(energy) * (weights @ np.stack(energy.modules["sample_energies"].to_list(), axis=1))
-    return None
-
-
 def _relative(values: np.ndarray) -> np.ndarray:
     total = np.abs(values).sum(axis=-1, keepdims=True)
     return np.divide(values, total, out=np.zeros_like(values), where=total > 0)
@@ -247,110 +191,6 @@ def cells(matrix: Matrix) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def winners(matrix: Matrix) -> pd.DataFrame:
-    """The winner of each measured cell.
-
-    Returns:
-        Columns model, task, module, stack, layer, kind, depth (of the winner), share with its 95 % interval `low`
-        and `high`, `frequency` (in how many resamples it wins), could_lead (how many modules may be the true winner
-        at 95 %, see `Matrix.could_lead`), runner_up, runner_up_share, lead (energy over that
-        of the runner-up), effective_modules, modules, level. NaN where a map keeps nothing of single samples.
-    """
-    rows = []
-    for model, task, energy in matrix.present:
-        order, columns, bootstrap = matrix.order(model, task), matrix.columns(model, task), energy.bootstrap
-        best, second = order[0], order[1] if len(order) > 1 else None
-        score = energy.modules["energy"].to_numpy(dtype=float)
-        better, worse = score[best], np.nan if second is None else score[second]
-        if energy.probe.prefers == "low":
-            better, worse = worse, better
-        rows.append(
-            {
-                "model": model,
-                "task": task,
-                "module": columns.module[best],
-                "stack": columns.stack[best],
-                "layer": int(columns.layer[best]),
-                "kind": columns.kind[best],
-                "depth": columns.depth[best],
-                "share": energy.shares[best],
-                "low": np.nan if bootstrap is None else bootstrap.low[best],
-                "high": np.nan if bootstrap is None else bootstrap.high[best],
-                "frequency": np.nan if bootstrap is None else bootstrap.winner_frequency[best],
-                "could_lead": len(matrix.could_lead(model, task)),
-                "runner_up": None if second is None else columns.module[second],
-                "runner_up_share": np.nan if second is None else energy.shares[second],
-                "lead": better / worse if worse > 0 else np.inf,
-                "effective_modules": energy.effective_modules,
-                "modules": len(order),
-                "level": energy.level,
-            }
-        )
-    return pd.DataFrame(rows, columns=list(WINNER_COLUMNS))
-
-
-def winner_sentence(matrix: Matrix, model: str) -> str:
-    """Which module leads on how many tasks, and how sure it is that one module leads on all of them."""
-    best = {task: matrix.winner(model, task) for name, task, _ in matrix.present if name == model}
-    if not best:
-        return f"{model}: not measured on any of these tasks."
-    leads = Counter(best.values())
-    module, count = leads.most_common(1)[0]
-    if len(best) == 1:
-        return f"{model}: {module} leads on {next(iter(best))}, the one task measured."
-    if count == 1:
-        said = f"{model}: another module leads on each of {len(best)} tasks"
-    elif count == len(best):
-        said = f"{model}: {module} leads on {'both' if count == 2 else f'all {count}'} tasks"
-    else:
-        others = [f"{name} on {listed([t for t in best if best[t] == name])}" for name in leads if name != module]
-        said = f"{model}: {module} leads on {count} of {len(best)} tasks ({', '.join(others)})"
-    agreed = same_winner(matrix, model)
-    if agreed is None:
-        return said + "; how sure that is cannot be said, as its maps keep no single samples."
-    return said + f"; one and the same module leads on all of them in {in_percent(agreed)} of resamples."
-
-
-def same_winner(matrix: Matrix, model: str) -> bootstrap.Estimate | None:
-    """How often, over resamples of every task's rows, one module leads on all measured tasks of a model."""
-    names, drawn = [], []
-    for _, task, _ in (cell for cell in matrix.present if cell[0] == model):
-        draws = matrix.draws(model, task)
-        if draws is None:
-            return None
-        names.append(matrix.columns(model, task).module[draws.scores.argmax(axis=1)])
-        drawn.append(draws)
-    if not names:
-        return None
-    return bootstrap.probability((np.stack(names) == names[0]).all(axis=0), sources(drawn))
-
-
-def sources(drawn: Sequence[Draws]) -> list[np.ndarray]:
-    """The counts of distinct rows among these draws: what an outcome computed from all of them depends on."""
-    return list({draws.rows: draws.counts for draws in drawn}.values())
-
-
-def in_percent(value: bootstrap.Estimate) -> str:
-    """`41% (95 % interval 30% to 52%)`."""
-    interval = "" if np.isnan(value.low) else f" (95 % interval {value.low:.0%} to {value.high:.0%})"
-    return f"{value.value:.0%}{interval}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _sign(energy: EnergyMap) -> float:
-    return -1.0 if energy.probe.prefers == "low" else 1.0
-
-
 def _probe(energy: EnergyMap) -> str:
     config = energy.provenance.config
     return f"{config.probe} against {config.against}" if config.against else config.probe
-
-
-def _digest(text: str) -> bytes:
-    import hashlib
-
-    return hashlib.sha256(text.encode()).digest()[:8]

@@ -12,8 +12,9 @@ import pandas as pd
 
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import UsageError
-from domlora.matrix.matrix import resampled, scores
-from domlora.statistics import bootstrap
+from domlora.matrix.resampling import resampled, scores
+from domlora.statistics import intervals
+from domlora.statistics.ranks import standard_ranks
 
 STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
@@ -52,7 +53,7 @@ def sample_curve(
     if any(n < 1 for n in counts):
         raise UsageError(f"a curve over {', '.join(map(str, counts))} samples: each number is 1 at least")
     whole = scores(energy)
-    ranks = bootstrap.standard_ranks(whole)
+    ranks = standard_ranks(whole)
     k = min(top_k, len(whole))
     top = np.argsort(-whole, kind="stable")[:k]
     generator = np.random.default_rng(seed)
@@ -60,7 +61,7 @@ def sample_curve(
     for n in counts:
         drawn = generator.multinomial(n, np.full(total, 1 / total), size=resamples)
         values = _scores(energy, drawn)  # (resamples, modules)
-        agreement = bootstrap.probability(values.argmax(axis=1) == whole.argmax(), [drawn])
+        agreement = intervals.probability(values.argmax(axis=1) == whole.argmax(), [drawn])
         shared = np.isin(np.argpartition(-values, k - 1, axis=1)[:, :k], top).sum(axis=1) / k
         rows.append(
             {
@@ -68,7 +69,7 @@ def sample_curve(
                 "agreement": agreement.value,
                 "low": agreement.low,
                 "high": agreement.high,
-                "rho": float(np.mean(bootstrap.standard_ranks(values) @ ranks)),
+                "rho": float(np.mean(standard_ranks(values) @ ranks)),
                 "overlap": float(shared.mean()),
                 "repeat": _repeat(energy, n, resamples, generator),
             }

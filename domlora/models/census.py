@@ -18,19 +18,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from peft import LoraConfig
 from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from domlora.energy.energy_map import Skipped
 from domlora.errors import ModelError
 from domlora.models.experts import fused_parameters
-
-Stack = Literal["decoder", "encoder", "cross", "vision"]
+from domlora.models.modules import AdaptableModule, Census, Skipped, Stack
 
 # Role of a module by its path inside the block; the first match wins. Attention first: `dense` and `c_proj` mean
 # the output projection there and the down projection in the MLP.
@@ -68,61 +66,7 @@ KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?:^|\.)(?:down_proj|fc2|fc_out|c_proj|dense_4h_to_h|output\.dense|lin2|wo|Wo|ffn_output)$", "down"),
     )
 )
-
-
 NO_WEIGHTS = ("A_log",)  # 3-D parameters that multiply no input
-
-
-@dataclass(frozen=True)
-class AdaptableModule:
-    """A linear map that LoRA can adapt.
-
-    Attributes:
-        name: as in `model.named_modules()`; of experts that are one 3-D tensor the parameter's full name.
-        layer: index of its block.
-        kind: canonical role, see the head of this file, else named after the module.
-        in_features, out_features: of the map it computes (of one expert), whatever way its weight is stored.
-        experts: how many maps of that size it holds, each with an adapter of its own.
-        parameter: what PEFT's `target_parameters` must name, "" for what its `target_modules` can reach: weights that
-            belong to no linear layer, and linear layers whose names PEFT would read as those of experts.
-        fused: the weight is a 3-D tensor of all experts.
-        called: the module's output is y itself; else (a router with a bare weight) a product inside it is.
-        swapped: PEFT takes the weight for its transpose: its `A` reads the output's side (Llama-4's experts).
-    """
-
-    name: str
-    stack: Stack
-    layer: int
-    kind: str
-    in_features: int
-    out_features: int
-    experts: int = 1
-    parameter: str = ""
-    fused: bool = False
-    called: bool = True
-    swapped: bool = False
-
-    @property
-    def owner(self) -> str:
-        """Name of the module whose forward computes this map."""
-        return self.name.rpartition(".")[0] if self.fused else self.name
-
-    @property
-    def fan_in(self) -> int:
-        """Columns of PEFT's `A`, whose variance is 1 / (3 · fan_in)."""
-        return self.out_features if self.swapped else self.in_features
-
-    def adapter_parameters(self, rank: int) -> int:
-        """Trainable parameters of a LoRA adapter of this rank here."""
-        return rank * self.experts * (self.in_features + self.out_features)
-
-
-@dataclass(frozen=True)
-class Census:
-    """Modules in the order of `named_modules()`, and the weights in the blocks that are not covered."""
-
-    modules: tuple[AdaptableModule, ...]
-    skipped: tuple[Skipped, ...]
 
 
 def find_modules(model: nn.Module) -> Census:

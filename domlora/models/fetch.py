@@ -19,19 +19,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from domlora.errors import ModelError
-from domlora.models.reference import (
+from domlora.models.catalogue import (
     BUILTIN_MODELS,
     REFERENCE_MODELS,
     REFERENCE_ORIGIN,
     BuiltinModel,
-    ModelRef,
     builtin_folder,
-    check_folder,
     is_ready,
 )
+from domlora.models.gguf import convert_gguf, short
+from domlora.models.reference import ModelRef, check_folder
 from domlora.paths import home
 
 log = logging.getLogger(__name__)
@@ -88,41 +87,6 @@ def localise(ref: ModelRef) -> LocalModel:
                     convert_gguf(ref.path, stage)
             return LocalModel(ref, folder, digest, f"GGUF {ref.path.name}, de-quantised")
         return LocalModel(ref, ref.path, _folder_hash(ref.path), f"folder {ref.path.resolve()}")
-
-
-def convert_gguf(path: Path, folder: Path) -> None:
-    """De-quantises a GGUF file into `folder` as float32 safetensors with tokenizer and chat template.
-
-    Raises:
-        ModelError: a truncated or damaged file, or an architecture that transformers does not read from GGUF.
-    """
-    from gguf import GGUFReader
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    try:
-        GGUFReader(path)  # maps every tensor: a truncated file ends here and not in the middle of a conversion
-    except (ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is truncated or damaged ({_short(error)}): download it again") from error
-    source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(**source)
-        model: Any = AutoModelForCausalLM.from_pretrained(**source, dtype="float32")
-    except (ValueError, KeyError, OSError, NotImplementedError, RuntimeError) as error:
-        raise ModelError(
-            f"transformers cannot read {path.name} ({_short(error)}): give the safetensors folder of this model instead"
-        ) from error
-    # from_pretrained marks the model as quantised, and save_pretrained refuses it as long as it is.
-    model.hf_quantizer, model.is_quantized, model.quantization_method = None, False, None
-    del model.config.quantization_config
-    try:
-        model.save_pretrained(folder)
-    except SafetensorError as error:  # how its writer reports a full disk
-        raise ModelError(
-            f"cannot write {path.name} as safetensors into {folder.parent} ({_short(error)}): "
-            "free some space, or set DOMLORA_HOME to another place"
-        ) from error
-    tokenizer.save_pretrained(folder)
 
 
 def _builtin(ref: ModelRef) -> LocalModel:
@@ -228,7 +192,7 @@ def _disk_errors() -> Iterator[None]:
     except OSError as error:
         where = error.filename or home()
         raise ModelError(
-            f"cannot write or read model files at {where} ({error.strerror or _short(error)}): "
+            f"cannot write or read model files at {where} ({error.strerror or short(error)}): "
             "free some space, or set DOMLORA_HOME to another place"
         ) from error
 
@@ -253,7 +217,3 @@ def _folder_hash(folder: Path) -> str:
     part.write_text(digest.hexdigest())
     part.replace(memo)  # at once: a full disk must not leave an empty fingerprint to be believed later
     return digest.hexdigest()
-
-
-def _short(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -29,11 +29,12 @@ from transformers import (
 from domlora.data.encoding import Encoding, encode, encode_masked, encode_pairs
 from domlora.data.tasks import Sample
 from domlora.errors import ModelError
+from domlora.models.catalogue import base_name
+from domlora.models.device import Dtype, choose_device, choose_dtype
 from domlora.models.fetch import LocalModel, localise
-from domlora.models.reference import Objective, base_name, objective_of, resolve
+from domlora.models.reference import Objective, objective_of, resolve
 
 TOKENIZER_PATTERNS = ("tokenizer*", "vocab*", "merges*", "*.model")
-Dtype = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,33 +175,6 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     if not any(any(folder.glob(pattern)) for pattern in TOKENIZER_PATTERNS):
         raise ModelError(f"{folder} has no tokenizer: put the tokenizer.json of this model beside its weights")
     return AutoTokenizer.from_pretrained(folder)
-
-
-def choose_device(device: str = "auto") -> torch.device:
-    """The device asked for, or the best one here.
-
-    Raises:
-        ModelError: no such device on this machine.
-    """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        place = torch.device(device)
-        torch.empty(1, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(
-            f"device {device!r} is not usable here: use auto or cpu ({str(error).splitlines()[0]})"
-        ) from error
-    return place
-
-
-def choose_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
-    """float16 is not offered: gradients of single samples underflow in it without loss scaling."""
-    if dtype == "auto":
-        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    if dtype not in ("float32", "bfloat16"):
-        raise ModelError(f"dtype {dtype!r} is not supported: use auto, float32 or bfloat16")
-    return getattr(torch, dtype)
 
 
 def _by_type(config: PretrainedConfig) -> Objective:

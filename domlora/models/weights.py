@@ -12,8 +12,8 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from domlora.errors import ProbeError
-from domlora.models.census import AdaptableModule
 from domlora.models.experts import expert_weights
+from domlora.models.modules import AdaptableModule
 
 
 def weight_of(model: nn.Module, module: AdaptableModule, expert: int | None = None) -> torch.Tensor:

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from domlora.data.batches import Batch, free_memory
+from domlora.data.batches import Batch
 from domlora.data.encoding import EncodedSample
-from domlora.models.census import AdaptableModule
-from domlora.probes.page.estimator import ACCUMULATOR_FRACTION, gradient_bytes, matmul
-from domlora.probes.passes import Measurement, finite
-from domlora.probes.taps import Rows
+from domlora.models.device import free_memory
+from domlora.models.modules import AdaptableModule
+from domlora.probes.recorder import Measurement, Rows, finite
+
+ACCUMULATOR_FRACTION = 0.25  # of free memory that exact mean gradients may take
 
 
 class Recording:
@@ -125,3 +126,18 @@ class MeanGradients(Recording):
 def gradients_fit(modules: Sequence[AdaptableModule], device: torch.device) -> bool:
     """Whether the mean gradients of all modules fit into the part of the free memory that they may take."""
     return gradient_bytes(modules) <= ACCUMULATOR_FRACTION * free_memory(device)
+
+
+def gradient_bytes(modules: Sequence[AdaptableModule]) -> int:
+    """What the mean gradients (out, in) of all modules take in float32."""
+    return 4 * sum(m.experts * m.in_features * m.out_features for m in modules)
+
+
+def matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Batched product with float32 result: (B, n, k) @ (B, k, m) -> (B, n, m)."""
+    if a.dtype == b.dtype == torch.float32:
+        return torch.bmm(a, b)
+    if a.is_cuda:  # half-precision tensor cores, float32 accumulation and result
+        half = b.dtype if a.dtype == torch.float32 else a.dtype
+        return torch.bmm(a.to(half), b.to(half), out_dtype=torch.float32)
+    return torch.bmm(a.float(), b.float())

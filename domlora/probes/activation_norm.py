@@ -14,8 +14,7 @@ import torch
 
 from domlora.data.batches import Batch
 from domlora.probes.accumulators import SampleScores
-from domlora.probes.passes import Measurement
-from domlora.probes.taps import Rows
+from domlora.probes.recorder import Measurement, Rows
 
 
 class TokenMeans(SampleScores):

@@ -14,6 +14,10 @@ ProbeName = Literal[
 ]  # fmt: skip
 
 
+# Upper edges of the token-position bins of `positions`: bin 0 is the first token alone, the last bin is open.
+POSITION_EDGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
 class ProbeConfig(BaseModel):
     """Settings of a probe; together with the model and the task they fix the answer.
 

@@ -14,7 +14,7 @@ import torch
 
 from domlora.data.batches import Batch
 from domlora.data.encoding import EncodedSample
-from domlora.energy.energy_map import POSITION_EDGES
+from domlora.probes.config import POSITION_EDGES
 
 TOP_TOKENS = 8
 FIRST, PROMPT, RESPONSE = range(3)

@@ -21,10 +21,10 @@ import torch
 
 from domlora.data.encoding import EncodedSample
 from domlora.errors import ProbeError
-from domlora.models.census import AdaptableModule
+from domlora.models.modules import AdaptableModule
 from domlora.probes.config import ProbeConfig
 from domlora.probes.page.scale import factors
-from domlora.probes.passes import Measurement
+from domlora.probes.recorder import Measurement
 
 
 def fisher(

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domlora.models.census import AdaptableModule
+from domlora.models.modules import AdaptableModule
 from domlora.probes.config import ProbeConfig
 from domlora.probes.page.scale import factors
-from domlora.probes.passes import Measurement
+from domlora.probes.recorder import Measurement
 
 
 def gradient_norm(page: Measurement, modules: Sequence[AdaptableModule], config: ProbeConfig) -> Measurement:

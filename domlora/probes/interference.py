@@ -22,9 +22,9 @@ import torch
 from transformers import PreTrainedModel
 
 from domlora.data.encoding import EncodedSample
-from domlora.models.census import AdaptableModule
+from domlora.models.modules import AdaptableModule
 from domlora.probes.accumulators import MeanGradients, gradients_fit
-from domlora.probes.passes import Measurement
+from domlora.probes.recorder import Measurement
 
 OVERSAMPLING = 8  # columns of a sketch for each direction that is wanted
 SPARE = 4  # times as many directions are followed as are wanted

@@ -6,67 +6,24 @@ memory, and one that does not fit is halved. Knows no formula of any probe.
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
-from domlora.data.batches import Batch, collate, group_by_length, halves, out_of_memory, release, token_budget
+from domlora.data.batches import Batch, collate, group_by_length, halves
 from domlora.data.encoding import EncodedSample
 from domlora.errors import ProbeError
-from domlora.models.census import AdaptableModule
-from domlora.probes.explanation import Explanation
-from domlora.probes.taps import CalledAgain, Recorder, Rows, activation_backward, activation_forward, frozen, tapped
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What a pass over the samples found, modules in the order given.
-
-    Attributes:
-        energies: (modules,) score of the probe, float64; for PAGE the energy.
-        sample_energies: (samples, modules), reduction `per_sample` only.
-        kernels: (modules, samples, samples) inner products of the samples' gradients in energy units, estimated
-            from sketches and scaled to the energy; reduction `mean_gradient` only.
-        losses: (samples,).
-        explanation: token-position split (`per_sample` only) and activation maxima; None where a probe has none.
-        unmeasured: index of a module -> why it has no energy.
-        expert_energies: index of a module of experts -> (experts,), whose sum is its energy.
-        method: in words, how exact it is.
-    """
-
-    energies: torch.Tensor
-    sample_energies: torch.Tensor | None
-    kernels: torch.Tensor | None
-    losses: torch.Tensor
-    explanation: Explanation | None
-    method: str
-    unmeasured: dict[int, str]
-    expert_energies: dict[int, torch.Tensor] = field(default_factory=dict)
-
-
-class MeasuringRecorder(Recorder, Protocol):
-    """A recorder that ends in a measurement.
-
-    Attributes:
-        additive: what it keeps is a sum over samples, so that a batch cannot be done again.
-        needs_gradient: False if the forward tells it all; a pass without any that needs one has no backward.
-        seen: modules that were measured.
-        routed: modules that read other rows than it can tell apart, in some batch at least.
-    """
-
-    additive: bool
-    needs_gradient: bool
-    seen: set[int]
-    routed: set[int]
-
-    def reset(self) -> None:
-        """Forgets everything: all samples come again."""
-
-    def finish(self, losses: torch.Tensor, unmeasured: dict[int, str]) -> Measurement: ...
+from domlora.models.device import out_of_memory, release, token_budget
+from domlora.models.losses import response_losses
+from domlora.models.modules import AdaptableModule
+from domlora.probes.recorder import Measurement, MeasuringRecorder, Rows
+from domlora.probes.taps import CalledAgain, tapped
 
 
 def run(
@@ -189,9 +146,78 @@ def _unmeasured(
     return reasons
 
 
-def finite(scores: torch.Tensor, modules: Sequence[AdaptableModule], what: str = "score") -> torch.Tensor:
-    """The scores (..., modules), if all are finite; else raises ProbeError."""
-    bad = (~scores.isfinite()).reshape(-1, len(modules)).any(0).nonzero()
-    if len(bad):
-        raise ProbeError(f"the {what} of {modules[int(bad[0])].name} is not finite: probe in float32")
-    return scores
+@contextmanager
+def frozen(model: PreTrainedModel) -> Iterator[None]:
+    """Eval mode, no weight takes a gradient, the embedding's output does; all restored at the end."""
+    training = model.training
+    flags = [(p, p.requires_grad) for p in model.parameters()]
+
+    def start_graph(module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
+        # A copy: some models write to their embeddings in place, which a leaf does not allow.
+        return output.detach().requires_grad_().clone()
+
+    handles = [module.register_forward_hook(start_graph) for module in _embeddings(model)]
+    try:
+        model.eval().requires_grad_(False)
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+        model.train(training)
+
+
+def _embeddings(model: PreTrainedModel) -> list[nn.Module]:
+    """Where the graph starts: the input embedding, and the further modules that an encoder and a decoder read from."""
+    first = model.get_input_embeddings()
+    halves = (model.get_encoder(), model.get_decoder()) if getattr(model.config, "is_encoder_decoder", False) else ()
+    found = [first, *(half.get_input_embeddings() for half in halves)]
+    found += [m for m in model.modules() if isinstance(m, nn.Embedding) and m.weight is first.weight]
+    return list(dict.fromkeys(found))
+
+
+def activation_backward(model: PreTrainedModel, batch: Batch, rows: Sequence[int]) -> torch.Tensor:
+    """Forward and backward of the sum of the batch's losses: each sample's activations get the gradient of its own.
+
+    Args:
+        rows: where each sample came from, to name one in an error.
+
+    Returns:
+        (B,) losses.
+
+    Raises:
+        ProbeError: a loss that is not finite, or no path from the embeddings to the loss.
+    """
+    losses = _finite_losses(model, batch, rows)
+    if not losses.requires_grad:
+        raise ProbeError(f"{type(model).__name__} does not pass a gradient from its embeddings to its loss")
+    losses.sum().backward()
+    return losses.detach()
+
+
+def activation_forward(model: PreTrainedModel, batch: Batch, rows: Sequence[int]) -> torch.Tensor:
+    """The losses alone, without a graph; arguments, result and errors as `activation_backward`."""
+    with torch.no_grad():
+        return _finite_losses(model, batch, rows)
+
+
+def _finite_losses(model: PreTrainedModel, batch: Batch, rows: Sequence[int]) -> torch.Tensor:
+    losses = response_losses(model, batch)
+    bad = [(row, loss) for row, loss in zip(rows, losses.tolist(), strict=True) if not math.isfinite(loss)]
+    if bad:
+        raise ProbeError(_not_finite(bad, len(rows), model.dtype))
+    return losses
+
+
+def _not_finite(bad: Sequence[tuple[int, float]], count: int, dtype: torch.dtype) -> str:
+    """Which rows, and the way out that fits: one row may be at fault, but hardly all of a batch."""
+    row, loss = bad[0]
+    more = f" (and of {len(bad) - 1} of {count - 1} others)" if len(bad) > 1 else ""
+    if dtype != torch.float32:
+        way_out = "probe in float32"
+    elif len(bad) == count > 1:
+        way_out = "the model's own weights are damaged, bring it again"
+    else:
+        way_out = "take that row out, or bring the model again if its weights are damaged"
+    return f"the loss of row {row}{more} is {loss}: {way_out}"

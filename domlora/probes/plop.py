@@ -21,11 +21,10 @@ from transformers import PreTrainedModel
 
 from domlora.data.encoding import EncodedSample
 from domlora.energy.energy_map import EnergyMap
-from domlora.models.census import AdaptableModule
+from domlora.models.modules import AdaptableModule
 from domlora.models.weights import bias_of, weight_of
 from domlora.probes.activation_norm import TokenMeans
-from domlora.probes.passes import Measurement
-from domlora.probes.taps import Rows
+from domlora.probes.recorder import Measurement, Rows
 
 RANDOM_INPUTS = 256
 

@@ -16,12 +16,10 @@ from typing import Any
 import torch
 
 from domlora.errors import ProbeError
-from domlora.models.census import AdaptableModule
+from domlora.models.modules import AdaptableModule
 from domlora.models.weights import weight_of
-from domlora.probes.accumulators import MeanGradients, SampleScores, gradients_fit
-from domlora.probes.page.estimator import gradient_bytes, matmul
-from domlora.probes.passes import Measurement, finite
-from domlora.probes.taps import Rows
+from domlora.probes.accumulators import MeanGradients, SampleScores, gradient_bytes, gradients_fit, matmul
+from domlora.probes.recorder import Measurement, Rows, finite
 
 BLOCK = 2**23  # entries of the samples' gradients that are formed at a time: 32 MB
 

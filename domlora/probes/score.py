@@ -16,7 +16,7 @@ import torch
 from transformers import PreTrainedModel
 
 from domlora.data.encoding import EncodedSample
-from domlora.models.census import AdaptableModule
+from domlora.models.modules import AdaptableModule
 from domlora.probes.activation_norm import ActivationNorm
 from domlora.probes.config import ProbeConfig, ProbeName
 from domlora.probes.fisher import fisher
@@ -24,8 +24,9 @@ from domlora.probes.gradient_norm import gradient_norm
 from domlora.probes.interference import GradientSpans, overlap
 from domlora.probes.page import estimator
 from domlora.probes.page.no_first import WithoutFirstToken
-from domlora.probes.passes import Measurement, MeasuringRecorder, run
+from domlora.probes.passes import run
 from domlora.probes.plop import Plop
+from domlora.probes.recorder import Measurement, MeasuringRecorder
 from domlora.probes.saliency import SaliencyOfMean, SaliencyPerSample
 from domlora.probes.spectral import spectral_concentration
 from domlora.probes.weight_norm import weight_norm

@@ -14,7 +14,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import nn
 
-from domlora.models.census import AdaptableModule
+from domlora.models.modules import AdaptableModule
 from domlora.models.weights import experts_of, weight_of
 
 SMALL = 64  # sides up to here are decomposed in full

@@ -6,93 +6,18 @@ embedding's output. What a sample's loss is, `losses` knows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
 
 import torch
 from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
-from transformers import PreTrainedModel
 
 from domlora.data.batches import Batch
-from domlora.errors import ProbeError
-from domlora.models.census import AdaptableModule
 from domlora.models.experts import ExpertTap, Packing, running_each, showing_linear
-from domlora.models.losses import response_losses
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Which rows of its samples a module reads in a pass, N of each sample after padding.
-
-    Attributes:
-        real: (B, N) False at padding, whose inputs mean nothing and whose output gradients are zero.
-        position: (B, N) which token of its sample a row is, counted as in `EncodedSample.ids`; None where rows are no
-            tokens, such as the patches of an image.
-        expert: which expert of a fused tensor reads these rows; None for any other module. A module of experts is
-            called once for each of them.
-    """
-
-    real: torch.Tensor
-    position: torch.Tensor | None
-    expert: int | None = None
-
-
-class Recorder(Protocol):
-    """What a probe does at the taps. `module` is an index into the list of modules that are tapped."""
-
-    def start(self, batch: Batch) -> None:
-        """A new batch begins."""
-
-    def end(self) -> None:
-        """The batch went through."""
-
-    def hold(self, module: int, x: torch.Tensor, rows: Rows) -> Any:
-        """Called in the forward, once for all modules that read the same x (B, N, in): what to keep of it."""
-
-    def output(self, module: int, held: Any, y: torch.Tensor, rows: Rows) -> None:
-        """Called in the forward with what `hold` kept and the module's output y (B, N, out), without a graph."""
-
-    def partial(self, module: int) -> None:
-        """Called in the forward where it is not known which rows belong to which sample: it cannot be measured."""
-
-    def gradient(self, module: int, held: Any, dy: torch.Tensor, rows: Rows) -> None:
-        """Called in the backward with what `hold` kept and the gradient dy (B, N, out) of the module's output."""
-
-
-@contextmanager
-def frozen(model: PreTrainedModel) -> Iterator[None]:
-    """Eval mode, no weight takes a gradient, the embedding's output does; all restored at the end."""
-    training = model.training
-    flags = [(p, p.requires_grad) for p in model.parameters()]
-
-    def start_graph(module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
-        # A copy: some models write to their embeddings in place, which a leaf does not allow.
-        return output.detach().requires_grad_().clone()
-
-    handles = [module.register_forward_hook(start_graph) for module in _embeddings(model)]
-    try:
-        model.eval().requires_grad_(False)
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)
-        model.train(training)
-
-
-def _embeddings(model: PreTrainedModel) -> list[nn.Module]:
-    """Where the graph starts: the input embedding, and the further modules that an encoder and a decoder read from."""
-    first = model.get_input_embeddings()
-    halves = (model.get_encoder(), model.get_decoder()) if getattr(model.config, "is_encoder_decoder", False) else ()
-    found = [first, *(half.get_input_embeddings() for half in halves)]
-    found += [m for m in model.modules() if isinstance(m, nn.Embedding) and m.weight is first.weight]
-    return list(dict.fromkeys(found))
+from domlora.models.modules import AdaptableModule
+from domlora.probes.recorder import Recorder, Rows
 
 
 class CalledAgain(Exception):
@@ -244,49 +169,3 @@ class _Call:
 
     def keep_gradient(self, dy: torch.Tensor) -> None:
         self.dy = dy.detach()
-
-
-def activation_backward(model: PreTrainedModel, batch: Batch, rows: Sequence[int]) -> torch.Tensor:
-    """Forward and backward of the sum of the batch's losses: each sample's activations get the gradient of its own.
-
-    Args:
-        rows: where each sample came from, to name one in an error.
-
-    Returns:
-        (B,) losses.
-
-    Raises:
-        ProbeError: a loss that is not finite, or no path from the embeddings to the loss.
-    """
-    losses = _finite_losses(model, batch, rows)
-    if not losses.requires_grad:
-        raise ProbeError(f"{type(model).__name__} does not pass a gradient from its embeddings to its loss")
-    losses.sum().backward()
-    return losses.detach()
-
-
-def activation_forward(model: PreTrainedModel, batch: Batch, rows: Sequence[int]) -> torch.Tensor:
-    """The losses alone, without a graph; arguments, result and errors as `activation_backward`."""
-    with torch.no_grad():
-        return _finite_losses(model, batch, rows)
-
-
-def _finite_losses(model: PreTrainedModel, batch: Batch, rows: Sequence[int]) -> torch.Tensor:
-    losses = response_losses(model, batch)
-    bad = [(row, loss) for row, loss in zip(rows, losses.tolist(), strict=True) if not math.isfinite(loss)]
-    if bad:
-        raise ProbeError(_not_finite(bad, len(rows), model.dtype))
-    return losses
-
-
-def _not_finite(bad: Sequence[tuple[int, float]], count: int, dtype: torch.dtype) -> str:
-    """Which rows, and the way out that fits: one row may be at fault, but hardly all of a batch."""
-    row, loss = bad[0]
-    more = f" (and of {len(bad) - 1} of {count - 1} others)" if len(bad) > 1 else ""
-    if dtype != torch.float32:
-        way_out = "probe in float32"
-    elif len(bad) == count > 1:
-        way_out = "the model's own weights are damaged, bring it again"
-    else:
-        way_out = "take that row out, or bring the model again if its weights are damaged"
-    return f"the loss of row {row}{more} is {loss}: {way_out}"

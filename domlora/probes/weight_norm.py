@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from domlora.models.census import AdaptableModule
+from domlora.models.modules import AdaptableModule
 from domlora.models.weights import experts_of, weight_of
 
 

@@ -1,8 +1,8 @@
 """Which probe to trust: single modules that were trained in, against the scores that probes gave them.
 
 In: a Run whose placements are single modules, its evaluations, and maps of the same model and task. Out: a `Ranking`.
-Pure pandas, numpy and scipy: no torch, no store, no Streamlit. The numeric parts are in `ranking_numbers`, the
-sentences in `ranking_words`.
+Pure pandas, numpy and scipy: no torch, no store, no Streamlit. The numeric parts are in `metrics`, the sentences in
+`sentences`.
 
 A module's *improvement* is the base model's loss on the test rows minus that of its adapter, at the learning rate that
 validation rows chose, the mean over seeds. A probe predicts well if its scores order the modules as the improvements
@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from domlora import json_values
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import BASE, Evaluation, Run, Variant
 from domlora.comparison.selection import Contestant, choose, validation_loss
@@ -28,12 +26,12 @@ from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError, UsageError
 from domlora.probes.registry import PROBES
 from domlora.ranking import metrics, sentences
-from domlora.statistics import bootstrap
+from domlora.ranking.result import BASELINES, BETTER, CHANCE, WORSE, Ranking
+from domlora.statistics import bootstrap, intervals
 
 if TYPE_CHECKING:
-    from domlora.store.store import MapSummary
+    from domlora.energy.summary import MapSummary
 
-SCHEMA_VERSION = 1
 LEAST_MODULES = 5  # fewer single modules have no order to speak of
 TOP = 5  # modules that the hit rate counts, at most a third of all
 # What is trained where nothing else is asked for: single modules take higher rates than whole models do.
@@ -41,9 +39,6 @@ SINGLES = SweepConfig(
     placements=("spread:30",), learning_rates=(5e-3, 2e-2, 5e-2), seeds=1, steps=40, validation_rows=24, test_rows=96,
     evaluate_every=40, forgetting_rows=0, answers=0,
 )  # fmt: skip
-
-BASELINES = {"random": "a random module", "size": "the largest module first", "depth": "the first layer first"}
-
 MODULES = (
     "placement", "module", "stack", "kind", "layer", "parameters", "weights", "learning_rate", "edge", "seeds",
     "loss", "improvement", "low", "high", "rank",
@@ -53,72 +48,6 @@ TABLE = (
     "regret_low", "regret_high", "hits", "pick", "picked", "pick_rank", "seconds", "relative_cost", "samples", "map",
     "shared",
 )  # fmt: skip
-BETTER, WORSE, CHANCE = "better than chance", "worse than chance", "not told apart from chance"
-
-
-@dataclass(frozen=True, eq=False)
-class Ranking:
-    """How well each probe foretells where an adapter works, in one run.
-
-    Attributes:
-        part: `test`, or `validation` where no test evaluation is there (the rows that chose the rates).
-        modules: one row a single module, largest improvement first: `parameters` its adapter trains, `weights` of the
-            module, `edge` whether its rate is at the end of those tried (`Contestant.edge`), `low` to `high` the
-            improvement's 95 % interval, `rank` from 1.
-        scores: (modules, probes) as each probe gave them, in the order of `modules`, indexed by module.
-        table: one row a probe or baseline, highest rho first; baselines are trivial probes to be beaten. `rho` with
-            its 95 % interval, over modules and rows; `verdict` by intervals that hold for all probes at once;
-            `within` the same after each kind's mean rank is taken out; `regret` in nats, with its 95 % interval over
-            rows and seeds; `hits` the share of the `top` best modules among its own top; `pick` its first module,
-            one of `picked` that it scores alike, and the mean `pick_rank` of those; `seconds` and `relative_cost`
-            (PAGE is 1) of the pass that measured it on `samples` samples (0: it reads weights alone), `shared` with
-            other probes or not (no relative cost where PAGE's pass was of the other sort), and its `map`.
-        best: the placement with the largest improvement.
-        ceiling: the rho that a probe which knew the true improvements would be expected to reach, as rows are few.
-        left_out: what could not take part -> why.
-        baseline_lead: name of the best trivial baseline, and per probe rho minus that baseline's: estimate, low and
-            high, which hold for all probes at once.
-    """
-
-    run: Run
-    part: str
-    rows: int
-    seeds: int
-    modules: pd.DataFrame
-    scores: pd.DataFrame
-    table: pd.DataFrame
-    best: str
-    top: int
-    ceiling: float
-    left_out: Mapping[str, str]
-    baseline_lead: tuple[str, Mapping[str, tuple[float, float, float]]]
-    resamples: int
-    seed: int
-
-    @cached_property
-    def sentence(self) -> str:
-        """What can be told apart and what cannot, in plain words."""
-        return sentences.conclusion(self)
-
-    @cached_property
-    def warnings(self) -> tuple[str, ...]:
-        """Whole sentences: what makes the evidence weak or unequal."""
-        return sentences.warnings(self)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything as one JSON-serialisable object; NaN becomes None."""
-        name, leads = self.baseline_lead
-        return json_values.plain({
-            "schema_version": SCHEMA_VERSION, "run": self.run.id, "model": self.run.model, "task": self.run.task,
-            "part": self.part, "rows": self.rows, "seeds": self.seeds, "steps": self.run.config.steps,
-            "best": self.best, "top": self.top, "ceiling": self.ceiling, "sentence": self.sentence,
-            "warnings": self.warnings, "probes": self.table.to_dict("records"),
-            "modules": self.modules.to_dict("records"),
-            "scores": {probe: dict(column) for probe, column in self.scores.items()},
-            "left_out": dict(self.left_out),
-            "best_baseline": {"name": name, "rho_minus_baseline": dict(leads)},
-            "resamples": self.resamples, "bootstrap_seed": self.seed,
-        })  # fmt: skip
 
 
 def singles(run: Run) -> list[str]:
@@ -153,7 +82,7 @@ def rank(
 ) -> Ranking:
     """Holds probes against what adapters at single modules achieved.
 
-    Intervals of rho come from resampling modules and rows at once (`ranking_numbers.rho_draws`): they say what other
+    Intervals of rho come from resampling modules and rows at once (`metrics.rho_draws`): they say what other
     modules and other test rows might have shown, not other starts or other training rows. Regret is cross-fitted: the
     best module is chosen on one half of the rows and judged on the other, over many halvings, since to choose and
     judge it on the same rows would flatter it. It may so fall below zero: then no better module can be named.
@@ -200,7 +129,7 @@ def rank(
     kinds = pd.factorize(modules["stack"] + " " + modules["kind"])[0]
     table, rhos = _table(names, signed, modules, losses, draws, kinds, facts, resamples, seed)
     order = np.argsort(-modules["improvement"].to_numpy(), kind="stable")
-    return Ranking(
+    ranking = Ranking(
         run=run, part=part, rows=len(base), seeds=losses.shape[1],
         modules=modules.iloc[order].reset_index(drop=True),
         scores=pd.DataFrame(columns, index=pd.Index(modules["module"], name="module")).iloc[order],
@@ -208,6 +137,7 @@ def rank(
         ceiling=metrics.ceiling(improvements.mean(axis=1), seed), left_out=left_out,
         baseline_lead=_baseline_lead(names, list(columns), signed, modules, rhos), resamples=resamples, seed=seed,
     )  # fmt: skip
+    return replace(ranking, sentence=sentences.conclusion(ranking), warnings=sentences.warnings(ranking))
 
 
 def _top(count: int) -> int:
@@ -258,7 +188,7 @@ def _modules(
 ) -> pd.DataFrame:  # fmt: skip
     """Columns `MODULES`, in the order of the run."""
     placed = {placement.name: placement.modules[0] for placement in run.placements}
-    low, high = bootstrap.interval(bootstrap.crossed_bootstrap(improvements, resamples, seed))
+    low, high = intervals.interval(bootstrap.crossed_bootstrap(improvements, resamples, seed))
     gains = improvements.mean(axis=(1, 2))
     ranks = len(gains) - np.argsort(np.argsort(gains, kind="stable"), kind="stable")
     records = []
@@ -307,14 +237,14 @@ def _table(
     """Columns `TABLE`, and (resamples, probes) draws of rho in the order of `names`."""
     gains = modules["improvement"].to_numpy()
     rhos, within = metrics.rho_draws(signed, draws, kinds, seed)
-    low, high = bootstrap.interval(rhos)
-    within_low, within_high = bootstrap.interval(within)
+    low, high = intervals.interval(rhos)
+    within_low, within_high = intervals.interval(within)
     ordered = [metrics.rho_within(scores, gains, kinds) for scores in signed]
     within_low, within_high = (np.where(np.isnan(ordered), np.nan, bound) for bound in (within_low, within_high))
     at_once = 1 - 0.05 / len(facts)  # Bonferroni over the probes, not the baselines
-    sure_low, sure_high = bootstrap.interval(rhos, at_once)
+    sure_low, sure_high = intervals.interval(rhos, at_once)
     regrets = metrics.regret_rows(signed, losses, seed)  # (probes, seeds, rows)
-    regret_low, regret_high = bootstrap.interval(bootstrap.crossed_bootstrap(regrets, resamples, seed))
+    regret_low, regret_high = intervals.interval(bootstrap.crossed_bootstrap(regrets, resamples, seed))
     page = facts.get("page", {})
     records = []
     for i, name in enumerate(names):
@@ -350,6 +280,6 @@ def _baseline_lead(
     leads = {}
     for probe in probes:
         difference = rhos[:, [names.index(probe)]] - rhos[:, [at]]
-        low, high = bootstrap.interval(difference, 1 - 0.05 / len(probes))
+        low, high = intervals.interval(difference, 1 - 0.05 / len(probes))
         leads[probe] = (estimates[probe] - estimates[best], float(low[0]), float(high[0]))
     return best, leads

@@ -6,11 +6,12 @@ at once leaves zero out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from domlora.wording import listed
+
 if TYPE_CHECKING:
-    from domlora.ranking.rank import Ranking
+    from domlora.ranking.result import Ranking
 
 FEW_MODULES = 20
 LOW_CEILING = 0.7
@@ -81,9 +82,9 @@ def _chance(ranking: Ranking) -> str:
         return f"No probe is told apart from chance {where}{at_once}: the highest rho is {best['title']}'s, {size}."
     parts = []
     if better:
-        parts.append(f"{_list(better)} {'order' if len(better) > 1 else 'orders'} modules better than chance")
+        parts.append(f"{listed(better)} {'order' if len(better) > 1 else 'orders'} modules better than chance")
     if worse:
-        parts.append(f"{_list(worse)} {'order' if len(worse) > 1 else 'orders'} them worse than chance")
+        parts.append(f"{listed(worse)} {'order' if len(worse) > 1 else 'orders'} them worse than chance")
     rest = len(probes) - len(better) - len(worse)
     others = f"; {'the other' if rest == 1 else f'the other {rest}'} cannot be told apart from it" if rest else ""
     text = " and ".join(parts)
@@ -101,7 +102,7 @@ def _baseline(ranking: Ranking) -> str:
     above = [str(titles[probe]) for probe, (_, low, _) in leads.items() if low > 0]
     what = f"{BASELINE_WORDS[name]} first (rho {_number(rho)})"
     if above:
-        return f"{_list(above)} {'are' if len(above) > 1 else 'is'} above {what}, the best trivial rule."
+        return f"{listed(above)} {'are' if len(above) > 1 else 'is'} above {what}, the best trivial rule."
     return f"No probe is above the best trivial rule, {what}, beyond its interval."
 
 
@@ -125,10 +126,6 @@ def _regret(ranking: Ranking) -> str:
 
 def _titled(row: object) -> str:
     return f"{row.title} (rho {_number(row.rho)})"  # type: ignore[attr-defined]
-
-
-def _list(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _number(value: float, digits: int = 2) -> str:

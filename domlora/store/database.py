@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -19,147 +19,15 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 
 from domlora import paths
 from domlora.errors import StoreError
+from domlora.store.schema import (
+    SCHEMA_VERSION,
+    jobs,
+    metadata,
+    schema_version,
+)
 
-SCHEMA_VERSION = 2  # 2: comparison runs, and `reached` of a job
 BUSY_SECONDS = 15  # how long a transaction waits for another process's write on SQLite
 LISTED = 5  # how many ids an "ambiguous" message names
-
-
-class UTCDateTime(sa.TypeDecorator[datetime]):
-    """A point in time: aware and in UTC on the Python side, also on SQLite, which keeps no time zone."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-metadata = sa.MetaData()
-
-schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
-
-energy_maps = sa.Table(
-    "energy_maps",
-    metadata,
-    sa.Column("key", sa.String(128), primary_key=True),
-    sa.Column("id", sa.String(12), nullable=False, index=True),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("model_revision", sa.Text, nullable=False),
-    sa.Column("task", sa.Text, nullable=False),
-    sa.Column("task_hash", sa.Text, nullable=False),
-    sa.Column("created", UTCDateTime, nullable=False),
-    sa.Column("summary", sa.JSON, nullable=False),
-    sa.Column("parquet", sa.LargeBinary, nullable=False),
-)
-
-jobs = sa.Table(
-    "jobs",
-    metadata,
-    sa.Column("number", sa.Integer, primary_key=True),  # the order of submission
-    sa.Column("id", sa.String(12), nullable=False, unique=True),
-    sa.Column("request", sa.JSON, nullable=False),
-    sa.Column("wanted_device", sa.Text, nullable=False),  # of the request, for `Store.claim`
-    sa.Column("status", sa.String(16), nullable=False, index=True),
-    sa.Column("stage", sa.Text, nullable=False, default=""),
-    sa.Column("done", sa.BigInteger, nullable=False, default=0),
-    sa.Column("total", sa.BigInteger, nullable=False, default=0),
-    sa.Column("created", UTCDateTime, nullable=False),
-    sa.Column("started", UTCDateTime),
-    sa.Column("finished", UTCDateTime),
-    sa.Column("heartbeat", UTCDateTime),
-    sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("worker", sa.Text),
-    sa.Column("device", sa.Text),
-    sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
-    sa.Column("result", sa.Text),
-    sa.Column("error", sa.Text),
-    sa.Column("reached", sa.JSON),  # stage -> the most that an attempt whose worker died had done of it
-)
-
-runs = sa.Table(
-    "runs",
-    metadata,
-    sa.Column("id", sa.String(12), primary_key=True),
-    sa.Column("key", sa.String(128), nullable=False, unique=True),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("model_source", sa.Text, nullable=False),
-    sa.Column("model_revision", sa.Text, nullable=False),
-    sa.Column("task", sa.Text, nullable=False),
-    sa.Column("task_source", sa.Text, nullable=False),
-    sa.Column("task_hash", sa.Text, nullable=False),
-    sa.Column("config", sa.JSON, nullable=False),
-    sa.Column("placements", sa.JSON, nullable=False),
-    sa.Column("created", UTCDateTime, nullable=False),
-    sa.Column("status", sa.String(16), nullable=False),
-    sa.Column("finished", UTCDateTime),
-    sa.Column("job", sa.Text),
-    sa.Column("facts", sa.JSON, nullable=False),
-    sa.Column("warnings", sa.JSON, nullable=False),
-)
-
-
-def _run_column() -> sa.Column:
-    """The run that a row belongs to, and goes with."""
-    return sa.Column("run", sa.String(12), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
-
-
-variants = sa.Table(
-    "variants",
-    metadata,
-    _run_column(),
-    sa.Column("name", sa.String, primary_key=True),
-    sa.Column("position", sa.Integer, nullable=False),  # its place in the run
-    sa.Column("placement", sa.Text, nullable=False),
-    sa.Column("method", sa.Text, nullable=False),
-    sa.Column("learning_rate", sa.Double, nullable=False),
-    sa.Column("seed", sa.BigInteger, nullable=False),
-    sa.Column("trainable_parameters", sa.BigInteger, nullable=False),
-    sa.Column("modules", sa.Integer, nullable=False),
-    sa.Column("status", sa.String(16), nullable=False),
-    sa.Column("note", sa.Text),
-    sa.Column("results", sa.JSON, nullable=False),
-    sa.Column("adapter", sa.Text),
-    sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
-    sa.Column("ended_step", sa.Integer),  # the step in which it ended, for `Runs.rewind`
-)
-
-metrics = sa.Table(
-    "metrics",
-    metadata,
-    _run_column(),
-    sa.Column("variant", sa.String, primary_key=True),
-    sa.Column("name", sa.String, primary_key=True),
-    sa.Column("step", sa.Integer, primary_key=True),
-    sa.Column("value", sa.Double),  # NULL stands for a value that is not finite
-)
-
-evaluations = sa.Table(
-    "evaluations",
-    metadata,
-    _run_column(),
-    sa.Column("variant", sa.String, primary_key=True),
-    sa.Column("part", sa.String, primary_key=True),
-    sa.Column("losses", sa.JSON, nullable=False),
-    sa.Column("accuracies", sa.JSON, nullable=False),
-)
-
-answers = sa.Table(
-    "answers",
-    metadata,
-    _run_column(),
-    sa.Column("variant", sa.String, primary_key=True),
-    sa.Column("row", sa.Integer, primary_key=True),
-    sa.Column("prompt", sa.Text, nullable=False),
-    sa.Column("reference", sa.Text, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("correct", sa.Boolean),
-)
 
 
 class Database:
@@ -269,7 +137,7 @@ def retrying_conflicts(write: Any) -> None:
         write()
 
 
-def only(prefix: str, ids: list[str], what: str, command: str, error: type[Exception]) -> str:
+def only(prefix: str, ids: Sequence[str], what: str, command: str, error: type[Exception]) -> str:
     """The one id of `ids`, those that begin with `prefix`.
 
     Raises:

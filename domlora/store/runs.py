@@ -17,20 +17,9 @@ from pydantic import ValidationError
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import BASE, ENDED_VARIANT, Answer, Evaluation, Metric, Run, Variant, VariantStatus
 from domlora.errors import StoreError
-from domlora.placements.place import Placement
-from domlora.store.database import (
-    Database,
-    answers,
-    evaluations,
-    finite,
-    metrics,
-    now,
-    only,
-    retrying_conflicts,
-    runs,
-    text,
-    variants,
-)
+from domlora.placements.placement import Placement
+from domlora.store.database import Database, finite, now, only, retrying_conflicts, text
+from domlora.store.schema import answers, evaluations, metrics, runs, variants
 
 if TYPE_CHECKING:
     import pandas as pd

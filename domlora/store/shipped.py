@@ -24,13 +24,13 @@ def known_map(store: Store, key: str) -> EnergyMap | None:
     Raises:
         TaskError: the other task of a map of interference cannot be read any more.
     """
-    energy = store.find(key)
+    energy = store.maps.find(key)
     if energy is None:
         path = _shipped(sample_data_path() / "maps").get(key)
         if path is None:
             return None
         energy = energy_files.read(path)
-        store.add_map(energy)
+        store.maps.add(energy)
     against = energy.provenance.config.against
     if against is None:
         return energy

@@ -28,13 +28,12 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from domlora.comparison.config import Method
+from domlora.comparison.placements import check_trainable
 from domlora.errors import PlacementError
-from domlora.placements.place import Placement, check_trainable
+from domlora.placements.methods import ALONE, MUTATING, Method
+from domlora.placements.placement import Placement
 
-MUTATING = ("pissa", "olora")  # their start changes the base weights
 LONGEST_NAME = 120  # of a folder; file systems end at 255 bytes
-ALONE = ("dora", *MUTATING)  # cannot share a batch with other variants
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from domlora.comparison.key import trained_key
 from domlora.comparison.run import BASE, Run
 from domlora.data.tasks import Task
-from domlora.energy.energy_map import EnergyMap, Provenance, Skipped
-from domlora.energy.measure import peak_memory, probe, table_of
+from domlora.energy.energy_map import EnergyMap, Provenance
+from domlora.energy.measure import probe, table_of
 from domlora.models.census import find_modules
+from domlora.models.device import peak_memory
 from domlora.models.loading import LoadedModel
+from domlora.models.modules import Skipped
 from domlora.probes.config import ProbeConfig, Trained
 from domlora.probes.page import estimator
 from domlora.store.store import Store
@@ -46,7 +48,7 @@ class TrainingEnergy:
         self._base: Provenance
 
     def measure(self, variant: str, step: int) -> None:
-        """See `domlora.sweep.Energies`; the untouched model's (`BASE`, step 0) comes first."""
+        """See `domlora.training.sweep.Energies`; the untouched model's (`BASE`, step 0) comes first."""
         key = trained_key(self.run.key, variant, step, self.config)
         known = self._known(key)
         if known is None:
@@ -57,7 +59,7 @@ class TrainingEnergy:
                 "notes": energy.provenance.notes | {MADE: self.run.created.isoformat()},
             }
             known = EnergyMap(energy.modules, energy.provenance.model_copy(update=changes))
-            self.store.add_map(known)
+            self.store.maps.add(known)
         if variant == BASE:
             self._base = known.provenance
 
@@ -82,7 +84,7 @@ class TrainingEnergy:
         return {module.name for module in self.modules}
 
     def _known(self, key: str) -> EnergyMap | None:
-        found = self.store.find(key)
+        found = self.store.maps.find(key)
         of_this_run = found is not None and found.provenance.notes.get(MADE) == self.run.created.isoformat()
         return found if of_this_run else None
 

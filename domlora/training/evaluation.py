@@ -13,8 +13,9 @@ import torch
 from transformers import PreTrainedModel
 
 from domlora.comparison.run import Evaluation
-from domlora.data.batches import Batch, collate, group_by_length, halves, release, token_budget
+from domlora.data.batches import Batch, collate, group_by_length, halves
 from domlora.data.encoding import EncodedSample
+from domlora.models.device import release, token_budget
 from domlora.training.adapters import Adapter
 from domlora.training.lockstep import Lockstep, NoMemory, RowResults, base_results
 

@@ -25,8 +25,9 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 from transformers import PreTrainedModel
 
-from domlora.data.batches import Batch, out_of_memory, release, token_budget
+from domlora.data.batches import Batch
 from domlora.errors import ProbeError
+from domlora.models.device import out_of_memory, release, token_budget
 from domlora.models.losses import logits_at
 from domlora.training.adapters import Adapter, Adapters
 

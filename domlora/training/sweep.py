@@ -23,13 +23,15 @@ from transformers import get_scheduler
 
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import BASE, ENDED_VARIANT, Evaluation, Metric, Variant
-from domlora.data.batches import collate, free_memory
+from domlora.data.batches import collate
 from domlora.data.encoding import EncodedSample
 from domlora.errors import ProbeError, SweepError
+from domlora.models.device import free_memory
 from domlora.models.loading import LoadedModel
-from domlora.placements.place import Placement
+from domlora.placements.methods import MUTATING
+from domlora.placements.placement import Placement
 from domlora.training import checkpoints
-from domlora.training.adapters import MUTATING, Adapter, Adapters, folder_name
+from domlora.training.adapters import Adapter, Adapters, folder_name
 from domlora.training.evaluation import RowTable, evaluate_base, evaluate_variants
 from domlora.training.lockstep import Lockstep
 from domlora.training.meter import TRAIN_COST, Meter, passes_until, variant_passes

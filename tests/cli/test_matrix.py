@@ -12,7 +12,8 @@ from domlora.cli.main import main
 from domlora.energy import files as energy_files
 from domlora.errors import UsageError
 from domlora.jobs.matrix import matrix_of, plan, submit_missing
-from domlora.models.reference import BUILTIN_MODELS
+from domlora.jobs.queue import Queue
+from domlora.models.catalogue import BUILTIN_MODELS
 from domlora.paths import sample_data_path
 from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
@@ -114,7 +115,7 @@ def test_cells_that_fail_are_named_and_the_others_kept(
     assert any("mute on rows and letters" in line and "no tokenizer" in line for line in lines)
     assert any("tiny-gpt2 on nothing.jsonl" in line for line in lines)
     assert "Traceback" not in err
-    assert len(Store().maps()) == 2
+    assert len(Store().maps.list()) == 2
 
 
 def test_nothing_measured_is_status_1_with_the_reasons(capsys):
@@ -161,15 +162,15 @@ def test_shipped_maps_answer_for_models_that_are_not_on_this_machine(capsys):
     status, out, _ = run(capsys, "matrix", *models, "--json")
     assert status == 0
     assert len(json.loads(out)["winners"]) == 4 * len(models) == len(shipped)
-    assert len(Store().maps()) == len(shipped)  # the store keeps them
+    assert len(Store().maps.list()) == len(shipped)  # the store keeps them
 
 
 def test_refresh_measures_again(capsys, tiny_folder, task_file):
     argv = ("matrix", tiny_folder, "--tasks", task_file, *SETTINGS)
     run(capsys, *argv)
-    (first,) = Store().maps()
+    (first,) = Store().maps.list()
     run(capsys, *argv, "--refresh")
-    (second,) = Store().maps()
+    (second,) = Store().maps.list()
     assert second.seconds != first.seconds
 
 
@@ -178,7 +179,7 @@ def test_queue_submits_what_is_missing_once(capsys, command, tiny_folder, task_f
     run(capsys, "matrix", tiny_folder, "--tasks", task_file, *SETTINGS)
     jobs = json.loads(run(capsys, *command, "--queue", "--json")[1])["jobs"]
     assert len(jobs) == 3
-    assert {job.request.config for job in Store().jobs("queued")} == {CONFIG}
+    assert {job.request.config for job in Queue(Store()).list("queued")} == {CONFIG}
     status, out, err = run(capsys, *command, "--queue")
     assert (status, out) == (0, "")
     assert "every cell is known or queued" in err
@@ -187,7 +188,7 @@ def test_queue_submits_what_is_missing_once(capsys, command, tiny_folder, task_f
 def test_nothing_is_queued_where_one_cell_cannot_be_meant(tiny_folder, task_file):
     with pytest.raises(UsageError, match="no model 'nonsense'"):
         submit_missing(Store(), [str(tiny_folder), "nonsense"], [str(task_file)], CONFIG)
-    assert not Store().jobs()
+    assert not Queue(Store()).list()
 
 
 def test_an_answer_from_the_store_imports_neither_torch_nor_scipy(command, home, capsys):

@@ -59,7 +59,7 @@ def test_the_second_ranking_is_answered_from_the_store(capsys, ranked, tiny_fold
     def never(*_, **__):
         raise AssertionError("nothing is to be loaded")
 
-    monkeypatch.setattr(domlora.loading, "load_local", never)
+    monkeypatch.setattr(domlora.models.loading, "load_local", never)
     for options in (TINY, ("--samples", 4)):  # the same settings, or any run of this model and task
         status, out, err = run(
             capsys, "probes", "rank", tiny_folder, "--task", rows, "--probes", "page,plop,weight-norm", *options

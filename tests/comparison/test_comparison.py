@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from domlora.comparison.analysis import BASELINE, BETTER, SAME, UNKNOWN, WORSE, compare_run
+from domlora.comparison.analysis import compare_run
 from domlora.comparison.config import SweepConfig, variant_name
+from domlora.comparison.result import BASELINE, BETTER, SAME, UNKNOWN, WORSE
 from domlora.comparison.run import Evaluation, Run, Variant
 from domlora.errors import DomLoRAError, UsageError
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dashboard.energy_map import charts
 from dashboard.shared import heatmap
 from tests.energy.test_energy_map import make_map
 
@@ -52,13 +53,13 @@ def test_stacks_are_drawn_apart():
 
 def test_bars_show_intervals_around_their_share():
     samples = np.random.default_rng(0).exponential(size=(3, 16))
-    bar = heatmap.ranked_bars(make_map(samples.mean(1), samples, samples=16), 3).data[0]
+    bar = charts.ranked_bars(make_map(samples.mean(1), samples, samples=16), 3).data[0]
     assert bar.x[-1] == max(bar.x)  # the strongest on top
     assert all(low >= 0 and high >= 0 for low, high in zip(bar.error_x.arrayminus, bar.error_x.array, strict=True))
 
 
 def test_cumulative_curve_ends_at_the_whole():
-    line = heatmap.cumulative(make_map([5, 3, 2])).data[0]
+    line = charts.cumulative(make_map([5, 3, 2])).data[0]
     np.testing.assert_allclose(line.y, [0.5, 0.8, 1.0])
 
 
@@ -66,8 +67,8 @@ def test_one_module_alone_can_be_drawn():
     energy = make_map([2.0])
     for figure in (
         heatmap.heatmap(energy, "decoder", "share", True),
-        heatmap.ranked_bars(energy, 5),
-        heatmap.cumulative(energy),
+        charts.ranked_bars(energy, 5),
+        charts.cumulative(energy),
     ):
         assert figure.data
 

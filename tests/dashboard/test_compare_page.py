@@ -16,11 +16,12 @@ from streamlit.testing.v1 import AppTest
 from dashboard.compare import tables
 from dashboard.shared import words
 from domlora.comparison.config import SweepConfig, variant_name
+from domlora.comparison.placements import place_for
 from domlora.comparison.run import Answer, Evaluation, Metric, Run, Variant
 from domlora.energy.files import read
+from domlora.jobs.queue import Queue
 from domlora.jobs.spec import SweepRequest
 from domlora.paths import sample_data_path
-from domlora.placements.place import place_for
 from domlora.store.store import Store
 from domlora.training.lock import alone, run_folder
 
@@ -115,11 +116,11 @@ def test_without_any_run_the_page_leads_to_launch():
 def test_every_view_works_in_every_state(energy, view, state):
     every = [variant_name(p, "lora", r, s) for p in CONFIG.placements for r in CONFIG.learning_rates for s in (0, 1)]
     lost = {"diverged": [LOST], "all diverged": every}.get(state, [])
-    job = Store().submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
+    job = Queue(Store()).submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
     ended = state in ("finished", "diverged", "all diverged")
     run = fill(energy, steps={"begun": -1, "running": 10}.get(state, 20), ended=ended, job=job.id, diverged=lost)
     if state == "cancelled job":
-        Store().request_cancel(job.id)
+        Queue(Store()).cancel(job.id)
     app = page(run=run.id, view=view)
     assert not app.exception, (view, state)
     assert not app.error
@@ -191,8 +192,8 @@ def test_answers_stand_side_by_side(energy):
 
 
 def test_one_variant_or_the_whole_run_can_be_cancelled_while_it_runs(energy):
-    job = Store().submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
-    Store().claim("host:1", "cpu")
+    job = Queue(Store()).submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
+    Queue(Store()).claim("host:1", "cpu")
     run = fill(energy, steps=10, ended=False, job=job.id)
     app = page(run=run.id)
     app.multiselect(key="cancel_variants").set_value(["qv lr=0.001 seed=1"]).run()
@@ -200,7 +201,7 @@ def test_one_variant_or_the_whole_run_can_be_cancelled_while_it_runs(energy):
     assert Store().runs.cancelled(run.id) == {"qv lr=0.001 seed=1"}
     assert not app.exception
     app.button(key="cancel_run").click().run()
-    assert Store().job(job.id).cancel_requested
+    assert Queue(Store()).get(job.id).cancel_requested
 
 
 def test_nothing_can_be_cancelled_once_it_has_ended(energy):
@@ -209,8 +210,8 @@ def test_nothing_can_be_cancelled_once_it_has_ended(energy):
 
 
 def test_a_run_whose_job_failed_says_why(energy):
-    job = Store().submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
-    Store().finish(job.id, "failed", error="the disk is full")
+    job = Queue(Store()).submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
+    Queue(Store()).finish(job.id, "failed", error="the disk is full")
     app = page(run=fill(energy, steps=10, ended=False, job=job.id).id)
     assert "its job failed: the disk is full" in text(app)
 
@@ -347,14 +348,14 @@ def test_launch_submits_what_was_asked(monkeypatch):
     app.multiselect(key="placements").set_value(["qv"]).run()
     app.button(key="start").click().run()
     assert not app.exception
-    request = Store().jobs()[0].request
+    request = Queue(Store()).list()[0].request
     assert request.sweep.placements == ("qv", "down@11", "top-k:2")
     assert (request.sweep.learning_rates, request.sweep.steps, request.task) == ((2e-3,), 7, "math")
     assert "as soon as training begins" in text(app)
 
 
 def test_launch_leads_to_the_run_as_soon_as_there_is_one(energy, monkeypatch):
-    job = Store().submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
+    job = Queue(Store()).submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
     fill(energy, steps=10, ended=False, job=job.id)
     app = launch(job=job.id)
     assert "Watch it on Compare" in [link.proto.label for link in app.get("page_link")]

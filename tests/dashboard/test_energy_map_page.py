@@ -10,14 +10,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.energy_map import charts, pick, tables
-from dashboard.shared import heatmap, words
+from dashboard.energy_map import words as map_words
+from dashboard.shared import heatmap
 from domlora.comparison.config import SweepConfig
+from domlora.comparison.placements import place_for
 from domlora.comparison.run import BASE, Run, Variant
 from domlora.energy.energy_map import EnergyMap
 from domlora.energy.files import read
 from domlora.errors import UsageError
 from domlora.paths import sample_data_path
-from domlora.placements.place import place_for
 from domlora.probes.config import ProbeConfig, Trained
 from domlora.probes.registry import PROBES
 from domlora.store.store import Store
@@ -40,7 +41,7 @@ def keep(energy: EnergyMap, key: str, **changes) -> EnergyMap:
     """The map under another key in the store, with changes of its provenance."""
     provenance = energy.provenance.model_copy(update={"key": key.ljust(64, "0"), **changes})
     kept = EnergyMap(energy.modules, provenance)
-    Store().add_map(kept)
+    Store().maps.add(kept)
     return kept
 
 
@@ -52,7 +53,7 @@ def peer(energy: EnergyMap, name: str, key: str) -> EnergyMap:
         update={"key": key.ljust(64, "0"), "config": ProbeConfig(probe=name), "created": "2026-01-01T00:00:00+00:00"}
     )
     kept = EnergyMap(table, provenance)
-    Store().add_map(kept)
+    Store().maps.add(kept)
     return kept
 
 
@@ -153,8 +154,8 @@ def test_bright_is_where_the_probe_would_put_an_adapter(energy):
 
 
 def test_command_of_a_peer_names_its_probe(energy):
-    assert "--probe plop" in words.repeat_command(peer(energy, "plop", "a1"))
-    assert "--probe" not in words.repeat_command(energy)
+    assert "--probe plop" in map_words.repeat_command(peer(energy, "plop", "a1"))
+    assert "--probe" not in map_words.repeat_command(energy)
 
 
 def test_experts_have_bars_where_the_map_has_them():
@@ -163,7 +164,7 @@ def test_experts_have_bars_where_the_map_has_them():
     figure = charts.experts(energy, table["module"].iloc[0])
     assert list(figure.data[0].y) == [0.25, 0.75]
     assert "Expert 1 has 75%" in figure.layout.title.text
-    Store().add_map(energy)
+    Store().maps.add(energy)
     for module in table["module"]:
         opened(energy, module=module)
 

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.compare.charts import COLOURS
 from dashboard.matrix import charts, heatmaps
-from domlora.matrix import agreement, matrix, sample_size
+from dashboard.shared import figures
+from dashboard.shared.figures import COLOURS
+from domlora.matrix import agreement, matrix, sample_size, winners
 from domlora.probes.config import ProbeConfig
 from tests.helpers.matrix_cells import FUSED, cell
 
@@ -155,8 +156,8 @@ def test_a_task_has_one_colour_whatever_it_is_shown_with():
 
 
 def test_a_kind_has_one_symbol_and_no_two_share_it():
-    kinds = [*charts.KIND_SYMBOLS, "conv"]
-    assert len({charts.kind_symbol(kind) for kind in kinds}) == len(kinds)
+    kinds = [*figures.KIND_SYMBOLS, "conv"]
+    assert len({figures.kind_symbol(kind) for kind in kinds}) == len(kinds)
 
 
 # Agreement
@@ -215,7 +216,7 @@ def test_two_models_without_a_kind_in_common_have_an_empty_cell():
 
 
 def test_winners_stand_at_their_depth_on_the_line_of_their_model(two_models):
-    table = matrix.winners(two_models).assign(layers=4)
+    table = winners.winners(two_models).assign(layers=4)
     figure = charts.winners(table, ["a", "b"], ["math", "code", "chat"])
     marks = {trace.marker.color: trace for trace in figure.data if trace.hovertext}
     math_marks = marks[charts.TASK_COLOURS["math"]]
@@ -229,14 +230,14 @@ def test_winners_stand_at_their_depth_on_the_line_of_their_model(two_models):
 
 def test_winners_of_maps_without_samples_have_no_frequency():
     found = matrix.Matrix([cell("a", "math", keep_samples=False)])
-    figure = charts.winners(matrix.winners(found).assign(layers=4), ["a"], ["math"])
+    figure = charts.winners(winners.winners(found).assign(layers=4), ["a"], ["math"])
     assert "resamples" not in figure.data[0].hovertext[0]
     assert "share" in figure.data[0].hovertext[0]
 
 
 def test_winners_of_a_probe_whose_scores_are_no_amounts_have_no_share():
     found = matrix.Matrix([cell("a", "math", config=ProbeConfig(probe="plop", samples=8))])
-    figure = charts.winners(matrix.winners(found).assign(layers=4), ["a"], ["math"], shares=False)
+    figure = charts.winners(winners.winners(found).assign(layers=4), ["a"], ["math"], shares=False)
     assert "share" not in figure.data[0].hovertext[0]
 
 

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.matrix import missing_cells
 from dashboard.matrix import queries as matrix_queries
 from dashboard.matrix.queries import Choice
 from dashboard.shared import queries
+from domlora.jobs.queue import Queue
 from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
@@ -49,7 +51,7 @@ def some_cells(no_shipped_maps):
     """Two models; one lacks a task."""
     store = Store()
     for energy in (cell("ref-llama", "math"), cell("ref-llama", "code", (0, "v")), cell("b", "math", kinds=FUSED)):
-        store.add_map(energy)
+        store.maps.add(energy)
     return store
 
 
@@ -91,7 +93,7 @@ def test_each_panel_opens_from_a_link(some_cells, panel):
 
 @pytest.mark.parametrize("panel", PANELS)
 def test_one_model_and_one_task_are_enough_for_a_page(no_shipped_maps, panel):
-    Store().add_map(cell("alone", "math"))
+    Store().maps.add(cell("alone", "math"))
     app = page(panel=panel)
     assert not app.exception
     assert not app.error
@@ -106,7 +108,7 @@ def test_maps_without_single_samples_have_a_page(no_shipped_maps, panel):
     store = Store()
     for model in ("a", "b"):
         for task in ("math", "code"):
-            store.add_map(cell(model, task, keep_samples=False))
+            store.maps.add(cell(model, task, keep_samples=False))
     app = page(panel=panel)
     assert not app.exception
     assert not app.error
@@ -134,7 +136,7 @@ def test_choosing_nothing_asks_for_something(some_cells):
 
 def test_only_probes_that_have_maps_are_offered(some_cells):
     assert page().selectbox(key="by").options == ["PAGE"]
-    some_cells.add_map(cell("ref-llama", "math", config=ProbeConfig(probe="plop", samples=8)))
+    some_cells.maps.add(cell("ref-llama", "math", config=ProbeConfig(probe="plop", samples=8)))
     queries.forget_lists()
     app = page()
     assert app.selectbox(key="by").options == ["PAGE", "PLoP"]
@@ -147,7 +149,7 @@ def test_only_probes_that_have_maps_are_offered(some_cells):
 
 def test_a_probe_of_weights_has_no_shares_and_no_samples(no_shipped_maps):
     config = ProbeConfig(probe="weight-norm", samples=8)
-    Store().add_map(cell("a", "math", config=config, keep_samples=False))
+    Store().maps.add(cell("a", "math", config=config, keep_samples=False))
     app = page(panel="Winners")
     assert not app.exception
     assert "share" not in app.dataframe[0].value.columns
@@ -159,7 +161,7 @@ def test_a_probe_of_weights_has_no_shares_and_no_samples(no_shipped_maps):
 def test_maps_of_interference_with_two_tasks_are_two_probes(no_shipped_maps):
     store = Store()
     for against in ("code", "chat"):
-        store.add_map(cell("a", "math", config=ProbeConfig(probe="interference", against=against, samples=8)))
+        store.maps.add(cell("a", "math", config=ProbeConfig(probe="interference", against=against, samples=8)))
     app = page()
     assert not app.exception
     assert app.selectbox(key="by").options == ["Interference against chat", "Interference against code"]
@@ -167,17 +169,17 @@ def test_maps_of_interference_with_two_tasks_are_two_probes(no_shipped_maps):
 
 def test_the_newest_map_of_a_cell_is_shown(no_shipped_maps):
     store = Store()
-    store.add_map(cell("a", "math", (0, "q"), created="2026-01-02T00:00:00+00:00"))
-    store.add_map(cell("a", "math", (3, "v"), created="2026-01-01T00:00:00+00:00"))
+    store.maps.add(cell("a", "math", (0, "q"), created="2026-01-02T00:00:00+00:00"))
+    store.maps.add(cell("a", "math", (3, "v"), created="2026-01-01T00:00:00+00:00"))
     table = matrix_queries.winners(Choice("page", ("a",), ("math",)))
     assert [(row.layer, row.kind) for row in table.itertuples()] == [(0, "q")]
 
 
 def test_a_changed_map_is_not_answered_from_the_cache(no_shipped_maps):
     choice, store = Choice("page", ("a",), ("math", "code")), Store()
-    store.add_map(cell("a", "math", (0, "q")))
+    store.maps.add(cell("a", "math", (0, "q")))
     assert "the one task measured" in matrix_queries.findings(choice)[1]["a"]
-    store.add_map(cell("a", "code", (0, "q")))
+    store.maps.add(cell("a", "code", (0, "q")))
     queries.forget_lists()
     assert "leads on both tasks" in matrix_queries.findings(choice)[1]["a"]
 
@@ -191,7 +193,7 @@ def test_missing_cells_are_listed_and_launched_once(some_cells):
     assert "3 of 6 cells have no map by PAGE" in text_of(app)
     app.button(key="measure_missing").click().run()
     assert not app.exception
-    jobs = some_cells.jobs()
+    jobs = Queue(some_cells).list()
     assert [job.request.model for job in reversed(jobs)] == ["/models/b", "ref-qwen3", "ref-qwen3"]
     assert [job.request.task for job in reversed(jobs)] == ["code", "math", "code"]
     assert all(job.request.config == ProbeConfig(samples=8) for job in jobs)  # as the other cells were measured
@@ -204,11 +206,11 @@ def test_missing_cells_are_listed_and_launched_once(some_cells):
 def test_a_cell_that_was_measured_meanwhile_is_on_the_page(some_cells):
     app = page(matrix_tasks=["math", "code"])
     app.button(key="measure_missing").click().run()
-    job = some_cells.claim("host:1", "cpu")
-    some_cells.report(job.id, "probing", 3, 8)
+    job = Queue(some_cells).claim("host:1", "cpu")
+    Queue(some_cells).report(job.id, "probing", 3, 8)
     app.run()
     assert app.dataframe[-1].value.loc["b", "code"].startswith("probing: 3 of 8")
-    some_cells.finish(job.id, "done", result=some_cells.add_map(cell("b", "code", (2, "up"), kinds=FUSED)))
+    Queue(some_cells).finish(job.id, "done", result=some_cells.maps.add(cell("b", "code", (2, "up"), kinds=FUSED)))
     time.sleep(queries.LIST_SECONDS)
     app.run()
     assert not app.exception
@@ -219,7 +221,7 @@ def test_a_cell_that_was_measured_meanwhile_is_on_the_page(some_cells):
 
 def test_an_added_model_stays_when_its_first_cell_is_measured(some_cells):
     app = page(architectures=["b"], also="ref-qwen3", matrix_tasks=["math", "code"])
-    some_cells.add_map(cell("ref-qwen3", "math"))
+    some_cells.maps.add(cell("ref-qwen3", "math"))
     queries.forget_lists()
     app.run()
     assert not app.exception
@@ -231,7 +233,7 @@ def test_an_added_model_stays_when_its_first_cell_is_measured(some_cells):
 def test_a_new_model_leaves_the_choice_as_it_was(some_cells):
     app = page()
     app.multiselect(key="architectures").set_value(["b"]).run()
-    some_cells.add_map(cell("newcomer", "math"))
+    some_cells.maps.add(cell("newcomer", "math"))
     queries.forget_lists()
     app.run()
     assert app.multiselect(key="architectures").value == ["b"]
@@ -241,7 +243,9 @@ def test_a_new_model_leaves_the_choice_as_it_was(some_cells):
 def test_a_failed_cell_says_why_and_can_be_tried_again(some_cells):
     app = page(matrix_tasks=["math", "code"])
     app.button(key="measure_missing").click().run()
-    some_cells.finish(some_cells.claim("host:1", "cpu").id, "failed", error="the folder /models/b is gone")
+    Queue(some_cells).finish(
+        Queue(some_cells).claim("host:1", "cpu").id, "failed", error="the folder /models/b is gone"
+    )
     app.run()
     assert not app.exception
     assert "b on code: the folder /models/b is gone" in text_of(app)
@@ -251,8 +255,8 @@ def test_a_failed_cell_says_why_and_can_be_tried_again(some_cells):
 
 def test_a_probe_of_another_kind_is_no_job_of_this_cell(some_cells):
     other = ProbeConfig(probe="plop", samples=8)
-    some_cells.submit(ProbeRequest(model="/models/b", task="code", config=other))
-    (lacking,) = matrix_queries.missing(Choice("page", ("ref-llama", "b"), ("math", "code")))
+    Queue(some_cells).submit(ProbeRequest(model="/models/b", task="code", config=other))
+    (lacking,) = missing_cells.missing(Choice("page", ("ref-llama", "b"), ("math", "code")))
     assert lacking.job is None
     assert not lacking.active
 
@@ -260,14 +264,14 @@ def test_a_probe_of_another_kind_is_no_job_of_this_cell(some_cells):
 def test_rows_of_a_file_are_found_by_the_job_that_measured_them(some_cells):
     choice = Choice("page", ("ref-llama", "b"), ("own",))
     energy = cell("ref-llama", "own", task_source="own.jsonl")
-    some_cells.add_map(energy)
+    some_cells.maps.add(energy)
     queries.forget_lists()
-    (lacking,) = matrix_queries.missing(choice)
+    (lacking,) = missing_cells.missing(choice)
     assert lacking.request is None
     assert "not known here" in lacking.problem
-    job = some_cells.submit(ProbeRequest(model="ref-llama", task="/data/own.jsonl"))
-    some_cells.finish(job.id, "done", result=energy.id)
-    (lacking,) = matrix_queries.missing(choice)
+    job = Queue(some_cells).submit(ProbeRequest(model="ref-llama", task="/data/own.jsonl"))
+    Queue(some_cells).finish(job.id, "done", result=energy.id)
+    (lacking,) = missing_cells.missing(choice)
     assert lacking.request.task == "/data/own.jsonl"
 
 
@@ -277,8 +281,8 @@ def test_rows_of_a_file_are_found_by_the_job_that_measured_them(some_cells):
     ("GGUF /models/b.gguf, de-quantised", "hash", ("/models/b.gguf", None)),
 ])  # fmt: skip
 def test_a_model_is_asked_for_as_it_was_measured(no_shipped_maps, origin, revision, asked):
-    Store().add_map(cell("b", "math", model_source=origin, model_revision=revision))
-    (lacking,) = matrix_queries.missing(Choice("page", ("b",), ("math", "code")))
+    Store().maps.add(cell("b", "math", model_source=origin, model_revision=revision))
+    (lacking,) = missing_cells.missing(Choice("page", ("b",), ("math", "code")))
     assert (lacking.request.model, lacking.request.revision) == asked
 
 
@@ -302,8 +306,8 @@ def test_downloads_hold_every_chosen_cell(some_cells, tmp_path):
 
 def test_what_cannot_be_compared_is_null_in_json(no_shipped_maps):
     store = Store()
-    store.add_map(cell("a", "math", (1, "q"), kinds=("q", "k")))
-    store.add_map(cell("b", "math", (1, "up"), kinds=("up", "down")))
+    store.maps.add(cell("a", "math", (1, "q"), kinds=("q", "k")))
+    store.maps.add(cell("b", "math", (1, "up"), kinds=("up", "down")))
     content = json.loads(matrix_queries.agreement_json(Choice("page", ("a", "b"), ("math",))))
     assert content["between_models"][0]["rho"] == [[1.0, None], [None, 1.0]]
 

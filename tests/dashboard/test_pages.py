@@ -102,7 +102,7 @@ def test_two_hundred_maps_are_listed(home):
     store = Store()
     for i in range(200):
         provenance = energy.provenance.model_copy(update={"key": f"{i:064x}"[::-1], "model": f"model-{i}"})
-        store.add_map(type(energy)(energy.modules, provenance))
+        store.maps.add(type(energy)(energy.modules, provenance))
     app = page("overview")
     assert not app.exception
     assert any(" of 20" in caption.value for caption in app.caption)
@@ -131,7 +131,7 @@ def test_a_rank_set_for_a_larger_module_is_lowered_for_a_smaller_one():
 
 
 def test_a_map_of_one_module_and_no_positions_has_a_page(no_shipped_maps):
-    Store().add_map(make_map([2.0]))
+    Store().maps.add(make_map([2.0]))
     app = page("energy_map")
     assert not app.exception
     assert "1 of 1" in [metric.value for metric in app.metric]

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.probes import charts
 from dashboard.probes import queries as probe_queries
 from domlora.comparison.run import Run
+from domlora.jobs.queue import Queue
 from domlora.probes.registry import PROBES
 from domlora.ranking.rank import rank
 from domlora.store.store import Store
@@ -42,7 +43,7 @@ def measure(run: Run, **scores) -> None:
     """Maps of probes in the store; their names with _ for -."""
     for name, values in scores.items():
         probe = name.replace("_", "-")
-        Store().add_map(scored(run, values, probe, key=(probe.encode().hex() * 8)[:64]))
+        Store().maps.add(scored(run, values, probe, key=(probe.encode().hex() * 8)[:64]))
 
 
 def page(**query: str) -> AppTest:
@@ -114,7 +115,7 @@ def test_missing_probes_can_be_measured_in_one_pass(monkeypatch):
     assert "Not measured on ref and math yet: PAGE, PAGE without the first token" in text(app)
     app.button(key="measure").click().run()
     assert not app.exception
-    (job,) = Store().jobs()
+    (job,) = Queue(Store()).list()
     assert {config.probe for config in job.request.configs} == set(probe_queries.ONE_TASK)
     assert (job.request.model, job.request.task) == ("/models/ref", "math")
     assert f"job `{job.id}` · queued" in text(app)
@@ -132,7 +133,7 @@ def test_training_and_ranking_queues_the_probes_and_then_the_modules(monkeypatch
     assert not app.exception and not app.error, text(app)
     assert "**8 variants** (8 placements × 1 rate × 1 seed)" in text(app)
     app.button(key="start_ranking").click().run()
-    sweep, probe = Store().jobs()  # newest first
+    sweep, probe = Queue(Store()).list()  # newest first
     assert (probe.request.kind, sweep.request.kind) == ("probe", "sweep")
     assert {config.probe for config in probe.request.configs} == set(probe_queries.ONE_TASK)
     assert sweep.request.sweep.placements == ("spread:8",)
@@ -161,11 +162,11 @@ def test_ended_jobs_lead_to_the_ranking():
     from domlora.jobs.spec import SweepRequest
 
     store = Store()
-    job = store.submit(SweepRequest(model="ref", task="math"))
+    job = Queue(store).submit(SweepRequest(model="ref", task="math"))
     run = fill(job=job.id)
     measure(run, page=GAINS)
-    assert store.claim("here:1", "cpu") is not None
-    assert store.finish(job.id, "done", result=run.id)
+    assert Queue(store).claim("here:1", "cpu") is not None
+    assert Queue(store).finish(job.id, "done", result=run.id)
     app = page(jobs=job.id)
     assert not app.exception and not app.error
     assert "Show its ranking" in [link.proto.label for link in app.get("page_link")]

@@ -378,6 +378,6 @@ def test_built_in_tasks_have_rows_enough_and_all_splits(name):
 
 def test_importing_tasks_loads_nothing_heavy():
     heavy = {"torch", "transformers", "streamlit", "pandas", "pyarrow", "datasets", "numpy"}
-    code = "import domlora.tasks, sys; print(*sys.modules)"
+    code = "import domlora.data.tasks, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not heavy & set(done.stdout.split())

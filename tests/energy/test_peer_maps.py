@@ -191,8 +191,8 @@ def test_also_stores_a_map_each_and_measures_only_what_is_missing(tiny_folder, t
 
     monkeypatch.setattr(measuring_maps, "probe_many", counted)
     first = run_probe(request(tiny_folder, task_file, also=("plop", "page", "plop")), store, silent)
-    assert store.map(first).provenance.config.probe == "page"
-    assert {m.probe for m in store.maps()} == {"page", "plop"}
+    assert store.maps.get(first).provenance.config.probe == "page"
+    assert {m.probe for m in store.maps.list()} == {"page", "plop"}
     again = run_probe(request(tiny_folder, task_file, also=("plop", "fisher", "weight-norm")), store, silent)
     assert again == first
     assert asked == [["page", "plop"], ["fisher", "weight-norm"]]
@@ -208,11 +208,11 @@ def test_interference_is_measured_anew_when_the_other_task_has_changed(tiny_fold
     other.write_text("\n".join([json.dumps(row)] * 4))
     store = Store()
     asked = request(tiny_folder, task_file, config={"probe": "interference", "against": str(other)})
-    first = store.map(run_probe(asked, store, silent))
-    assert store.map(run_probe(asked, store, silent)).provenance.created == first.provenance.created
+    first = store.maps.get(run_probe(asked, store, silent))
+    assert store.maps.get(run_probe(asked, store, silent)).provenance.created == first.provenance.created
     row["messages"][1]["content"] = "write a short poem please"
     other.write_text("\n".join([json.dumps(row)] * 4))
-    second = store.map(run_probe(asked, store, silent))
+    second = store.maps.get(run_probe(asked, store, silent))
     assert second.id == first.id
     assert second.provenance.notes["against_hash"] != first.provenance.notes["against_hash"]
     assert not np.allclose(second.modules["energy"], first.modules["energy"])

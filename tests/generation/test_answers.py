@@ -14,7 +14,8 @@ from domlora.data.encoding import encode
 from domlora.data.tasks import Message, Sample, load_task
 from domlora.errors import TaskError
 from domlora.generation import answers
-from domlora.generation.answers import can_be_asked, end_tokens, final_number, generate, is_correct, prompts
+from domlora.generation.answers import can_be_asked, end_tokens, generate, prompts
+from domlora.generation.grading import final_number, is_correct
 from tests.data.test_encoding import conversation
 
 QUESTIONS = ["what is two and two?", "write a short poem please", "fox", "the quick brown fox jumps over the lazy dog"]

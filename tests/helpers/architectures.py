@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from domlora.energy.energy_map import Skipped
-from domlora.models.census import AdaptableModule, find_modules
+from domlora.models.census import find_modules
+from domlora.models.modules import AdaptableModule, Skipped
 from domlora.probes.config import ProbeConfig
 from domlora.probes.page import estimator
 from tests.helpers import encoder_models, tiny_models

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
+from domlora import progress
 from domlora.comparison.config import SweepConfig
 from domlora.energy.energy_map import EnergyMap
 from domlora.energy.measure import probe
 from domlora.models.loading import load_model
 from domlora.paths import home
 from domlora.store.store import Store
-from domlora.training import checkpoints, sweep
-from domlora.training import compare as comparing
+from domlora.training import checkpoints, sweep, train
 from tests.helpers.sweeping import placement
 
 CLOSE = 1e-5
@@ -62,14 +62,14 @@ class Place:
         self._homes += 1
         self._patch.setenv("DOMLORA_HOME", str(self._tmp / f"home{self._homes}"))
 
-    def run(self, placements, progress=comparing.silent, fresh=True, **settings):
+    def run(self, placements, progress=progress.silent, fresh=True, **settings):
         """Trains; returns the run and its curves."""
         if fresh:
             self.new_home()
         config = SweepConfig(**SETTINGS | settings, placements=[p.name for p in placements])
         store = Store()
         try:
-            run = comparing.train(self.model, self.task, self.energy, placements, config, store, progress=progress)
+            run = train.train(self.model, self.task, self.energy, placements, config, store, progress=progress)
             return run, store.runs.metrics(run.id), store.runs.evaluations(run.id)
         finally:
             store.close()

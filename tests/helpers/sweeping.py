@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from domlora.data.batches import Batch, collate
 from domlora.data.encoding import EncodedSample
 from domlora.models.census import find_modules
-from domlora.placements.place import PlacedModule, Placement
+from domlora.placements.placement import PlacedModule, Placement
 from domlora.training.adapters import Adapter, Adapters
 
 LENGTHS = (9, 12, 7, 12)  # of rows: padded, and two of the same length

@@ -15,15 +15,16 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
+from domlora import progress
 from domlora.comparison.config import SweepConfig
 from domlora.energy import measure as measuring_maps
 from domlora.errors import DomLoRAError, TaskError, UsageError
 from domlora.jobs.execute import run_sweep
+from domlora.jobs.queue import Queue
 from domlora.jobs.spec import SweepRequest
 from domlora.paths import home
 from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
-from domlora.training import compare as comparing
 from domlora.training.sweep import Sweep
 from tests.helpers.sweeping import write_task
 
@@ -37,7 +38,7 @@ SWEEP = {
 CHILD = """
 import sys, time
 from domlora.jobs import child
-from domlora.lockstep import Lockstep
+from domlora.training.lockstep import Lockstep
 
 quick = Lockstep.backward
 
@@ -53,7 +54,7 @@ sys.exit(child.main())
 WORKER = """
 import sys
 from domlora.jobs.worker import Worker, serve
-from domlora.store import Store
+from domlora.store.store import Store
 worker = Worker(Store(), ["cpu"], child_command=[sys.executable, sys.argv[1]], stale=2.0, poll=0.05, grace=0.5)
 sys.exit(serve(worker, idle_exit=60))
 """
@@ -89,10 +90,10 @@ def test_a_comparison_probes_stores_the_map_trains_and_returns_the_run(store, re
     heard = []
     run_id = run_sweep(request_for(), store, lambda *report: heard.append(report), None)
     run = store.runs.get(run_id)
-    (kept,) = store.maps()
+    (kept,) = store.maps.list()
     assert run.status == "done" and [v.status for v in run.variants] == ["done", "done"]
     assert run.facts["energy_map"] == kept.id
-    assert run.placements[0].modules[0].module == store.map(kept.id).dominant["module"]
+    assert run.placements[0].modules[0].module == store.maps.get(kept.id).dominant["module"]
     assert all(Path(v.adapter).is_dir() for v in run.variants)
     stages = list(dict.fromkeys(stage for stage, _, _ in heard))
     assert stages == [
@@ -103,22 +104,22 @@ def test_a_comparison_probes_stores_the_map_trains_and_returns_the_run(store, re
 
 
 def test_a_second_call_is_answered_from_the_store(store, request_for, monkeypatch):
-    first = run_sweep(request_for(), store, comparing.silent)
+    first = run_sweep(request_for(), store, progress.silent)
     with monkeypatch.context() as patch:
         patch.setattr("domlora.models.loading.load_local", lambda *_, **__: pytest.fail("the model was loaded"))
-        assert run_sweep(request_for(), store, comparing.silent) == first
+        assert run_sweep(request_for(), store, progress.silent) == first
     with monkeypatch.context() as patch:
         patch.setattr(measuring_maps, "probe", lambda *_, **__: pytest.fail("it was probed again"))
-        other = run_sweep(request_for(placements=["qv"]), store, comparing.silent)
-    assert other != first and len(store.maps()) == 1
+        other = run_sweep(request_for(placements=["qv"]), store, progress.silent)
+    assert other != first and len(store.maps.list()) == 1
 
 
 def test_refresh_trains_again(store, request_for, monkeypatch):
-    first = store.runs.get(run_sweep(request_for(), store, comparing.silent))
+    first = store.runs.get(run_sweep(request_for(), store, progress.silent))
     trained = []
     honest = Sweep.run
     monkeypatch.setattr(Sweep, "run", lambda self: trained.append(1) or honest(self))
-    again = run_sweep(request_for().model_copy(update={"refresh": True}), store, comparing.silent)
+    again = run_sweep(request_for().model_copy(update={"refresh": True}), store, progress.silent)
     assert again == first.id and trained
     results = dict(store.runs.get(again).variants[0].results)
     assert results == pytest.approx(dict(first.variants[0].results), rel=1e-6)
@@ -127,12 +128,12 @@ def test_refresh_trains_again(store, request_for, monkeypatch):
 def test_what_is_wrong_is_said_before_the_model_is_loaded(store, request_for, tmp_path, monkeypatch):
     monkeypatch.setattr("domlora.models.loading.load_local", lambda *_, **__: pytest.fail("the model was loaded"))
     with pytest.raises(UsageError, match="nonsense"):
-        run_sweep(request_for(placements=["nonsense"]), store, comparing.silent)
+        run_sweep(request_for(placements=["nonsense"]), store, progress.silent)
     with pytest.raises(TaskError, match="fewer than one step reads"):
-        run_sweep(request_for(batch_size=80), store, comparing.silent)
+        run_sweep(request_for(batch_size=80), store, progress.silent)
     with pytest.raises(DomLoRAError, match=r"no-such\.jsonl"):
-        run_sweep(request_for().model_copy(update={"task": str(tmp_path / "no-such.jsonl")}), store, comparing.silent)
-    assert store.runs.list() == [] and store.maps() == []
+        run_sweep(request_for().model_copy(update={"task": str(tmp_path / "no-such.jsonl")}), store, progress.silent)
+    assert store.runs.list() == [] and store.maps.list() == []
 
 
 def test_a_job_goes_on_with_the_run_of_a_job_that_failed(store, request_for, monkeypatch):
@@ -144,7 +145,7 @@ def test_a_job_goes_on_with_the_run_of_a_job_that_failed(store, request_for, mon
         run_sweep(request_for(evaluate_every=3), store, die, "first")
     (run,) = store.runs.list()
     assert (run.status, run.job) == ("running", "first")
-    again = run_sweep(request_for(evaluate_every=3), store, comparing.silent, "second")
+    again = run_sweep(request_for(evaluate_every=3), store, progress.silent, "second")
     assert again == run.id and store.runs.get(again).job == "second"
     assert len(curves(store, again)) == 2 * (4 * 3 + 3 * 2)
 
@@ -185,7 +186,7 @@ def test_after_kill_9_of_the_worker_another_one_ends_with_the_same_numbers(
     store, request_for, start_worker, monkeypatch
 ):
     request = request_for(steps=24, checkpoint_every=4, evaluate_every=6)
-    job = store.submit(request)
+    job = Queue(store).submit(request)
     worker = start_worker()
     checkpoint = eventually(lambda: next(iter(home().glob("runs/*/checkpoint.pt")), None))
     child = psutil.Process(worker.pid).children()[0]
@@ -199,14 +200,14 @@ def test_after_kill_9_of_the_worker_another_one_ends_with_the_same_numbers(
     assert 4 <= reached < 24
 
     start_worker()
-    ended = eventually(lambda: (now := store.job(job.id)).ended and now)
+    ended = eventually(lambda: (now := Queue(store).get(job.id)).ended and now)
     assert (ended.status, ended.result, ended.attempts) == ("done", cut.id, 2), ended.error
     run, metrics = store.runs.get(cut.id), curves(store, cut.id)
     weights = {v.name: load_file(Path(v.adapter) / "adapter_model.safetensors") for v in run.variants}
 
     monkeypatch.setenv("DOMLORA_HOME", str(home().parent / "undisturbed"))
     other = Store()
-    whole = other.runs.get(run_sweep(request, other, comparing.silent))
+    whole = other.runs.get(run_sweep(request, other, progress.silent))
     pd.testing.assert_frame_equal(metrics, curves(other, whole.id), rtol=1e-6, atol=1e-6)
     for one, two in zip(run.variants, whole.variants, strict=True):
         assert dict(one.results) == pytest.approx(dict(two.results), rel=1e-6)

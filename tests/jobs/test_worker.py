@@ -20,6 +20,7 @@ import pytest
 from domlora.errors import JobError, ProbeError, StoreError
 from domlora.jobs import local
 from domlora.jobs.child import Reporter, describe
+from domlora.jobs.queue import Queue
 from domlora.jobs.spec import ProbeRequest, SweepRequest
 from domlora.jobs.worker import Worker
 from domlora.store.store import Store
@@ -33,7 +34,7 @@ from domlora.errors import TaskError
 from domlora.jobs import child
 
 def compute(request, store, progress, job_id):
-    assert store.job(job_id).request.model == request.model
+    assert Queue(store).get(job_id).request.model == request.model
     print("computing", request.model, "on", request.device)
     marker = Path(os.environ["DOMLORA_HOME"]) / "started"
     if request.model == "slow-at-first" and not marker.exists():
@@ -77,7 +78,7 @@ sys.exit(child.main())
 WORKER = """
 import logging, sys
 from domlora.jobs.worker import Worker, serve
-from domlora.store import Store
+from domlora.store.store import Store
 logging.basicConfig(level=logging.INFO)
 worker = Worker(Store(), child_command=[sys.executable, sys.argv[1]], stale=1.5, poll=0.05, grace=0.5)
 sys.exit(serve(worker, idle_exit=float(sys.argv[2])))
@@ -123,7 +124,7 @@ def start_worker(tmp_path, child_script):
 
 
 def submit(store: Store, model: str, device: str = "auto"):
-    return store.submit(ProbeRequest(model=model, task="math", device=device))
+    return Queue(store).submit(ProbeRequest(model=model, task="math", device=device))
 
 
 def eventually(condition, seconds: float = 15):
@@ -135,7 +136,7 @@ def eventually(condition, seconds: float = 15):
 
 
 def until(store: Store, job, status: str):
-    return eventually(lambda: (now := store.job(job.id)).status == status and now)
+    return eventually(lambda: (now := Queue(store).get(job.id)).status == status and now)
 
 
 def work(store: Store, child_script: str, devices=("auto",)) -> None:
@@ -152,7 +153,7 @@ def test_jobs_end_with_a_result_or_with_one_line_that_says_why(store, child_scri
     names = ["quick", "mistake", "bug", "memory", "killed", "crash", "vanish"]
     ids = {name: submit(store, name).id for name in names}
     work(store, child_script)
-    jobs = {name: store.job(job_id) for name, job_id in ids.items()}
+    jobs = {name: Queue(store).get(job_id) for name, job_id in ids.items()}
     assert (jobs["quick"].status, jobs["quick"].result, jobs["quick"].error) == ("done", "quick@auto", None)
     assert (jobs["quick"].stage, jobs["quick"].done, jobs["quick"].total) == ("probing", 8, 8)
     errors = {name: job.error for name, job in jobs.items() if name != "quick"}
@@ -177,7 +178,7 @@ def test_devices_run_side_by_side_each_with_the_jobs_meant_for_it(store, child_s
         submit(store, "quick", "cuda:1"), submit(store, "quick", "cuda"),
     ]  # fmt: skip
     work(store, child_script, ["cuda:0", "cuda:1"])
-    done = [store.job(job.id) for job in jobs]
+    done = [Queue(store).get(job.id) for job in jobs]
     assert all(job.status == "done" for job in done)
     assert done[1].started < done[0].finished, "the second device did not wait for the first"
     assert all(job.result.endswith(f"@{job.device}") for job in (done[0], done[1], done[3], done[4]))
@@ -190,9 +191,9 @@ def test_devices_run_side_by_side_each_with_the_jobs_meant_for_it(store, child_s
 def test_cancel_ends_a_running_job_and_leaves_the_worker_at_work(store, start_worker):
     worker = start_worker()
     job = submit(store, "slow")
-    eventually(lambda: store.job(job.id).done == 1)
+    eventually(lambda: Queue(store).get(job.id).done == 1)
     child = only_child(worker)
-    store.request_cancel(job.id)
+    Queue(store).cancel(job.id)
     cancelled = until(store, job, "cancelled")
     assert cancelled.finished is not None and cancelled.error is None and not child.is_running()
     assert until(store, submit(store, "quick"), "done")
@@ -201,25 +202,25 @@ def test_cancel_ends_a_running_job_and_leaves_the_worker_at_work(store, start_wo
 def test_cancel_ends_a_job_that_ignores_sigterm(store, start_worker):
     start_worker()
     job = submit(store, "stubborn")
-    eventually(lambda: store.job(job.id).done == 1)
-    store.request_cancel(job.id)
+    eventually(lambda: Queue(store).get(job.id).done == 1)
+    Queue(store).cancel(job.id)
     until(store, job, "cancelled")
 
 
 def test_job_whose_process_is_killed_fails_with_the_reason(store, start_worker):
     worker = start_worker()
     job = submit(store, "slow")
-    eventually(lambda: store.job(job.id).done == 1)
+    eventually(lambda: Queue(store).get(job.id).done == 1)
     only_child(worker).kill()
     assert "killed by signal 9 (out of memory? try fewer --samples" in until(store, job, "failed").error
 
 
 def test_sweep_that_runs_out_of_memory_is_told_what_helps_a_sweep(store, child_script):
     names = ["memory", "killed"]
-    ids = [store.submit(SweepRequest(model=name, task="math")).id for name in names]
+    ids = [Queue(store).submit(SweepRequest(model=name, task="math")).id for name in names]
     work(store, child_script)
     hint = "try a smaller batch, a shorter --max-length or bfloat16"
-    assert [store.job(id).error for id in ids] == [
+    assert [Queue(store).get(id).error for id in ids] == [
         f"out of memory: {hint}",
         f"the job's process was killed by signal 9 (out of memory? {hint})",
     ]
@@ -235,7 +236,7 @@ def test_job_of_a_killed_worker_is_finished_by_the_next_and_leaves_no_orphan(sto
     first.wait()
     assert not local.worker_alive()
     eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 5)
-    assert store.job(job.id).status == "running", "nobody has noticed yet"
+    assert Queue(store).get(job.id).status == "running", "nobody has noticed yet"
     start_worker()
     done = until(store, job, "done")
     assert (done.result, done.attempts) == ("slow-at-first@auto", 2)
@@ -243,10 +244,10 @@ def test_job_of_a_killed_worker_is_finished_by_the_next_and_leaves_no_orphan(sto
 
 
 def test_sweep_is_taken_up_for_as_long_as_it_gets_further(store, start_worker, home):
-    job = store.submit(SweepRequest(model="further-each-time", task="math"))
+    job = Queue(store).submit(SweepRequest(model="further-each-time", task="math"))
     for step in (1, 2, 3):
         worker = start_worker()
-        eventually(lambda step=step: store.job(job.id).done == step)
+        eventually(lambda step=step: Queue(store).get(job.id).done == step)
         worker.kill()
         worker.wait()
     start_worker()
@@ -258,11 +259,11 @@ def test_sweep_is_taken_up_for_as_long_as_it_gets_further(store, start_worker, h
 def test_stopped_worker_gives_its_job_back(store, start_worker, kind):
     worker = start_worker()
     job = submit(store, "slow")
-    eventually(lambda: store.job(job.id).done == 1)
+    eventually(lambda: Queue(store).get(job.id).done == 1)
     child = only_child(worker)
     worker.send_signal(kind)
     assert worker.wait(10) == 0
-    left = store.job(job.id)
+    left = Queue(store).get(job.id)
     assert (left.status, left.attempts, left.worker, left.error) == ("queued", 0, None, None)
     assert not child.is_running()
 
@@ -270,12 +271,12 @@ def test_stopped_worker_gives_its_job_back(store, start_worker, kind):
 def test_worker_outlives_a_locked_store(store, start_worker, tmp_path, monkeypatch):
     monkeypatch.setattr("domlora.store.database.BUSY_SECONDS", 0)
     submit(store, "quick")
-    (tmp_path / "worker.py").write_text("import domlora.store_database as d; d.BUSY_SECONDS = 0\n" + WORKER)
-    with store._database.writing():
+    (tmp_path / "worker.py").write_text("import domlora.store.database as d; d.BUSY_SECONDS = 0\n" + WORKER)
+    with store.database.writing():
         worker = start_worker(idle_exit=20)
         eventually(lambda: "locked by another process" in (tmp_path / "worker0.log").read_text())
         assert worker.poll() is None
-    until(store, store.jobs()[0], "done")
+    until(store, Queue(store).list()[0], "done")
     assert "the store works again" in (tmp_path / "worker0.log").read_text()
 
 
@@ -289,7 +290,7 @@ def test_idle_worker_goes_and_a_second_one_is_refused(store, start_worker, tmp_p
 
 
 def test_ensure_worker_starts_one_worker_however_many_call(store):
-    job = store.submit(ProbeRequest(model="nowhere", task="/nowhere/rows.jsonl"))
+    job = Queue(store).submit(ProbeRequest(model="nowhere", task="/nowhere/rows.jsonl"))
     code = "from domlora.jobs.local import ensure_worker; ensure_worker(); ensure_worker()"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     callers = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(4)]

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from domlora.matrix.agreement import RANKED, Agreement, between_models, between_tasks, on_common_depth
+from domlora.matrix.agreement import Agreement, between_models, between_tasks
 from domlora.matrix.matrix import Columns, Matrix
+from domlora.matrix.sides import RANKED, on_common_depth
 from tests.helpers.matrix_maps import KINDS, around, make_map, peak
 
 FUSED = ("qkv", "o", "up", "down")

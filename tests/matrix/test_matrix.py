@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from domlora.errors import ProbeError
-from domlora.matrix.matrix import Matrix, cells, draw, resampled, same_winner, scores, winner_sentence, winners
+from domlora.matrix.matrix import Matrix, cells
+from domlora.matrix.resampling import draw, resampled, scores
+from domlora.matrix.winners import same_winner, winner_sentence, winners
 from tests.helpers.matrix_maps import around, make_map, peak
 
 DOWN = 6  # row of layer 0's down-projection

@@ -17,8 +17,9 @@ from domlora.cli import main
 from domlora.data.encoding import encode
 from domlora.data.tasks import builtin_tasks
 from domlora.errors import ModelError
+from domlora.models.catalogue import REFERENCE_MODELS, base_name, is_ready, known_models
 from domlora.models.fetch import localise
-from domlora.models.reference import REFERENCE_MODELS, base_name, is_ready, known_models, resolve
+from domlora.models.reference import resolve
 from domlora.training.evaluation import evaluate_base
 
 SAMPLE_DATA = Path(__file__).parents[2] / "sample_data"

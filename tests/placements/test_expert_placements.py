@@ -9,6 +9,7 @@ from peft.tuners.lora import LoraLayer, ParamWrapper
 from transformers import MixtralConfig, MixtralForCausalLM
 
 from domlora.comparison.config import SweepConfig
+from domlora.comparison.placements import left_out, place_for
 from domlora.data.tasks import load_task
 from domlora.energy.energy_map import EnergyMap
 from domlora.energy.files import from_csv, from_json, from_parquet, to_csv, to_json, to_parquet
@@ -18,8 +19,8 @@ from domlora.models.census import find_modules
 from domlora.models.fetch import localise
 from domlora.models.loading import load_local
 from domlora.models.reference import resolve
-from domlora.placements.place import left_out, place, place_all, place_for
-from domlora.probes.passes import Measurement
+from domlora.placements.place import place, place_all
+from domlora.probes.recorder import Measurement
 from domlora.training.adapters import Adapters
 from tests.energy.test_energy_map import make_map
 from tests.helpers.tiny_models import MIXED, make

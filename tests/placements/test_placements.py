@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from peft.tuners.lora import LoraLayer
 
 import domlora
-from domlora.comparison.config import METHODS
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError, UsageError
 from domlora.models.census import find_modules
-from domlora.placements.place import NAMES, PlacedModule, Placement, check_name, place, place_all, same
+from domlora.placements.methods import METHODS
+from domlora.placements.place import NAMES, check_name, place, place_all
+from domlora.placements.placement import PlacedModule, Placement, same
 from tests.energy.test_energy_map import make_map
 from tests.helpers import tiny_models
 

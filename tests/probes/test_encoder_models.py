@@ -8,14 +8,15 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from domlora.data.batches import collate, group_by_length, token_budget
+from domlora.data.batches import collate, group_by_length
 from domlora.models.census import find_modules
+from domlora.models.device import token_budget
 from domlora.models.loading import LoadedModel
 from domlora.models.losses import response_losses
 from domlora.probes import passes
 from domlora.probes.config import ProbeConfig
 from domlora.probes.page import estimator
-from domlora.probes.taps import frozen
+from domlora.probes.passes import frozen
 from tests.helpers.encoder_models import ENCODER_MODELS, MASKED, PAIRS, loss_of, make, make_samples
 
 CPU = torch.device("cpu")

@@ -15,11 +15,12 @@ from domlora.comparison.config import SweepConfig, variant_name
 from domlora.comparison.run import BASE, Evaluation, Run, Variant
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError, UsageError
-from domlora.placements.place import PlacedModule, Placement
+from domlora.placements.placement import PlacedModule, Placement
 from domlora.probes.config import ProbeConfig, Trained
 from domlora.ranking import metrics
-from domlora.ranking.rank import CHANCE, qualifies, rank
-from domlora.statistics import bootstrap
+from domlora.ranking.rank import qualifies, rank
+from domlora.ranking.result import CHANCE
+from domlora.statistics import bootstrap, intervals
 from tests.energy.test_energy_map import make_map
 
 ROWS = 40
@@ -184,7 +185,7 @@ def test_interval_of_rho_covers_modules_and_rows():
             rows = np.random.default_rng(1).normal(gains[:, None, None], noise, (len(gains), 1, ROWS))
             score = gains + np.random.default_rng(2).normal(0, 0.2, len(gains))
             draws = bootstrap.crossed_bootstrap(rows, 1000, 0)
-            low, high = bootstrap.interval(metrics.rho_draws(score[None], draws, np.zeros(len(gains)), 0)[0])
+            low, high = intervals.interval(metrics.rho_draws(score[None], draws, np.zeros(len(gains)), 0)[0])
             widths[name, noise] = float(high[0] - low[0])
     assert widths["few", 0.0] > 1.5 * widths["many", 0.0]
     assert widths["many", 1.0] > widths["many", 0.0]
@@ -415,5 +416,8 @@ def test_runs_that_qualify_and_maps_that_fit():
 
 
 def test_ranking_needs_no_torch():
-    code = "import sys, domlora.ranking, domlora.cli_probes; sys.exit('torch' in sys.modules or 'peft' in sys.modules)"
+    code = (
+        "import sys, domlora.ranking.rank, domlora.cli.probes; "
+        "sys.exit('torch' in sys.modules or 'peft' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -15,12 +15,13 @@ import pytest
 import sqlalchemy as sa
 
 from domlora.comparison.config import SweepConfig, variant_name
-from domlora.comparison.key import request_key, sweep_key
+from domlora.comparison.key import sweep_key
 from domlora.comparison.run import Answer, Evaluation, Metric, Run, Variant
+from domlora.energy.key import request_key
 from domlora.errors import StoreError
-from domlora.placements.place import PlacedModule, Placement
+from domlora.placements.placement import PlacedModule, Placement
 from domlora.probes.config import ProbeConfig
-from domlora.store import database
+from domlora.store import schema
 from domlora.store.store import Store
 from tests.store.test_store import POSTGRES, run_python
 
@@ -80,7 +81,7 @@ def empty_store(backend: str) -> str | None:
     if not POSTGRES:
         pytest.skip("DOMLORA_TEST_POSTGRES names no database")
     engine = sa.create_engine(POSTGRES)
-    database.metadata.drop_all(engine)
+    schema.metadata.drop_all(engine)
     engine.dispose()
     return POSTGRES
 
@@ -189,7 +190,7 @@ def test_removed_run_takes_all_with_it(store):
         store.runs.add_answers(each.id, [answer("base")])
     assert store.runs.remove(run.id[:4]) == run.id
     assert store.runs.list() == [other] and len(store.runs.metrics(other.id)) == 1
-    with store._database.reading() as connection:
+    with store.database.reading() as connection:
         for table in ("variants", "metrics", "evaluations", "answers"):
             counted = sa.text(f"SELECT DISTINCT run FROM {table}")
             assert list(connection.scalars(counted)) == [other.id]
@@ -286,8 +287,8 @@ def test_cancel_of_one_variant_leaves_the_others_and_holds_after_a_rewind(store)
 
 WRITER = """
 import sys
-from domlora.runs import Metric
-from domlora.store import Store
+from domlora.comparison.run import Metric
+from domlora.store.store import Store
 run, variant, url = sys.argv[1:]
 store = Store(url or None)
 for step in range(40):
@@ -308,7 +309,7 @@ def test_processes_that_write_at_once_lose_nothing(store):
 
 STARTER = """
 import sys
-from domlora.store import Store
+from domlora.store.store import Store
 from tests.test_store_runs import a_run
 print(Store(sys.argv[1] or None).runs.start(a_run(job="feed")).job)
 """
@@ -364,8 +365,8 @@ def test_ambiguous_prefix_names_the_runs(store):
 
 def test_run_of_another_version_is_named(store):
     run = store.runs.start(a_run())
-    with store._database.writing() as connection:
-        connection.execute(database.runs.update().values(config={"rank": 8, "novelty": 1}))
+    with store.database.writing() as connection:
+        connection.execute(schema.runs.update().values(config={"rank": 8, "novelty": 1}))
     with pytest.raises(StoreError, match=rf"run {run.id} was written by another version"):
         store.runs.get(run.id)
 
@@ -375,7 +376,7 @@ def test_full_disk_while_curves_grow_leaves_what_was_there(home):
     run = store.runs.start(a_run())
     store.runs.add_metrics(run.id, [Metric(A, 1, "train_loss", 1.0)])
 
-    @sa.event.listens_for(store._database.engine, "engine_connect")
+    @sa.event.listens_for(store.database.engine, "engine_connect")
     def no_more_room(connection):
         cursor = connection.connection.dbapi_connection
         pages = cursor.execute("PRAGMA page_count").fetchone()[0]
@@ -395,8 +396,8 @@ def test_writer_that_is_killed_leaves_whole_steps(home):
     run = Store().runs.start(a_run())
     code = """
 import sys
-from domlora.runs import Metric
-from domlora.store import Store
+from domlora.comparison.run import Metric
+from domlora.store.store import Store
 store = Store()
 for step in range(10**6):
     store.runs.add_metrics(sys.argv[1], [Metric(str(v), step, "train_loss", 1.0) for v in range(20)])

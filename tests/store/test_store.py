@@ -19,12 +19,14 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domlora.comparison.config import METHODS, SweepConfig
+from domlora.comparison.config import SweepConfig
 from domlora.energy.energy_map import EnergyMap, Provenance
 from domlora.errors import JobError, StoreError
+from domlora.jobs.queue import Queue
 from domlora.jobs.spec import ProbeRequest, SweepRequest
+from domlora.placements.methods import METHODS
 from domlora.probes.config import ProbeConfig
-from domlora.store import database
+from domlora.store import database, schema
 from domlora.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +84,7 @@ def store(request, home):
         if not POSTGRES:
             pytest.skip("DOMLORA_TEST_POSTGRES names no database")
         engine = sa.create_engine(POSTGRES)
-        database.metadata.drop_all(engine)
+        schema.metadata.drop_all(engine)
         engine.dispose()
     opened = Store(POSTGRES if request.param == "postgresql" else None)
     yield opened
@@ -98,9 +100,9 @@ def run_python(code: str, *arguments: str, **variables: str) -> subprocess.Popen
 
 def in_the_past(store: Store, seconds: float) -> None:
     """As if every heartbeat had stopped so long ago."""
-    with store._database.writing() as connection:
+    with store.database.writing() as connection:
         then = datetime.now(UTC) - timedelta(seconds=seconds)
-        connection.execute(database.jobs.update().values(heartbeat=then))
+        connection.execute(schema.jobs.update().values(heartbeat=then))
 
 
 # Energy maps
@@ -108,19 +110,23 @@ def in_the_past(store: Store, seconds: float) -> None:
 
 def test_map_survives_the_store(store):
     energy = energy_map()
-    assert store.add_map(energy) == energy.id
-    for loaded in (store.map(energy.id), store.map(energy.provenance.key), store.find(energy.provenance.key)):
+    assert store.maps.add(energy) == energy.id
+    for loaded in (
+        store.maps.get(energy.id),
+        store.maps.get(energy.provenance.key),
+        store.maps.find(energy.provenance.key),
+    ):
         assert loaded.provenance == energy.provenance
         pd.testing.assert_frame_equal(loaded.modules, energy.modules, check_dtype=False)
-    assert store.find("0" * 64) is None
+    assert store.maps.find("0" * 64) is None
 
 
 def test_list_of_maps_says_what_the_maps_say_and_is_newest_first(store):
     old, new = energy_map("a"), energy_map("b", created="2026-01-02T05:00:00+01:30")
     older = energy_map("c", energies=[1.0], created="2025-12-31T00:00:00Z")
     for energy in (old, older, new):
-        store.add_map(energy)
-    listed = store.maps()
+        store.maps.add(energy)
+    listed = store.maps.list()
     assert [summary.id for summary in listed] == [new.id, old.id, older.id]
     first = listed[0]
     assert first.created == datetime(2026, 1, 2, 3, 30, tzinfo=UTC) and first.created.utcoffset() == timedelta(0)
@@ -134,41 +140,41 @@ def test_list_of_maps_says_what_the_maps_say_and_is_newest_first(store):
 
 
 def test_same_key_replaces_the_map(store):
-    store.add_map(energy_map(energies=[1.0, 2.0]))
-    store.add_map(energy_map(energies=[5.0, 1.0, 1.0]))
-    assert [summary.modules for summary in store.maps()] == [3]
-    assert store.map(energy_map().id).dominant["layer"] == 0
+    store.maps.add(energy_map(energies=[1.0, 2.0]))
+    store.maps.add(energy_map(energies=[5.0, 1.0, 1.0]))
+    assert [summary.modules for summary in store.maps.list()] == [3]
+    assert store.maps.get(energy_map().id).dominant["layer"] == 0
 
 
 def test_prefix_of_a_map_must_be_known_and_unique(store):
     energies = [energy_map(str(i)) for i in range(20)]  # 20 hex keys: at least two begin alike
     for energy in energies:
-        store.add_map(energy)
+        store.maps.add(energy)
     first = [energy.id[0] for energy in energies]
     shared = next(letter for letter in first if first.count(letter) > 1)
     with pytest.raises(StoreError, match=f"'{shared}' fits {first.count(shared)} energy maps .*give more of the id"):
-        store.map(shared)
+        store.maps.get(shared)
     for unknown in ("xyz", "", "%", "_", "\\"):
         with pytest.raises(StoreError, match=r"no energy map .*`domlora maps`"):
-            store.map(unknown)
-    assert store.map(energies[0].id.upper()).id == energies[0].id
+            store.maps.get(unknown)
+    assert store.maps.get(energies[0].id.upper()).id == energies[0].id
 
 
 def test_removed_map_is_gone(store):
-    store.add_map(energy_map())
-    assert store.remove_map(energy_map().id[:6]) == energy_map().id
-    assert store.maps() == []
+    store.maps.add(energy_map())
+    assert store.maps.remove(energy_map().id[:6]) == energy_map().id
+    assert store.maps.list() == []
     with pytest.raises(StoreError, match=r"no energy map"):
-        store.remove_map(energy_map().id)
+        store.maps.remove(energy_map().id)
 
 
 def test_damaged_map_is_named_and_the_list_still_works(store):
-    store.add_map(energy_map())
-    with store._database.writing() as connection:
-        connection.execute(database.energy_maps.update().values(parquet=b"PAR1 cut short"))
+    store.maps.add(energy_map())
+    with store.database.writing() as connection:
+        connection.execute(schema.energy_maps.update().values(parquet=b"PAR1 cut short"))
     with pytest.raises(StoreError, match=r"cannot be read .*measure again"):
-        store.map(energy_map().id)
-    assert len(store.maps()) == 1
+        store.maps.get(energy_map().id)
+    assert len(store.maps.list()) == 1
 
 
 # Jobs
@@ -176,166 +182,167 @@ def test_damaged_map_is_named_and_the_list_still_works(store):
 
 def test_job_lives_from_queue_to_result(store):
     request = ProbeRequest(model="grüße/模型", task="rows.jsonl", config=ProbeConfig(samples=3), refresh=True)
-    job = store.submit(request)
+    job = Queue(store).submit(request)
     assert (job.status, job.request, job.attempts, job.worker) == ("queued", request, 0, None)
     assert abs(datetime.now(UTC) - job.created) < timedelta(minutes=1)
-    claimed = store.claim("host:1", "cuda:0")
+    claimed = Queue(store).claim("host:1", "cuda:0")
     assert (claimed.id, claimed.status, claimed.attempts, claimed.device) == (job.id, "running", 1, "cuda:0")
     assert claimed.started is not None and claimed.heartbeat is not None
-    store.report(job.id, "probing", 2, 3)
-    assert store.beat(job.id)
-    running = store.job(job.id[:8])
+    Queue(store).report(job.id, "probing", 2, 3)
+    assert Queue(store).beat(job.id)
+    running = Queue(store).get(job.id[:8])
     assert (running.stage, running.done, running.total) == ("probing", 2, 3)
-    assert store.finish(job.id, "done", result="abcdef") and store.job(job.id).ended
-    assert (store.job(job.id).result, store.job(job.id).error) == ("abcdef", None)
-    assert store.claim("host:1", "cuda:0") is None
+    assert Queue(store).finish(job.id, "done", result="abcdef") and Queue(store).get(job.id).ended
+    assert (Queue(store).get(job.id).result, Queue(store).get(job.id).error) == ("abcdef", None)
+    assert Queue(store).claim("host:1", "cuda:0") is None
 
 
 def test_jobs_are_listed_newest_first_and_claimed_oldest_first(store):
-    ids = [store.submit(REQUEST).id for _ in range(5)]
-    assert [job.id for job in store.jobs()] == ids[::-1]
-    assert [store.claim("w", "auto").id for _ in range(3)] == ids[:3]
-    assert [job.id for job in store.jobs("queued")] == ids[:2:-1]
-    assert [job.id for job in store.jobs(limit=2)] == ids[:2:-1]
+    ids = [Queue(store).submit(REQUEST).id for _ in range(5)]
+    assert [job.id for job in Queue(store).list()] == ids[::-1]
+    assert [Queue(store).claim("w", "auto").id for _ in range(3)] == ids[:3]
+    assert [job.id for job in Queue(store).list("queued")] == ids[:2:-1]
+    assert [job.id for job in Queue(store).list(limit=2)] == ids[:2:-1]
 
 
 def test_ended_job_is_never_overwritten(store):
-    job = store.submit(REQUEST)
-    store.claim("w", "auto")
-    assert store.finish(job.id, "failed", error="no memory")
-    ended = store.job(job.id)
-    assert not store.finish(job.id, "done", result="x") and not store.beat(job.id)
-    store.report(job.id, "late", 1, 1)
-    assert store.job(job.id) == ended
+    job = Queue(store).submit(REQUEST)
+    Queue(store).claim("w", "auto")
+    assert Queue(store).finish(job.id, "failed", error="no memory")
+    ended = Queue(store).get(job.id)
+    assert not Queue(store).finish(job.id, "done", result="x") and not Queue(store).beat(job.id)
+    Queue(store).report(job.id, "late", 1, 1)
+    assert Queue(store).get(job.id) == ended
     with pytest.raises(JobError, match=r"has ended already \(failed\)"):
-        store.request_cancel(job.id)
+        Queue(store).cancel(job.id)
 
 
 def test_cancel_ends_a_queued_job_and_flags_a_running_one(store):
-    queued = store.request_cancel(store.submit(REQUEST).id)
+    queued = Queue(store).cancel(Queue(store).submit(REQUEST).id)
     assert queued.status == "cancelled" and queued.finished is not None
-    running = store.submit(REQUEST)
-    store.claim("w", "auto")
-    flagged = store.request_cancel(running.id[:6])
+    running = Queue(store).submit(REQUEST)
+    Queue(store).claim("w", "auto")
+    flagged = Queue(store).cancel(running.id[:6])
     assert (flagged.id, flagged.status, flagged.cancel_requested) == (running.id, "running", True)
     assert flagged.finished is None
 
 
 def test_unknown_and_running_jobs_are_one_line(store):
     with pytest.raises(JobError, match=r"no job 'feed'"):
-        store.job("feed")
-    job = store.submit(REQUEST)
+        Queue(store).get("feed")
+    job = Queue(store).submit(REQUEST)
     with pytest.raises(JobError, match=r"still queued"):
-        store.retry(job.id)
-    store.request_cancel(job.id)
-    again = store.retry(job.id)
+        Queue(store).retry(job.id)
+    Queue(store).cancel(job.id)
+    again = Queue(store).retry(job.id)
     assert (again.status, again.request) == ("queued", REQUEST) and again.id != job.id
 
 
 def test_jobs_of_every_kind_share_a_queue(store):
-    ids = [store.submit(request).id for request in (REQUEST, SWEEP, REQUEST)]
-    assert [store.claim("w", "auto").request for _ in ids] == [REQUEST, SWEEP, REQUEST]
+    ids = [Queue(store).submit(request).id for request in (REQUEST, SWEEP, REQUEST)]
+    assert [Queue(store).claim("w", "auto").request for _ in ids] == [REQUEST, SWEEP, REQUEST]
 
 
 def test_job_of_an_unknown_kind_is_one_line(store):
-    job = store.submit(REQUEST)
-    with store._database.writing() as connection:
-        connection.execute(database.jobs.update().values(request={"kind": "dream", "model": "a", "task": "b"}))
+    job = Queue(store).submit(REQUEST)
+    with store.database.writing() as connection:
+        connection.execute(schema.jobs.update().values(request={"kind": "dream", "model": "a", "task": "b"}))
     with pytest.raises(StoreError, match=rf"job {job.id} was submitted by another version of domlora"):
-        store.job(job.id)
+        Queue(store).get(job.id)
 
 
 def test_job_for_a_device_waits_for_it(store):
-    second = store.submit(REQUEST.model_copy(update={"device": "cuda:1"}))
-    cpu = store.submit(REQUEST.model_copy(update={"device": "cpu"}))
-    assert store.claim("w", "cuda:0", leave=["cuda:1"]).id == cpu.id
-    assert store.claim("w", "cuda:0", leave=["cuda:1"]) is None
-    assert store.claim("w", "cuda:1", leave=["cuda:0"]).id == second.id
+    second = Queue(store).submit(REQUEST.model_copy(update={"device": "cuda:1"}))
+    cpu = Queue(store).submit(REQUEST.model_copy(update={"device": "cpu"}))
+    assert Queue(store).claim("w", "cuda:0", leave=["cuda:1"]).id == cpu.id
+    assert Queue(store).claim("w", "cuda:0", leave=["cuda:1"]) is None
+    assert Queue(store).claim("w", "cuda:1", leave=["cuda:0"]).id == second.id
 
 
 def test_recover_requeues_once_then_fails_and_honours_a_cancel(store):
-    job, cancelled, alive = (store.submit(REQUEST) for _ in range(3))
+    job, cancelled, alive = (Queue(store).submit(REQUEST) for _ in range(3))
     for _ in range(3):
-        store.claim("host:1", "auto")
-    store.report(job.id, "probing", 5, 8)
-    store.request_cancel(cancelled.id)
-    assert store.recover(30) == []
+        Queue(store).claim("host:1", "auto")
+    Queue(store).report(job.id, "probing", 5, 8)
+    Queue(store).cancel(cancelled.id)
+    assert Queue(store).recover(30) == []
     in_the_past(store, 60)
-    store.beat(alive.id)
-    assert {(found.id, found.status) for found in store.recover(30)} == {
+    Queue(store).beat(alive.id)
+    assert {(found.id, found.status) for found in Queue(store).recover(30)} == {
         (job.id, "queued"),
         (cancelled.id, "cancelled"),
     }
-    requeued = store.job(job.id)
+    requeued = Queue(store).get(job.id)
     assert (requeued.worker, requeued.heartbeat, requeued.done, requeued.attempts) == (None, None, 0, 1)
-    assert store.claim("host:2", "auto").attempts == 2
-    assert not store.beat(job.id, attempt=1), "the first attempt's process is not the job any more"
-    assert not store.finish(job.id, "failed", error="late", attempt=1)
+    assert Queue(store).claim("host:2", "auto").attempts == 2
+    assert not Queue(store).beat(job.id, attempt=1), "the first attempt's process is not the job any more"
+    assert not Queue(store).finish(job.id, "failed", error="late", attempt=1)
     in_the_past(store, 60)
-    store.beat(alive.id)
-    (failed,) = store.recover(30)
+    Queue(store).beat(alive.id)
+    (failed,) = Queue(store).recover(30)
     assert failed.status == "failed" and "worker (host:2) died" in failed.error and "\n" not in failed.error
 
 
 def die(store: Store, job, *reports: tuple[str, int]) -> str:
     """One attempt that reports so and loses its worker; what becomes of the job."""
-    assert store.claim("host:1", "auto").id == job.id
+    assert Queue(store).claim("host:1", "auto").id == job.id
     for stage, done in reports:
-        store.report(job.id, stage, done, 60)
+        Queue(store).report(job.id, stage, done, 60)
     in_the_past(store, 60)
-    (found,) = store.recover(30)
+    (found,) = Queue(store).recover(30)
     return found.status
 
 
 def test_job_that_gets_further_each_time_is_queued_again(store):
-    job = store.submit(SWEEP)
+    job = Queue(store).submit(SWEEP)
     assert [die(store, job, ("probing", 32), ("training", done)) for done in (5, 9, 30)] == ["queued"] * 3
     assert die(store, job, ("training", 60), ("testing", 2)) == "queued", "a later stage is further too"
     assert die(store, job, ("training", 60), ("testing", 3)) == "queued"
-    assert store.job(job.id).attempts == 5
+    assert Queue(store).get(job.id).attempts == 5
     assert die(store, job, ("training", 60), ("testing", 3)) == "failed", "twice at the same place"
 
 
 def test_job_that_gets_no_further_fails(store):
     for reports in ([], [("loading the model", 0)], [("training", 30)]):
-        job = store.submit(SWEEP)
+        job = Queue(store).submit(SWEEP)
         assert [die(store, job, *reports) for _ in range(2)] == ["queued", "failed"]
-    job = store.submit(SWEEP)
+    job = Queue(store).submit(SWEEP)
     assert [die(store, job, ("training", done)) for done in (5, 30, 20)] == ["queued", "queued", "failed"]
-    assert store.job(job.id).error.startswith("its worker (host:1) died, as did the one before")
+    assert Queue(store).get(job.id).error.startswith("its worker (host:1) died, as did the one before")
 
 
 def test_released_job_counts_as_never_started(store):
-    job = store.submit(REQUEST)
-    claimed = store.claim("w", "auto")
-    assert store.release(job.id, claimed.attempts)
-    assert (store.job(job.id).status, store.job(job.id).attempts) == ("queued", 0)
-    store.claim("w", "auto")
-    store.request_cancel(job.id)
-    assert store.release(job.id, 1) and store.job(job.id).status == "cancelled"
-    assert not store.release(job.id, 1)
+    job = Queue(store).submit(REQUEST)
+    claimed = Queue(store).claim("w", "auto")
+    assert Queue(store).release(job.id, claimed.attempts)
+    assert (Queue(store).get(job.id).status, Queue(store).get(job.id).attempts) == ("queued", 0)
+    Queue(store).claim("w", "auto")
+    Queue(store).cancel(job.id)
+    assert Queue(store).release(job.id, 1) and Queue(store).get(job.id).status == "cancelled"
+    assert not Queue(store).release(job.id, 1)
 
 
 def test_text_that_databases_refuse_is_stored_readably(store):
-    job = store.submit(REQUEST)
-    store.claim("w", "auto")
-    store.finish(job.id, "failed", error="cannot read \udcff\0.jsonl")
-    assert store.job(job.id).error == "cannot read ? .jsonl"
+    job = Queue(store).submit(REQUEST)
+    Queue(store).claim("w", "auto")
+    Queue(store).finish(job.id, "failed", error="cannot read \udcff\0.jsonl")
+    assert Queue(store).get(job.id).error == "cannot read ? .jsonl"
 
 
 CLAIMER = """
 import sys
-from domlora.store import Store
+from domlora.jobs.queue import Queue
+from domlora.store.store import Store
 store = Store(sys.argv[2] or None)
 sys.stdin.readline()
-while job := store.claim(sys.argv[1], "auto"):
+while job := Queue(store).claim(sys.argv[1], "auto"):
     print(job.id)
-    store.finish(job.id, "done", result=sys.argv[1])
+    Queue(store).finish(job.id, "done", result=sys.argv[1])
 """
 
 
 def test_processes_never_share_a_job(store):
-    ids = {store.submit(REQUEST).id for _ in range(50)}
+    ids = {Queue(store).submit(REQUEST).id for _ in range(50)}
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     workers = [
         subprocess.Popen(
@@ -354,11 +361,11 @@ def test_processes_never_share_a_job(store):
     assert all(worker.returncode == 0 for worker in workers)
     together = [job for share in taken for job in share]
     assert len(together) == 50 and set(together) == ids
-    assert all(job.attempts == 1 for job in store.jobs())
+    assert all(job.attempts == 1 for job in Queue(store).list())
 
 
 def test_processes_that_open_a_new_store_at_once_all_succeed(home):
-    code = "from domlora.store import Store; s = Store(); s.maps(); print('ok')"
+    code = "from domlora.store.store import Store; s = Store(); s.maps.list(); print('ok')"
     openers = [run_python(code) for _ in range(4)]
     assert [opener.communicate()[0] for opener in openers] == ["ok\n"] * 4
 
@@ -368,10 +375,10 @@ def test_processes_that_open_a_new_store_at_once_all_succeed(home):
 
 def test_full_disk_is_one_line_and_keeps_the_earlier_map(home):
     store = Store()
-    store.add_map(energy_map("a"))
-    job = store.submit(REQUEST)
+    store.maps.add(energy_map("a"))
+    job = Queue(store).submit(REQUEST)
 
-    @sa.event.listens_for(store._database.engine, "engine_connect")
+    @sa.event.listens_for(store.database.engine, "engine_connect")
     def no_more_room(connection):
         cursor = connection.connection.dbapi_connection
         pages = cursor.execute("PRAGMA page_count").fetchone()[0]
@@ -379,35 +386,35 @@ def test_full_disk_is_one_line_and_keeps_the_earlier_map(home):
 
     big = energy_map("b", energies=np.random.default_rng(0).random(20_000))
     with pytest.raises(StoreError, match=r"disk is full; free some space") as caught:
-        store.add_map(big)
+        store.maps.add(big)
     assert "\n" not in str(caught.value)
     fresh = Store()
-    assert [summary.id for summary in fresh.maps()] == [energy_map("a").id]
-    assert fresh.map(energy_map("a").id).provenance == energy_map("a").provenance
-    assert fresh.job(job.id) == job
-    fresh.add_map(big)
+    assert [summary.id for summary in fresh.maps.list()] == [energy_map("a").id]
+    assert fresh.maps.get(energy_map("a").id).provenance == energy_map("a").provenance
+    assert Queue(fresh).get(job.id) == job
+    fresh.maps.add(big)
 
 
 def test_write_that_is_killed_leaves_the_store_as_it_was(home):
     store = Store()
-    store.add_map(energy_map("a"))
+    store.maps.add(energy_map("a"))
     code = """
 import os, signal
-from domlora.store import Store
-from domlora.store_database import energy_maps
+from domlora.store.store import Store
+from domlora.store.schema import energy_maps
 store = Store()
-with store._database.writing() as connection:
+with store.database.writing() as connection:
     connection.execute(energy_maps.delete())
     os.kill(os.getpid(), signal.SIGKILL)
 """
     assert run_python(code).wait() == -9
-    assert [summary.id for summary in store.maps()] == [energy_map("a").id]
-    store.add_map(energy_map("b"))
+    assert [summary.id for summary in store.maps.list()] == [energy_map("a").id]
+    store.maps.add(energy_map("b"))
 
 
 def test_store_of_a_newer_version_is_refused(store):
-    with store._database.writing() as connection:
-        connection.execute(database.schema_version.update().values(version=99))
+    with store.database.writing() as connection:
+        connection.execute(schema.schema_version.update().values(version=99))
     with pytest.raises(StoreError, match=r"newer domlora \(schema 99.*upgrade domlora"):
         Store(store.url)
 
@@ -415,10 +422,10 @@ def test_store_of_a_newer_version_is_refused(store):
 def test_locked_store_says_so(home, monkeypatch):
     monkeypatch.setattr(database, "BUSY_SECONDS", 0)
     one, other = Store(), Store()
-    with one._database.writing(), pytest.raises(StoreError, match=r"locked by another process"):
-        other.submit(REQUEST)
-    assert other.jobs() == []
-    other.submit(REQUEST)
+    with one.database.writing(), pytest.raises(StoreError, match=r"locked by another process"):
+        Queue(other).submit(REQUEST)
+    assert Queue(other).list() == []
+    Queue(other).submit(REQUEST)
 
 
 @pytest.mark.parametrize(
@@ -460,18 +467,18 @@ def test_home_that_is_a_file_is_named(home):
 def test_write_to_a_read_only_store_is_one_line(home):
     store = Store()
     sa.event.listen(
-        store._database.engine,
+        store.database.engine,
         "engine_connect",
         lambda connection: connection.connection.dbapi_connection.execute("PRAGMA query_only = 1"),
     )
     with pytest.raises(StoreError, match=r"cannot be written .*make it writable"):
-        store.submit(REQUEST)
+        Queue(store).submit(REQUEST)
 
 
 def test_home_with_odd_characters_works(tmp_path, monkeypatch):
     monkeypatch.setenv("DOMLORA_HOME", str(tmp_path / "a b?c#d%20é"))
-    Store().submit(REQUEST)
-    assert len(Store().jobs()) == 1
+    Queue(Store()).submit(REQUEST)
+    assert len(Queue(Store()).list()) == 1
     assert (tmp_path / "a b?c#d%20é" / "domlora.db").exists()
 
 
@@ -515,21 +522,21 @@ requests = st.builds(ProbeRequest, config=probe_configs, **common) | st.builds(
 @given(request=requests)
 def test_any_request_comes_back_as_it_was(request):
     store = Store("sqlite://")
-    job = store.submit(request)
-    assert job.request == store.job(job.id).request == request and type(job.request) is type(request)
+    job = Queue(store).submit(request)
+    assert job.request == Queue(store).get(job.id).request == request and type(job.request) is type(request)
     store.close()
 
 
 OPERATIONS = {
-    "submit": lambda store, job: store.submit(REQUEST),
-    "claim": lambda store, job: store.claim("w", "auto"),
-    "report": lambda store, job: store.report(job, "probing", 1, 2),
-    "beat": lambda store, job: store.beat(job),
-    "cancel": lambda store, job: store.request_cancel(job),
-    "done": lambda store, job: store.finish(job, "done", result="map"),
-    "failed": lambda store, job: store.finish(job, "failed", error="why"),
-    "release": lambda store, job: store.release(job, 1),
-    "die": lambda store, job: store.recover(-1),  # every heartbeat counts as stale
+    "submit": lambda store, job: Queue(store).submit(REQUEST),
+    "claim": lambda store, job: Queue(store).claim("w", "auto"),
+    "report": lambda store, job: Queue(store).report(job, "probing", 1, 2),
+    "beat": lambda store, job: Queue(store).beat(job),
+    "cancel": lambda store, job: Queue(store).cancel(job),
+    "done": lambda store, job: Queue(store).finish(job, "done", result="map"),
+    "failed": lambda store, job: Queue(store).finish(job, "failed", error="why"),
+    "release": lambda store, job: Queue(store).release(job, 1),
+    "die": lambda store, job: Queue(store).recover(-1),  # every heartbeat counts as stale
 }
 
 
@@ -537,14 +544,14 @@ OPERATIONS = {
 @given(steps=st.lists(st.tuples(st.sampled_from(sorted(OPERATIONS)), st.integers(0, 2)), max_size=25))
 def test_ended_jobs_stay_and_every_job_is_in_one_lawful_state(steps):
     store = Store("sqlite://")
-    ids = [store.submit(REQUEST).id for _ in range(3)]
+    ids = [Queue(store).submit(REQUEST).id for _ in range(3)]
     ended = {}
     for name, which in steps:
         try:
             OPERATIONS[name](store, ids[which])
         except JobError:
             assert name == "cancel"
-        for job in store.jobs():
+        for job in Queue(store).list():
             assert ended.get(job.id, job) == job
             assert job.ended == (job.finished is not None)
             assert (job.status == "running") <= (job.worker is not None and job.heartbeat is not None)

@@ -12,7 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from domlora.energy import files as energy_files
-from domlora.store import database
+from domlora.jobs.queue import Queue
+from domlora.store import schema
 from domlora.store.store import Store
 from tests.store.test_runs import a_run, empty_store
 from tests.store.test_store import REQUEST, energy_map, run_python
@@ -74,7 +75,7 @@ def old_store(request, home):
             "key": energy.provenance.key, "id": energy.id, "parquet": energy_files.to_parquet(energy),
             "created": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "summary": json.dumps(SUMMARY_1),
         }  # fmt: skip
-        created = sa.bindparam("created", type_=database.UTCDateTime)
+        created = sa.bindparam("created", type_=schema.UTCDateTime)
         connection.execute(sa.text(MAP_1).bindparams(created), values)
     engine.dispose()
     return url
@@ -82,24 +83,27 @@ def old_store(request, home):
 
 def test_store_of_schema_1_is_upgraded_and_loses_nothing(old_store):
     store = Store(old_store)
-    assert store.map(energy_map().id).provenance == energy_map().provenance
-    (listed,) = store.maps()
+    assert store.maps.get(energy_map().id).provenance == energy_map().provenance
+    (listed,) = store.maps.list()
     assert (listed.id, listed.verdict, listed.dominant.share) == (energy_map().id, "layer 0 leads", 0.7)
-    (job,) = store.jobs()
+    (job,) = Queue(store).list()
     assert (job.id, job.status, job.request, job.done, job.attempts) == ("fccbf19530ea", "running", REQUEST, 3, 1)
     assert job.created == datetime(2026, 11, 24, 21, 57, 42, 719090, tzinfo=UTC)
-    assert [found.status for found in store.recover(-1e9)] == ["queued"], "the new column works"
-    assert store.submit(REQUEST).id != job.id
+    assert [found.status for found in Queue(store).recover(-1e9)] == ["queued"], "the new column works"
+    assert Queue(store).submit(REQUEST).id != job.id
     assert store.runs.start(a_run()) == a_run() and store.runs.list() == [a_run()]
     store.close()
     again = Store(old_store)
-    assert len(again.jobs()) == 2 and again.runs.list() == [a_run()]
-    with again._database.reading() as connection:
-        assert list(connection.scalars(sa.select(database.schema_version.c.version))) == [2]
+    assert len(Queue(again).list()) == 2 and again.runs.list() == [a_run()]
+    with again.database.reading() as connection:
+        assert list(connection.scalars(sa.select(schema.schema_version.c.version))) == [2]
     again.close()
 
 
 def test_processes_that_upgrade_a_store_at_once_all_succeed(old_store):
-    code = "import sys; from domlora.store import Store; s = Store(sys.argv[1] or None); print(len(s.jobs()))"
+    code = (
+        "import sys; from domlora.store.store import Store; from domlora.jobs.queue import Queue; "
+        "print(len(Queue(Store(sys.argv[1] or None)).list()))"
+    )
     openers = [run_python(code, old_store or "") for _ in range(4)]
     assert [opener.communicate()[0] for opener in openers] == ["1\n"] * 4

@@ -12,10 +12,10 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from transformers import MambaConfig, MambaForCausalLM
 
-from domlora.comparison.config import METHODS
 from domlora.errors import PlacementError
-from domlora.models.reference import base_name
-from domlora.placements.place import Placement
+from domlora.models.catalogue import base_name
+from domlora.placements.methods import METHODS
+from domlora.placements.placement import Placement
 from domlora.training.adapters import LONGEST_NAME, Adapters, folder_name
 from domlora.training.lockstep import Lockstep
 from tests.helpers.sweeping import batch_of, named, perturb, placement, plain_peft

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from domlora import progress
 from domlora.comparison.config import SweepConfig
 from domlora.data.tasks import builtin_tasks, load_task
 from domlora.energy.measure import probe
@@ -20,6 +21,7 @@ from domlora.placements.place import place
 from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
 from domlora.training import compare as comparing
+from domlora.training import train
 from domlora.training.compare import compare
 from domlora.training.sweep import Sweep
 from tests.helpers.sweeping import placement, write_sums, write_task
@@ -145,14 +147,14 @@ def test_python_and_a_job_mean_the_same_by_the_same_names(model, task, energy, s
     kind, layer = energy.dominant["kind"], energy.dominant["layer"]
     held = [f"{kind}@{other}" for other in range(5) if other != layer][:2]
     names = ["random:2", "dominant", *held]  # of five modules of this kind, exactly two are left to draw
-    store.add_map(energy)
+    store.maps.add(energy)
     found = compare(model, task, names, energy=energy, store=store, **SETTINGS).run
     no_training()
     request = SweepRequest(
         model=str(folder), task=str(tmp_path / "rows.jsonl"), probe=PROBE, device="cpu",
         sweep=SweepConfig(**SETTINGS | {"placements": names}),
     )  # fmt: skip
-    assert run_sweep(request, store, comparing.silent) == found.id
+    assert run_sweep(request, store, progress.silent) == found.id
 
 
 # Requests that cannot be meant
@@ -335,8 +337,8 @@ def test_killed_while_answering_it_goes_on_without_training(model, sums, store, 
 def test_refresh_trains_again_and_ends_the_same(model, task, energy, store):
     config = SweepConfig(**SETTINGS | {"placements": ["qv"]})
     places = [place(energy, "qv", rank=4, alpha=8)]
-    first = comparing.train(model, task, energy, places, config, store)
-    again = comparing.train(model, task, energy, places, config, store, refresh=True)
+    first = train.train(model, task, energy, places, config, store)
+    again = train.train(model, task, energy, places, config, store, refresh=True)
     assert again.id == first.id and again.created > first.created
     assert dict(again.variants[0].results) == pytest.approx(dict(first.variants[0].results))
 

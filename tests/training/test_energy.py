@@ -37,7 +37,7 @@ def place(tiny_folder, tmp_path, monkeypatch):
 def maps_of(run):
     """(variant, step) -> map."""
     store = Store()
-    found = {(m.trained.variant, m.trained.step): store.map(m.id) for m in store.maps(run=run.id)}
+    found = {(m.trained.variant, m.trained.step): store.maps.get(m.id) for m in store.maps.list(run=run.id)}
     store.close()
     return found
 
@@ -57,7 +57,7 @@ def test_each_variant_has_a_map_at_each_step_and_the_untouched_model_one(place):
     run, _, _ = place.run([place.all, place.top], **EVERY)
     names = [v.name for v in run.variants]
     assert set(maps_of(run)) == {(BASE, 0), *((name, step) for name in names for step in (2, 4, 6))}
-    assert Store().maps() == [], "a list of untouched models does not show them"
+    assert Store().maps.list() == [], "a list of untouched models does not show them"
     provenance = maps_of(run)[names[0], 4].provenance
     assert (provenance.trained.run, provenance.samples, provenance.config.split) == (run.id, 3, "train")
     assert provenance.model_parameters == place.model.model.num_parameters(), "adapters are no part of the model"
@@ -175,10 +175,10 @@ def test_the_command_line_measures_and_removes(place, tiny_folder, tmp_path, cap
     )  # fmt: skip
     json.loads(capsys.readouterr().out)
     (run,) = Store().runs.list()
-    assert {m.trained.step for m in Store().maps(run=run.id)} == {0, 2, 4}
+    assert {m.trained.step for m in Store().maps.list(run=run.id)} == {0, 2, 4}
     main.main(["runs", "remove", run.id])
-    assert Store().maps(run=run.id) == []
-    assert len(Store().maps()) == 1, "the map that placements were chosen by stays"
+    assert Store().maps.list(run=run.id) == []
+    assert len(Store().maps.list()) == 1, "the map that placements were chosen by stays"
 
 
 def test_adapters_are_as_they_were_after_a_measurement(place):

@@ -11,7 +11,7 @@ from domlora.training.lock import alone, is_held, run_folder
 
 HOLDER = """
 import time
-from domlora.run_lock import alone, run_folder
+from domlora.training.lock import alone, run_folder
 with alone(run_folder("abc"), lambda: None):
     print("held", flush=True)
     time.sleep(60)

@@ -8,11 +8,12 @@ import pytest
 import torch
 from peft import PeftModel, initialize_lora_eva_weights
 
-from domlora.comparison.config import METHODS, SweepConfig
+from domlora.comparison.config import SweepConfig
 from domlora.data.tasks import load_task
 from domlora.errors import DomLoRAError
 from domlora.models.loading import load_model
-from domlora.placements.place import Placement
+from domlora.placements.methods import METHODS
+from domlora.placements.placement import Placement
 from domlora.training import compare as comparing
 from domlora.training import sweep
 from domlora.training.lockstep import Lockstep

@@ -15,8 +15,7 @@ from typing import Any
 import torch
 
 from domlora.data.batches import Batch
-from domlora.probes.passes import Measurement, MeasuringRecorder
-from domlora.probes.taps import Rows
+from domlora.probes.recorder import Measurement, MeasuringRecorder, Rows
 
 
 class WithoutFirstToken:

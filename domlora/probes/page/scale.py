@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from domlora.models.census import AdaptableModule
+from domlora.models.modules import AdaptableModule
 from domlora.probes.config import ProbeConfig
 
 

@@ -1,0 +1,60 @@
+"""`domlora models` and `domlora tasks`: what is built in, and how to name others."""
+
+from __future__ import annotations
+
+import argparse
+
+from domlora.cli.output import plain, print_json, print_table
+
+
+def _models_list(arguments: argparse.Namespace) -> None:
+    from domlora.models.catalogue import REFERENCE_MODELS, is_ready, known_models
+
+    models = known_models().values()
+    if arguments.json:
+        return print_json(
+            [{**plain(m), "reference": m.name in REFERENCE_MODELS, "ready": is_ready(m.name)} for m in models]
+        )
+    rows = [
+        (m.name, m.title, m.description, f"{m.parameters / 1e6:.3g} M", m.licence,
+         "yes" if is_ready(m.name) else "no")
+        for m in models
+    ]  # fmt: skip
+    print_table(("name", "model", "what it is", "parameters", "licence", "on this machine"), rows)
+    print("\nAny other model: a Hub id (org/name), a folder with safetensors, or a .gguf file.")
+
+
+def _models_get(arguments: argparse.Namespace) -> None:
+    from domlora.models.fetch import localise
+    from domlora.models.reference import resolve
+
+    local = localise(resolve(arguments.model))
+    print(f"{local.folder}  ({local.origin})")
+
+
+def _tasks_list(arguments: argparse.Namespace) -> None:
+    from domlora.data.tasks import builtin_tasks, load_task
+
+    tasks = [(name, text, load_task(name).splits) for name, text in builtin_tasks().items()]
+    if arguments.json:
+        return print_json([{"task": name, "description": text, "rows": rows} for name, text, rows in tasks])
+    print_table(
+        ("task", "what it is", "rows"), [(n, t, ", ".join(f"{c} {s}" for s, c in r.items())) for n, t, r in tasks]
+    )
+    print("\nAny other task: a JSON, JSONL, Parquet or CSV file, or a Hub data set id (org/name).")
+
+
+def _tasks_show(arguments: argparse.Namespace) -> None:
+    from domlora.data.tasks import load_task
+
+    task = load_task(arguments.task)
+    first = [{"role": m.role, "content": m.content} for m in task.samples[0].messages]
+    facts = {"task": task.name, "source": task.source, "format": task.format, "rows": task.splits,
+             "without_response": task.without_response, "hash": task.content_hash, "first": first}  # fmt: skip
+    if arguments.json:
+        return print_json(facts)
+    print(
+        f"{task.name}: format {task.format}, rows {task.splits}, {task.without_response} without a response left out\n"
+    )
+    for turn in first:
+        print(f"[{turn['role']}] {turn['content']}\n")

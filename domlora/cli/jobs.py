@@ -1,0 +1,71 @@
+"""`domlora jobs` and `domlora worker`: the queue as a person sees it, and the process that serves it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from domlora.cli.arguments import open_store
+from domlora.cli.output import plain, print_json, print_table
+from domlora.cli.probe import probe_request
+from domlora.jobs.queue import Queue
+
+
+def _jobs_list(arguments: argparse.Namespace) -> None:
+    from domlora.jobs.spec import KIND_NAMES
+
+    jobs = Queue(open_store()).list()
+    if arguments.json:
+        return print_json([plain(job) for job in jobs])
+    if not jobs:
+        return print("No jobs yet: `domlora jobs submit MODEL --task TASK` or the dashboard's Launch page queues one.")
+    print_table(
+        ("id", "kind", "status", "model", "task", "progress", "result"),
+        [
+            (j.id, KIND_NAMES[j.request.kind], j.status, j.request.model, j.request.task, _progress(j),
+             j.result or j.error or "")
+            for j in jobs
+        ],
+    )  # fmt: skip
+
+
+def _progress(job: Any) -> str:
+    if not job.total:
+        return job.stage
+    of = f"{job.done}/{job.total}" if job.request.kind == "probe" else f"{job.done / job.total:.0%}"
+    return f"{job.stage} {of}"
+
+
+def _jobs_show(arguments: argparse.Namespace) -> None:
+    from domlora.jobs.local import log_tail
+
+    job = Queue(open_store()).get(arguments.id)
+    print_json(plain(job))
+    print(log_tail(job.id, 20), file=sys.stderr)
+
+
+def _jobs_cancel(arguments: argparse.Namespace) -> None:
+    job = Queue(open_store()).cancel(arguments.id)
+    print(f"job {job.id}: {'cancelled' if job.ended else 'will stop within seconds'}", file=sys.stderr)
+
+
+def _jobs_retry(arguments: argparse.Namespace) -> None:
+    _start(Queue(open_store()).retry(arguments.id))
+
+
+def _jobs_submit(arguments: argparse.Namespace) -> None:
+    _start(Queue(open_store()).submit(probe_request(arguments)))
+
+
+def _start(job: Any) -> None:
+    from domlora.jobs.local import ensure_worker
+
+    ensure_worker()
+    print(job.id)
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    from domlora.jobs import worker
+
+    return worker.main(arguments.rest)

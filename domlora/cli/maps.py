@@ -1,0 +1,81 @@
+"""`domlora maps`: the energy maps of the store as tables, JSON and files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from domlora.cli.arguments import open_store
+from domlora.cli.output import plain, print_json, print_table
+from domlora.probes.registry import PROBES
+
+
+def print_map(energy: Any, top: int) -> None:
+    p, info = energy.provenance, energy.probe
+    loss = "" if p.loss is None else f", loss {p.loss:.3f}"
+    print(f"{p.model} on {p.task}: {p.samples} samples, {p.response_tokens} response tokens{loss}")
+    how = f"{p.config.estimator}, {p.config.reduction}" if info.name == "page" else info.title
+    print(f"{how}: {p.method}; {p.device} {p.dtype}, {p.seconds:.1f} s\n")
+    rows = [_map_row(energy, index, row) for index, row in energy.table.head(top).iterrows()]
+    print_table(MAP_HEAD if info.additive else ("", "module", "score"), rows)
+    print(f"\n{energy.verdict.sentence}")
+    for warning in p.warnings:
+        print(f"Note: {warning}.")
+    if p.skipped:
+        print(f"Not probed: {len(p.skipped)} modules, such as {p.skipped[0].module} ({p.skipped[0].reason}).")
+    print(f"Map {energy.id}")
+
+
+MAP_HEAD = ("", "module", "share", "95 % interval", "energy", "at first token")
+
+
+def _map_row(energy: Any, index: Any, row: Any) -> tuple[str, ...]:
+    """A module in the columns that its probe has: no shares of what is no amount."""
+    if not energy.probe.additive:
+        return str(row["rank"]), row["module"], f"{row['energy']:.4g}"
+    bootstrap = energy.bootstrap
+    interval = f"{bootstrap.low[index]:.1%} to {bootstrap.high[index]:.1%}" if bootstrap else ""
+    first = f"{row['first_token']:z.0%}" if "first_token" in row else ""
+    return str(row["rank"]), row["module"], f"{row['share']:.2%}", interval, f"{row['energy']:.4g}", first
+
+
+def _maps_list(arguments: argparse.Namespace) -> None:
+    maps = open_store().maps.list()
+    if arguments.json:
+        return print_json([plain(m) for m in maps])
+    if not maps:
+        return print("No energy maps yet: `domlora probe smollm2-135m --task math` makes one.")
+    print_table(
+        ("id", "model", "task", "probe", "samples", "dominant", "share", "effective", "made"),
+        [
+            (m.id, m.model, m.task, m.probe, str(m.samples), m.dominant.module, *_amounts(m),
+             f"{m.created:%Y-%m-%d %H:%M}")
+            for m in maps
+        ],
+    )  # fmt: skip
+
+
+def _amounts(found: Any) -> tuple[str, str]:
+    """Share and effective modules of a map in a list, where its probe measures amounts."""
+    if not PROBES[found.probe].additive:
+        return "", f"of {found.modules}"
+    return f"{found.dominant.share:.1%}", f"{found.effective_modules:.0f} of {found.modules}"
+
+
+def _maps_show(arguments: argparse.Namespace) -> None:
+    from domlora.energy.files import to_json
+
+    energy = open_store().maps.get(arguments.id)
+    print_json(to_json(energy, lists=False)) if arguments.json else print_map(energy, arguments.top)
+
+
+def _maps_export(arguments: argparse.Namespace) -> None:
+    from domlora.energy.files import write
+
+    write(open_store().maps.get(arguments.id), arguments.out)
+    print(f"wrote {arguments.out}", file=sys.stderr)
+
+
+def _maps_remove(arguments: argparse.Namespace) -> None:
+    print(f"removed map {open_store().maps.remove(arguments.id)}", file=sys.stderr)

@@ -1,0 +1,75 @@
+"""`domlora place`: choose modules by their energy and write the `adapter_config.json` that PEFT loads."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from domlora.cli.arguments import PLACEMENT_HELP, add_model_and_task, add_ranks, probe_config, subject
+from domlora.cli.output import plain, print_json, progress_bar
+from domlora.comparison.config import SweepConfig
+from domlora.errors import SweepError
+from domlora.placements.methods import METHODS
+from domlora.probes.config import ProbeConfig
+
+if TYPE_CHECKING:
+    pass
+
+
+def add_place(commands: Any) -> None:
+    """`domlora place`."""
+    text = "choose modules by their energy and write the adapter_config.json that PEFT loads"
+    parser = commands.add_parser("place", help=text, description=text)
+    default = SweepConfig()
+    add_model_and_task(parser)
+    parser.add_argument("--placement", default="dominant", help=PLACEMENT_HELP)
+    add_ranks(parser)
+    parser.add_argument("--method", choices=list(METHODS), default="lora", help="LoRA variant")
+    parser.add_argument("--samples", type=int, default=ProbeConfig().samples, help="of the probe")
+    parser.add_argument("--max-length", type=int, default=default.max_length, help="tokens kept of a sample")
+    parser.add_argument("--seed", type=int, default=0, help="of `random`")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--json", action="store_true", help="the placement as one JSON object on stdout")
+    parser.set_defaults(run=_place)
+
+
+def _place(arguments: argparse.Namespace) -> None:
+    from domlora.jobs.execute import run_probe
+    from domlora.jobs.spec import ProbeRequest
+    from domlora.models.catalogue import base_name
+    from domlora.placements.place import check_name, place
+    from domlora.store.store import Store
+
+    check_name(arguments.placement)
+    probe = probe_config(arguments)
+    request = ProbeRequest(config=probe, **subject(arguments))
+    store = Store()
+    with progress_bar("sample", probe.samples) as progress:
+        energy = store.maps.get(run_probe(request, store, progress))
+    placement = place(
+        energy,
+        arguments.placement,
+        rank=arguments.rank,
+        alpha=arguments.alpha,
+        budget=arguments.budget,
+        allocation=arguments.allocation,
+        seed=arguments.seed,
+    )
+    config = placement.lora_config(arguments.method)
+    config.base_model_name_or_path = base_name(energy.provenance.model, energy.provenance.model_source)
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        config.save_pretrained(str(arguments.out))
+        (arguments.out / "placement.json").write_text(placement.model_dump_json(indent=1))
+    except OSError as error:
+        raise SweepError(f"cannot write into {arguments.out}: {error.strerror}") from error
+    if arguments.json:
+        return print_json(plain(placement) | {"trainable_parameters": placement.parameters(arguments.method)})
+    share = energy.table.set_index("module").loc[[m.module for m in placement.modules], "share"].sum()
+    print(
+        f"{placement.name}: {len(placement.modules)} modules with {share:.1%} of the energy, "
+        f"{placement.parameters(arguments.method):,} trainable parameters\n"
+    )
+    print(placement.snippet(arguments.method))
+    print(f"Wrote {arguments.out / 'adapter_config.json'}; placement.json beside it lists modules and ranks.")

@@ -1,0 +1,160 @@
+"""`domlora runs`: the comparisons of the store as tables and JSON, and their adapters as folders to take away."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from domlora.cli.output import plain, print_json, print_table
+from domlora.errors import SweepError, UsageError
+
+if TYPE_CHECKING:
+    from domlora.comparison.result import Comparison
+    from domlora.comparison.run import Run
+    from domlora.store.store import Store
+
+
+def add_runs(commands: Any) -> None:
+    """`domlora runs`."""
+    text = "comparisons in the store"
+    parser = commands.add_parser("runs", help=text, description=text)
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.set_defaults(run=_runs_list)
+    actions = parser.add_subparsers(metavar="ACTION")
+
+    def action(name: str, run: Callable, words: str, *, json_output: bool = True) -> argparse.ArgumentParser:
+        one = actions.add_parser(name, help=words, description=words)
+        if json_output:
+            one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="JSON on stdout")
+        one.set_defaults(run=run)
+        return one
+
+    action("list", _runs_list, "all comparisons, newest first")
+    show = action("show", _runs_show, "one comparison: its table and what it says")
+    show.add_argument("id")
+    show.add_argument("--baseline", help="the contestant that differences are given to (all-linear)")
+    export = action("export", _runs_export, "write an adapter and all that is needed to use it", json_output=False)
+    export.add_argument("id")
+    export.add_argument("--variant", help="its name; the first seed of the best contestant where none is given")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR")
+    cancel = action("cancel", _runs_cancel, "end one variant and go on with the others", json_output=False)
+    cancel.add_argument("id")
+    cancel.add_argument("variant")
+    action("remove", _runs_remove, "delete a comparison", json_output=False).add_argument("id")
+
+
+def comparison_of(store: Store, run: Run, baseline: str | None) -> Comparison:
+    from domlora.comparison.analysis import compare_run
+
+    return compare_run(run, store.runs.evaluations(run.id), baseline=baseline)
+
+
+def print_comparison(comparison: Comparison, as_json: bool) -> None:
+    if as_json:
+        return print_json(comparison.to_json())
+    run, facts = comparison.run, comparison.run.facts
+    spent = f"; {facts['device']} {facts['dtype']}, {facts['seconds'] / 60:.1f} min" if "seconds" in facts else ""
+    print(f"{run.model} on {run.task}: {len(run.variants)} variants, {run.config.steps} steps{spent}")
+    print(f"Loss on {comparison.rows} {comparison.part} rows, differences to {comparison.baseline}:\n")
+    rows = [
+        (
+            str(name), f"{row['trainable_parameters']:,}", f"{row['learning_rate']:g}", str(row["seeds"]),
+            f"{row['loss']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}", f"{row['accuracy']:.1%}",
+            f"{row['difference']:+.3f} ({row['difference_low']:+.3f} to {row['difference_high']:+.3f})",
+            "yes" if row["on_front"] else "", row["verdict"] if row["status"] == "done" else row["status"],
+        )
+        for name, row in comparison.table.iterrows()
+    ]  # fmt: skip
+    head = ("placement", "parameters", "lr", "seeds", "loss", "95 % interval", "accuracy", "difference", "front", "")
+    print_table(head, rows)
+    print(f"\n{comparison.conclusion}")
+    for warning in (*comparison.warnings, *run.warnings):
+        print(f"Note: {warning[0].upper()}{warning[1:].rstrip('.')}.")
+    print(f"Run {run.id}")
+
+
+def _runs_list(arguments: argparse.Namespace) -> None:
+    from domlora.store.store import Store
+
+    runs = Store().runs.list()
+    if arguments.json:
+        return print_json([plain(run) for run in runs])
+    if not runs:
+        return print("No comparisons yet: `domlora compare smollm2-135m --task math` makes one.")
+    print_table(
+        ("id", "status", "model", "task", "placements", "variants", "steps", "made"),
+        [
+            (
+                run.id, run.status, run.model, run.task, _shortened([p.name for p in run.placements]),
+                _counts(run), str(run.config.steps), f"{run.created:%Y-%m-%d %H:%M}",
+            )
+            for run in runs
+        ],
+    )  # fmt: skip
+
+
+def _shortened(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _counts(run: Run) -> str:
+    done = sum(variant.status == "done" for variant in run.variants)
+    return f"{done} of {len(run.variants)} done"
+
+
+def _runs_show(arguments: argparse.Namespace) -> None:
+    from domlora.store.store import Store
+
+    store = Store()
+    print_comparison(comparison_of(store, store.runs.get(arguments.id), arguments.baseline), arguments.json)
+
+
+def _runs_export(arguments: argparse.Namespace) -> None:
+    from domlora.comparison import export
+    from domlora.store.store import Store
+
+    store = Store()
+    run = store.runs.get(arguments.id)
+    comparison = comparison_of(store, run, None)
+    if arguments.variant is None:
+        variant = export.best_variant(comparison)
+    else:
+        named = [variant for variant in run.variants if variant.name == arguments.variant]
+        if not named:
+            some = "; ".join(v.name for v in run.variants[:4])
+            raise UsageError(f"run {run.id} has no variant {arguments.variant!r}: it has {some}, ...")
+        variant = named[0]
+    try:
+        for name, content in export.files(run, comparison, variant).items():
+            path = arguments.out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    except OSError as error:
+        raise SweepError(f"cannot write into {arguments.out}: {error.strerror}") from error
+    print(f"wrote {variant.name} to {arguments.out}", file=sys.stderr)
+
+
+def _runs_cancel(arguments: argparse.Namespace) -> None:
+    from domlora.store.store import Store
+
+    store = Store()
+    run = store.runs.get(arguments.id)
+    store.runs.cancel_variant(run.id, arguments.variant)
+    print(f"{arguments.variant} will stop within seconds", file=sys.stderr)
+
+
+def _runs_remove(arguments: argparse.Namespace) -> None:
+    import shutil
+
+    from domlora.store.store import Store
+    from domlora.training.lock import run_folder
+
+    store = Store()
+    removed = store.runs.remove(arguments.id)
+    for energy in store.maps.list(run=removed):
+        store.maps.remove(energy.id)
+    shutil.rmtree(run_folder(removed), ignore_errors=True)
+    print(f"removed run {removed}", file=sys.stderr)

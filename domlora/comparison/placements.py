@@ -1,0 +1,74 @@
+"""Placements as a comparison can train them: names read against a map, what it refuses, and what it leaves out.
+
+PEFT trains several adapters in one batch only where each stands at linear layers, so experts and other parameters that
+`target_parameters` must name are refused by name and left out of groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from domlora.comparison.config import SweepConfig
+from domlora.energy.energy_map import EnergyMap
+from domlora.errors import PlacementError
+from domlora.models.kinds import ATTENTION_KINDS, ROUTER_KINDS
+from domlora.placements.place import GROUPS, REFUSING_ARCHITECTURES, place_all
+from domlora.placements.placement import Placement
+
+
+def place_for(energy: EnergyMap, config: SweepConfig, names: Sequence[str] | None = None) -> list[Placement]:
+    """The placements of a comparison on this map (or those of `names`, with its settings). Errors as `place_all`.
+
+    Raises:
+        PlacementError: also for one that a comparison cannot train.
+    """
+    found = place_all(
+        energy,
+        config.placements if names is None else names,
+        rank=config.rank,
+        alpha=config.alpha,
+        budget=config.budget,
+        allocation=config.allocation,
+        seed=config.data_seed,
+        trainable=True,
+    )
+    for placement in found:
+        check_trainable(placement)
+    return list(found)
+
+
+def check_trainable(placement: Placement) -> None:
+    """Raises PlacementError for what `target_parameters` must name: PEFT does not mix such adapters in a batch."""
+    for module in placement.modules:
+        if module.parameter:
+            raise PlacementError(
+                f"a comparison cannot train {module.parameter} (placement {placement.name}), which PEFT adapts as a "
+                "parameter, in no mixed batch: write its config with `domlora place` and train it with PEFT directly"
+            )
+
+
+def left_out(energy: EnergyMap, placements: Sequence[Placement]) -> tuple[str, ...]:
+    """A warning for each of `GROUPS` among the placements of a comparison that something was left out of."""
+    modules = energy.modules
+    refused = modules["kind"].eq("ssm.out") & energy.provenance.architecture.startswith(REFUSING_ARCHITECTURES)
+    words = "all-linear leaves out ssm.out, which PEFT refuses here, such as"
+    asked = any(placement.name == "all-linear" for placement in placements)
+    warnings = [f"{words} {name}" for name in _first(refused, energy) if asked]
+    if "parameter" not in modules:
+        return tuple(warnings)
+    lost = modules["parameter"].ne("") & ~modules["kind"].isin(ROUTER_KINDS)
+    for placement in placements:
+        if placement.name in GROUPS:
+            here = lost & modules["kind"].isin(ATTENTION_KINDS) if placement.name == "attention" else lost
+            warnings += [
+                f"{placement.name} leaves out what PEFT cannot train beside other placements: experts and other "
+                f"weights that it adapts as parameters, such as {name}"
+                for name in _first(here, energy)
+            ]
+    return tuple(warnings)
+
+
+def _first(mask: Any, energy: EnergyMap) -> list[str]:
+    """The name of the first module of the map that the mask takes, if it takes any."""
+    return energy.modules.loc[mask, "module"].head(1).to_list()

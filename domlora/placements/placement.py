@@ -1,0 +1,172 @@
+"""A placement: named modules with their ranks, and the `peft.LoraConfig` that trains exactly those. Plain data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domlora.errors import PlacementError
+from domlora.placements.methods import NEEDS_MODULES, Method
+
+SCHEMA_VERSION = 1
+
+
+class PlacedModule(BaseModel):
+    """A module that carries an adapter, and the adapter's rank there.
+
+    Attributes:
+        experts: how many maps of this size it holds, each with an adapter of its own.
+        parameter: its name in PEFT's `target_parameters`; "" for what is named in `target_modules`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    module: str
+    stack: str
+    layer: int
+    kind: str
+    in_features: int
+    out_features: int
+    rank: int = Field(ge=1)
+    experts: int = 1
+    parameter: str = ""
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters of plain LoRA: A (rank, in) and B (out, rank), for each expert."""
+        return self.rank * self.experts * (self.in_features + self.out_features)
+
+
+class Placement(BaseModel):
+    """Where adapters go, with which ranks.
+
+    Attributes:
+        name: as `place` reads it, or as `random` and `same-kind` number it.
+        modules: in forward order.
+        rank: of every module, or where ranks differ the most frequent one.
+        alpha: for `rank`. The scale alpha / rank is the same for every module, also where ranks differ.
+        fan_in_fan_out: the model keeps its linear weights as (in, out), as GPT-2 does.
+        task_type: as PEFT names what the model does; None for a masked model, which PEFT has no name for.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    modules: tuple[PlacedModule, ...] = Field(min_length=1)
+    rank: int = Field(ge=1)
+    alpha: float = Field(gt=0)
+    fan_in_fan_out: bool = False
+    task_type: Literal["CAUSAL_LM", "SEQ_2_SEQ_LM"] | None = "CAUSAL_LM"
+
+    @property
+    def trainable_parameters(self) -> int:
+        """Of plain LoRA; `parameters` knows the other methods."""
+        return self.parameters()
+
+    def parameters(self, method: Method = "lora") -> int:
+        """Trainable parameters: only DoRA adds any to plain LoRA's, one magnitude for each output."""
+        plain = sum(module.parameters for module in self.modules)
+        return plain + (sum(module.out_features for module in self.modules) if method == "dora" else 0)
+
+    @property
+    def signature(self) -> str:
+        """Equal for two placements that train the same thing, whatever they are called."""
+        content = [sorted((module.module, module.rank) for module in self.modules), self.alpha]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    @property
+    def lowest_layer(self) -> int:
+        return min(module.layer for module in self.modules)
+
+    def lora_config(self, method: Method = "lora") -> Any:
+        """The `peft.LoraConfig` that `get_peft_model` takes unchanged.
+
+        Target modules are full names, which PEFT matches exactly or after a dot. From 20 names on it shortens the list
+        on injection to suffixes that match the same modules of that model. `lora+` differs from `lora` only in
+        learning rates. `rslora` has one alpha for all modules: PEFT scales each by alpha / sqrt(its rank). `eva` starts
+        from activations: call `peft.initialize_lora_eva_weights`; `rho=1` makes it keep the planned ranks.
+
+        Raises:
+            PlacementError: experts or other parameters with a method that PEFT has for linear layers only.
+        """
+        import peft
+
+        settings = self._settings(method)
+        if method == "eva":
+            settings["eva_config"] = peft.EvaConfig(rho=1.0)
+        return peft.LoraConfig(**settings)
+
+    def snippet(self, method: Method = "lora") -> str:
+        """Python that builds the same `LoraConfig`, to paste into any training script."""
+        lines = [f"    {key}={_literal(value)}," for key, value in self._settings(method).items()]
+        if method == "eva":
+            lines.append("    eva_config=EvaConfig(rho=1.0),")
+        imports = "EvaConfig, LoraConfig" if method == "eva" else "LoraConfig"
+        return "\n".join((f"from peft import {imports}", "", "config = LoraConfig(", *lines, ")", ""))
+
+    def _settings(self, method: Method) -> dict[str, Any]:
+        """Arguments of `LoraConfig` that are plain values. A placement of equal ranks has no patterns."""
+        parameters = [module.parameter for module in self.modules if module.parameter]
+        if parameters and method in NEEDS_MODULES:
+            raise PlacementError(
+                f"{self.name} holds {parameters[0]}, which PEFT adapts as a parameter, and {method} is for linear "
+                "layers only: use lora, lora+ or rslora"
+            )
+        settings: dict[str, Any] = {
+            **({"task_type": self.task_type} if self.task_type else {}),
+            "r": self.rank,
+            "lora_alpha": _whole(self.alpha),
+            "lora_dropout": 0.0,
+            "bias": "none",
+            "target_modules": [module.module for module in self.modules if not module.parameter],
+        }
+        if parameters:
+            settings["target_parameters"] = parameters
+        other = [module for module in self.modules if module.rank != self.rank]
+        if other:
+            # PEFT anchors a key on both sides itself, as (.*\.)?(key)$; a ^ of ours would make its EVA code, which
+            # matches names with their base_model.model. prefix, fall back to the default rank.
+            settings["rank_pattern"] = {re.escape(module.parameter or module.module): module.rank for module in other}
+            if method != "rslora":
+                settings["alpha_pattern"] = {
+                    re.escape(module.parameter or module.module): _whole(self.alpha * module.rank / self.rank)
+                    for module in other
+                }
+        if self.fan_in_fan_out:
+            settings["fan_in_fan_out"] = True
+        if method == "rslora":
+            settings["use_rslora"] = True
+        elif method == "dora":
+            settings["use_dora"] = True
+        elif method in ("pissa", "olora", "eva"):
+            settings["init_lora_weights"] = method
+        return settings
+
+
+def same(placements: Sequence[Placement]) -> list[tuple[str, str]]:
+    """Names of each two placements with the same signature."""
+    signed = [(placement.name, placement.signature) for placement in placements]
+    return [(a, b) for (a, first), (b, second) in combinations(signed, 2) if first == second]
+
+
+def _whole(value: float) -> float | int:
+    """16.0 is written as 16, as PEFT and servers have it."""
+    return int(value) if float(value).is_integer() else value
+
+
+def _literal(value: Any) -> str:
+    """Python source; lists and dicts one entry a line."""
+    if value == []:
+        return "[]"
+    if isinstance(value, list):
+        return "[\n" + "".join(f"        {json.dumps(item)},\n" for item in value) + "    ]"
+    if isinstance(value, dict):
+        return "{\n" + "".join(f"        {key!r}: {item!r},\n" for key, item in value.items()) + "    }"
+    return json.dumps(value) if isinstance(value, str) else repr(value)

@@ -1,0 +1,149 @@
+"""Intervals and what follows from them: bands over all estimates at once, Wilson's interval, the Pareto front.
+
+Arrays of bootstrap draws in, bounds out. The draws come from `statistics.bootstrap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NORMAL_95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
+
+
+@dataclass(frozen=True)
+class Band:
+    """Estimates whose intervals hold all at once: with the stated confidence, none of them misses its true value.
+
+    Attributes:
+        estimate, low, high: (items,) arrays; NaN where an item has too few rows to say.
+    """
+
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def interval(draws: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Central percentile interval of bootstrap draws (resamples, items): bounds (items,), (items,)."""
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(draws, [tail, 100 - tail], axis=0)
+    return low, high
+
+
+def simultaneous_band(estimate: np.ndarray, draws: np.ndarray, confidence: float = 0.95) -> Band:
+    """Intervals that hold for all items at once: `estimate ± q · se`, `q` the quantile of the largest |t|.
+
+    The max-T method (Westfall & Young, Resampling-Based Multiple Testing, 1993, ch. 2): in each resample the largest
+    standardised deviation over the items is taken, so correlation between items is used rather than assumed away.
+
+    Args:
+        estimate: (items,).
+        draws: (resamples, items) bootstrap draws of the same quantities, shared over items.
+    """
+    error = draws.std(axis=0)
+    known = error > 0  # False for NaN, and for items that are equal on every row: their interval is the estimate
+    if not known.any():
+        return Band(estimate, estimate + error, estimate + error)
+    largest = (np.abs(draws[:, known] - estimate[known]) / error[known]).max(axis=1)
+    half = np.quantile(largest, confidence) * error
+    return Band(estimate, estimate - half, estimate + half)
+
+
+def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion, by scipy."""
+    from scipy import stats
+
+    bounds = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return float(bounds.low), float(bounds.high)
+
+
+def pareto_front(costs: np.ndarray) -> np.ndarray:
+    """Which items no other beats: none is as low in every cost and lower in one. Items with a NaN are not on it.
+
+    Args:
+        costs: (items, costs), lower is better.
+
+    Returns:
+        (items,) booleans.
+    """
+    known = ~np.isnan(costs).any(axis=1)
+    no_worse = (costs[:, None] <= costs[None]).all(axis=2)  # (items, items): the first against the second
+    lower = (costs[:, None] < costs[None]).any(axis=2)
+    return known & ~(no_worse & lower & known[:, None]).any(axis=0)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and its 95 % interval; NaN bounds where nothing is known of the spread."""
+
+    value: float
+    low: float
+    high: float
+
+
+def percentile_interval(value: float, draws: np.ndarray) -> Estimate:
+    """Central 95 % of the draws, widened to hold the value: for counts and fractions, whose draws are lopsided."""
+    if np.isnan(value) or np.isnan(draws).any():
+        return Estimate(value, np.nan, np.nan)
+    low, high = np.percentile(draws, [2.5, 97.5], method="inverted_cdf")  # values that occur
+    return Estimate(value, float(min(low, value)), float(max(high, value)))
+
+
+def probability(outcome: np.ndarray, sources: Sequence[np.ndarray]) -> Estimate:
+    """How often something comes out so over resamples, and how far another set of samples might move that.
+
+    The standard error is the infinitesimal jackknife's (Efron, JASA 109(507), 2014, eq. 3.7, with the correction for
+    finitely many resamples of Wager, Hastie & Efron, JMLR 15, 2014, eq. 7): `Σ_j cov(c_j, outcome)²`, c_j how often
+    sample j was drawn. It needs no second level of resampling. The interval is Wilson's for as many trials as that
+    standard error is worth.
+
+    Args:
+        outcome: (resamples,) booleans, or values from 0 to 1.
+        sources: counts (resamples, samples) of each independent set of samples that the outcome depends on.
+    """
+    value, resamples = float(np.mean(outcome)), len(outcome)
+    if np.isnan(value):
+        return Estimate(value, np.nan, np.nan)
+    deviation = np.asarray(outcome, dtype=float) - value
+    spread = float(np.mean(deviation**2))
+    variance = spread / resamples  # of the draws; what follows is of the samples
+    for counts in sources:
+        centred = counts - counts.mean(axis=0)
+        covariance = deviation @ centred / resamples  # (samples,)
+        noise = float((centred**2).mean(axis=0).sum()) * spread / resamples
+        variance += max(float(covariance @ covariance) - noise, 0.0)
+    trials = value * (1 - value) / variance if variance > 0 else float(resamples)
+    return Estimate(value, *_wilson(value, trials))
+
+
+def could_be_best(values: np.ndarray, draws: np.ndarray, confidence: float = 0.95) -> np.ndarray:
+    """Which items may be the truly best one, given how the values scatter; the observed best always may.
+
+    Multiple comparisons with the best (Hsu, Annals of Statistics 9(5), 1981) on bootstrap deviations: if item m is
+    the best, then the observed gap `max_j values_j - values_m` is at most `max_j (e_j - e_m)` of the errors e. Items
+    whose gap exceeds that maximum's quantile are out, so that the truly best item is left out with a probability of
+    at most 1 - confidence, however many others are nearly as good.
+
+    Args:
+        values: (items,), higher is better.
+        draws: (resamples, items) bootstrap draws of the same.
+
+    Returns:
+        (items,) booleans.
+    """
+    errors = draws - draws.mean(axis=0)
+    gaps = errors.max(axis=1, keepdims=True) - errors  # (resamples, items)
+    able = values.max() - values <= gaps.max(axis=0)  # the others are out at any confidence
+    able[able] = (values.max() - values)[able] <= np.quantile(gaps[:, able], confidence, axis=0)
+    return able
+
+
+def _wilson(value: float, trials: float) -> tuple[float, float]:
+    """Wilson's score interval for a number of trials that need not be whole."""
+    z2 = NORMAL_95**2
+    centre = (value + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = NORMAL_95 / (1 + z2 / trials) * np.sqrt(value * (1 - value) / trials + z2 / (4 * trials**2))
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
