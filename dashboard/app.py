@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 def page(folder: str, title: str, icon: str, *, default: bool = False) -> st.Page:
     """The page of a folder, at the address of that name."""
     return st.Page(
-        Path(__file__).parent / folder / "page.py", title=title, icon=f":material/{icon}:", default=default,
+        f"{folder}/page.py", title=title, icon=f":material/{icon}:", default=default,
         url_path=None if default else folder,
     )  # fmt: skip
 

@@ -56,7 +56,7 @@ def some_cells(no_shipped_maps):
 
 
 def page(**query) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=60)
+    app = AppTest.from_file(str(APP), default_timeout=60).run()
     app.query_params.update(query)
     return app.switch_page("matrix/page.py").run()
 
@@ -323,7 +323,7 @@ def test_a_store_that_cannot_be_opened_is_one_line(home):
 def test_the_page_never_imports_torch():
     code = (
         "import sys; from streamlit.testing.v1 import AppTest\n"
-        f"app = AppTest.from_file({str(APP)!r}, default_timeout=60).switch_page('matrix/page.py').run()\n"
+        f"app = AppTest.from_file({str(APP)!r}, default_timeout=60).run().switch_page('matrix/page.py').run()\n"
         "assert not app.exception\n"
         f"for panel in {PANELS!r}:\n"
         "    app.segmented_control(key='panel').set_value(panel).run(); assert not app.exception, panel\n"

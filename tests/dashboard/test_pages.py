@@ -31,8 +31,8 @@ def no_shipped_maps(tmp_path, monkeypatch):
 
 
 def page(name: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    return app.run() if name == "overview" else app.switch_page(f"{name}/page.py").run()
+    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    return app if name == "overview" else app.switch_page(f"{name}/page.py").run()
 
 
 @pytest.mark.parametrize("name", ["overview", "energy_map", "launch", "jobs"])

@@ -316,7 +316,7 @@ def test_comparisons_refuse_such_models_before_any_work(capsys, monkeypatch, fol
 
 def test_launch_says_so_before_a_comparison_is_queued(folders):
     def errors(kind):
-        app = AppTest.from_file(str(APP), default_timeout=30)
+        app = AppTest.from_file(str(APP), default_timeout=30).run()
         for name, value in {"kind": kind, "task": "math", "model": "another one", "own_model": folders["t5"]}.items():
             app.query_params[name] = str(value)
         app.switch_page("launch/page.py").run()
