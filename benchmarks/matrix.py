@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=list(REFERENCE_MODELS)[:5], metavar="MODEL")
     parser.add_argument("--samples", default="32")
     arguments = parser.parse_args()
-    command = [sys.executable, "-m", "domlora.cli.main", "matrix", *arguments.models, "--samples", arguments.samples]
+    command = [sys.executable, "-m", "domlora.cli", "matrix", *arguments.models, "--samples", arguments.samples]
     print(f"{len(arguments.models)} models on 4 tasks, {arguments.samples} samples, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as home:
         for name in ("from nothing", "from the store", "again"):

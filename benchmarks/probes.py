@@ -24,8 +24,8 @@ import torch
 from probe import add_subject, load, random_samples
 
 from domlora.data import batches
-from domlora.models import device
 from domlora.models.census import find_modules
+from domlora.models.device import token_budget
 from domlora.probes import passes, score
 from domlora.probes.config import ProbeConfig, ProbeName
 
@@ -55,7 +55,7 @@ def variants(arguments: argparse.Namespace) -> dict[str, Callable[[], object]]:
     model = load(arguments)
     modules = find_modules(model).modules
     samples, others = (random_samples(arguments, seed) for seed in (0, 1))
-    budget = device.token_budget(model, arguments.tokens, model.device)
+    budget = token_budget(model, arguments.tokens, model.device)
     tokens = min(budget, arguments.samples * arguments.tokens)
 
     def bare(one_pass: Callable[..., object]) -> Callable[[], None]:

@@ -31,7 +31,7 @@ far below the 8B models of the paper (arXiv 2605.06183), so nothing here says wh
 def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "DOMLORA_HOME": home}
-        command = [sys.executable, "-m", "domlora.cli.main", *COMMAND]
+        command = [sys.executable, "-m", "domlora.cli", *COMMAND]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     text = f"{HEAD}```\n$ domlora {' '.join(COMMAND)}\n{done.stdout.rstrip()}\n```\n"
     (Path(__file__).parent / "findings.md").write_text(text)

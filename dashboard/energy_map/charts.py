@@ -14,6 +14,7 @@ from dashboard.shared import figures, heatmap
 from dashboard.shared.figures import ACCENT, BAR, COLOURS, DASHES, SYMBOLS, finish, short
 from dashboard.shared.heatmap import measures_of
 from domlora.energy.energy_map import EnergyMap
+from domlora.models.kinds import in_order
 from domlora.probes.config import POSITION_EDGES
 
 # Blue to orange over a light grey, told apart by those who see no red or no green; both ends stand out on white and on
@@ -172,7 +173,7 @@ def _training_scale(table: pd.DataFrame, change: bool, log: bool) -> dict[str, A
 
 
 def _grid(table: pd.DataFrame) -> tuple[list[str], list[int]]:
-    return heatmap.kinds_in_order(table["kind"]), sorted(table["layer"].unique())
+    return in_order(table["kind"]), sorted(table["layer"].unique())
 
 
 def _cells(table: pd.DataFrame, kinds: Sequence[str], layers: Sequence[int], values: str) -> np.ndarray:

@@ -209,7 +209,7 @@ def _settings(first: Sequence[Any], names: tuple[str, ...]) -> tuple[dict[str, A
         settings["methods"] = tuple(
             st.multiselect(
                 "LoRA methods", list(METHODS), ["lora"], key="methods", bind="query-params",
-                help="\n".join(f"- `{name}`: {text}" for name, text in METHODS.items()),
+                help="\n".join(f"- `{name}`: {method.words}" for name, method in METHODS.items()),
             )
         )  # fmt: skip
         columns = st.columns(4)

@@ -14,8 +14,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard.shared.figures import ACCENT, BAR, COLOURS, COLOURSCALE, SYMBOLS, cut, kind_symbol
-from dashboard.shared.heatmap import kinds_in_order
 from domlora.matrix.agreement import Agreement
+from domlora.models.kinds import in_order
 
 # A built-in task has the same colour on every page and in every set of tasks; others take what is left, in order.
 TASK_COLOURS = {"instruction": COLOURS[0], "math": COLOURS[1], "code": COLOURS[2], "chat": COLOURS[3]}
@@ -99,7 +99,7 @@ def winners(table: pd.DataFrame, models: Sequence[str], tasks: Sequence[str], sh
         shares: whether a share of the scores means anything, see `ProbeInfo.additive`.
     """
     colours = task_colours(tasks)
-    kinds = kinds_in_order(table["kind"])
+    kinds = in_order(table["kind"])
     symbols = {kind: kind_symbol(kind) for kind in kinds}
     spread = 0.56 / max(1, len(tasks) - 1)  # tasks that agree would hide each other on one line
     figure = go.Figure()

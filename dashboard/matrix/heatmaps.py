@@ -20,8 +20,9 @@ from plotly.subplots import make_subplots
 
 from dashboard.matrix.charts import TITLE, finish
 from dashboard.shared.figures import ACCENT, COLOURSCALE, cut
-from dashboard.shared.heatmap import kinds_in_order, leader, measures_of
+from dashboard.shared.heatmap import leader, measures_of
 from domlora.energy.energy_map import EnergyMap
+from domlora.models.kinds import in_order
 from domlora.probes.registry import ProbeInfo
 
 ALIGNMENTS = ("layer", "relative depth")
@@ -152,7 +153,7 @@ def blocks(tasks: Sequence[str]) -> list[Sequence[str]]:
 
 def kinds_of(maps: Sequence[EnergyMap]) -> list[str]:
     """The kinds of a model's modules in order; where it has several stacks, each kind of each stack by itself."""
-    return kinds_in_order(pd.concat([_cells(energy)["column"] for energy in maps])) if maps else []
+    return in_order(pd.concat([_cells(energy)["column"] for energy in maps])) if maps else []
 
 
 @lru_cache(maxsize=256)

@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.shared.figures import ACCENT, BAR, COLOURSCALE, kind_symbol
-from dashboard.shared.heatmap import kinds_in_order
+from domlora.models.kinds import in_order
 from domlora.probes.registry import PROBES
 from domlora.ranking.result import Ranking
 
@@ -65,7 +65,7 @@ def scatter(found: Ranking, probe: str) -> go.Figure:
     table["score_rank"] = table["score"].rank(ascending=low_first, method="min").astype(int)
     log = bool((table["score"] > 0).all()) and table["score"].max() > LOG_FROM * table["score"].min()
     figure = go.Figure()
-    kinds = kinds_in_order(table["kind"])
+    kinds = in_order(table["kind"])
     for kind in kinds:
         mine = table[table["kind"] == kind]
         text = [

@@ -14,25 +14,15 @@ import plotly.graph_objects as go
 
 from dashboard.shared.figures import ACCENT, CHOSEN, COLOURSCALE, finish
 from domlora.energy.energy_map import EnergyMap
+from domlora.models.kinds import in_order
 from domlora.probes.registry import ProbeInfo
 
-KIND_ORDER = (
-    "q_a", "q_b", "q", "kv_a", "kv_b", "k", "v", "qkv", "o", "ssm.in", "ssm.x", "ssm.dt", "ssm.out",
-    "gate", "up", "gate_up", "down", "shared.router", "shared.gate", "shared.up", "shared.down",
-    "router", "expert.gate", "expert.up", "expert.gate_up", "expert.down",
-)  # fmt: skip
 MEASURES = {
     "share": ("share", ".2%"),
     "energy": ("energy", ".3g"),
     "energy_per_parameter": ("energy per<br>weight", ".3g"),
 }
 TITLE = 50  # letters that fit over a thumbnail
-
-
-def kinds_in_order(kinds: pd.Series) -> list[str]:
-    """Known kinds as data flows through a block, then the others by name."""
-    present = set(kinds)
-    return [k for k in KIND_ORDER if k in present] + sorted(present - set(KIND_ORDER))
 
 
 def measures_of(probe: ProbeInfo) -> dict[str, str]:
@@ -62,7 +52,7 @@ def heatmap(
     """
     probe = energy.probe
     table = energy.table[energy.table["stack"] == stack]
-    kinds = kinds_in_order(table["kind"])
+    kinds = in_order(table["kind"])
     layers = sorted(table["layer"].unique())
     grid = table.pivot(index="kind", columns="layer", values=measure).reindex(index=kinds, columns=layers)
     values = grid.to_numpy(dtype=float)
@@ -109,7 +99,7 @@ def _hover(row: Any, probe: ProbeInfo, name: str, measure: str, form: str) -> st
 
 def outline(figure: go.Figure, table: pd.DataFrame, marked: Iterable[tuple[str, str, str]]) -> None:
     """Draws a frame round the cells of modules, each in a colour and a dash; those of another stack are passed over."""
-    kinds = kinds_in_order(table["kind"])
+    kinds = in_order(table["kind"])
     for module, colour, dash in marked:
         for row in table[table["module"] == module].itertuples():
             y = kinds.index(row.kind)

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from domlora.placements.methods import Method
-from domlora.placements.ranks import Allocation
+from domlora.placements.placement import Allocation
 
 Schedule = Literal["constant", "linear", "cosine"]
 

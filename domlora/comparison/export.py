@@ -15,6 +15,7 @@ from domlora.comparison.result import Comparison
 from domlora.comparison.run import Run, Variant
 from domlora.errors import SweepError
 from domlora.models.catalogue import base_name
+from domlora.placements.methods import METHODS
 
 ADAPTER = "adapter"  # folder of the PEFT adapter among the files
 
@@ -41,7 +42,7 @@ def files(run: Run, comparison: Comparison, variant: Variant) -> dict[str, bytes
     found = {f"{ADAPTER}/{path.name}": path.read_bytes() for path in adapter_files(variant)}
     texts = {
         "README.md": _readme(run, variant),
-        "lora_config.py": placement.snippet(variant.method),  # type: ignore[arg-type]
+        "lora_config.py": placement.snippet(variant.method),
         "train_with_trl.py": sft_script(run, variant),
         "settings.json": json.dumps(_settings(run, variant), indent=1),
         "comparison.json": json.dumps(comparison.to_json(), indent=1),
@@ -78,10 +79,10 @@ def sft_script(run: Run, variant: Variant) -> str:
     """A TRL script that trains the same placement with the same settings on the user's own rows."""
     config = run.config
     placement = next(p for p in run.placements if p.name == variant.placement)
-    imports, _, snippet = placement.snippet(variant.method).partition("\n")  # type: ignore[arg-type]
+    imports, _, snippet = placement.snippet(variant.method).partition("\n")
     schedule = {"constant": "constant_with_warmup"}.get(config.schedule, config.schedule)
     model, note = _model_argument(run)
-    if variant.method == "lora+":
+    if METHODS[variant.method].faster_up:
         ratio = f"{config.loraplus_ratio:g}"
         note += f"# LoRA+: B learns at {ratio} times the rate below (peft.optimizers.create_loraplus_optimizer).\n"
     return f'''"""{variant.name} of domlora run {run.id}, trained with TRL: pip install trl."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from domlora.comparison.config import SweepConfig
+from domlora.placements.methods import Method
 from domlora.placements.placement import Placement
 
 VariantStatus = Literal["queued", "training", "done", "diverged", "cancelled"]
@@ -35,7 +36,7 @@ class Variant:
 
     name: str
     placement: str
-    method: str
+    method: Method
     learning_rate: float
     seed: int
     trainable_parameters: int

@@ -2,12 +2,7 @@
 
     model.layers.11.mlp.down_proj   ->   stack decoder, layer 11, kind down, 1536 -> 576
 
-One canonical kind per role lines up the maps of different architectures:
-
-    q k v o, qkv            attention          q_a q_b kv_a kv_b     its low-rank halves (DeepSeek's MLA)
-    gate up down, gate_up   feed-forward       shared.gate ...       the expert that every token goes through
-    router, shared.router   who goes where     expert.gate_up ...    all experts of a block, one 3-D weight
-    ssm.in ssm.x ssm.dt ssm.out                Mamba's projections
+In: a loaded model. Out: its `Census`. What a name says of a module's kind is in `kinds`.
 
 Experts whose weights are one 3-D tensor count as one module, as PEFT adapts them (`target_parameters`). A module object
 that a model uses in several places counts once. Embeddings, the output head and whatever lies outside the blocks are
@@ -28,44 +23,9 @@ from transformers.pytorch_utils import Conv1D
 
 from domlora.errors import ModelError
 from domlora.models.experts import fused_parameters
+from domlora.models.kinds import kind_of
 from domlora.models.modules import AdaptableModule, Census, Skipped, Stack
 
-# Role of a module by its path inside the block; the first match wins. Attention first: `dense` and `c_proj` mean
-# the output projection there and the down projection in the MLP.
-_ATTENTION = (
-    r"(?:self_attn|self_attention|attention|attn|SelfAttention|EncDecAttention|encoder_attn|crossattention|cross_attn)"
-)
-KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), kind)
-    for pattern, kind in (
-        (r"(?:^|\.)shared_experts?\.(?:\w+\.)?gate_proj$", "shared.gate"),
-        (r"(?:^|\.)shared_experts?\.(?:\w+\.)?up_proj$", "shared.up"),
-        (r"(?:^|\.)shared_experts?\.(?:\w+\.)?down_proj$", "shared.down"),
-        (r"(?:^|\.)shared_expert_gate$", "shared.router"),
-        (r"(?:^|\.)experts\.\d+\.(?:gate_proj|w1)$", "expert.gate"),
-        (r"(?:^|\.)experts\.\d+\.(?:up_proj|w3)$", "expert.up"),
-        (r"(?:^|\.)experts\.\d+\.(?:down_proj|w2)$", "expert.down"),
-        (r"(?:^|\.)q_a_proj$", "q_a"),
-        (r"(?:^|\.)q_b_proj$", "q_b"),
-        (r"(?:^|\.)kv_a_proj(?:_with_mqa)?$", "kv_a"),
-        (r"(?:^|\.)kv_b_proj$", "kv_b"),
-        (r"(?:^|\.)(?:mamba\w*|mixer|ssm)\.in_proj$", "ssm.in"),
-        (r"(?:^|\.)(?:mamba\w*|mixer|ssm)\.x_proj$", "ssm.x"),
-        (r"(?:^|\.)(?:mamba\w*|mixer|ssm)\.dt_proj$", "ssm.dt"),
-        (r"(?:^|\.)(?:mamba\w*|mixer|ssm)\.out_proj$", "ssm.out"),
-        (r"(?:^|\.)(?:qkv_proj|query_key_value|c_attn|Wqkv|W_pack|qkv)$", "qkv"),
-        (r"(?:^|\.)(?:q_proj|query|query_proj|q_lin|wq|q)$", "q"),
-        (r"(?:^|\.)(?:k_proj|key|key_proj|k_lin|wk|k)$", "k"),
-        (r"(?:^|\.)(?:v_proj|value|value_proj|v_lin|wv|v)$", "v"),
-        (rf"(?:^|\.){_ATTENTION}\.(?:.*\.)?(?:o_proj|out_proj|dense|c_proj|out_lin|wo|Wo|o)$", "o"),
-        (r"(?:^|\.)(?:o_proj)$", "o"),
-        (r"(?:^|\.)(?:gate_up_proj|mlp\.Wi)$", "gate_up"),
-        (r"(?:^|\.)(?:router|(?:mlp|moe|mixer|feed_forward|block_sparse_moe)\.gate)(?:\.\w+)?$", "router"),
-        (r"(?:^|\.)(?:gate_proj|wi_0)$", "gate"),
-        (r"(?:^|\.)(?:up_proj|wi_1|wi|fc1|fc_in|c_fc|dense_h_to_4h|intermediate\.dense|lin1|ffn)$", "up"),
-        (r"(?:^|\.)(?:down_proj|fc2|fc_out|c_proj|dense_4h_to_h|output\.dense|lin2|wo|Wo|ffn_output)$", "down"),
-    )
-)
 NO_WEIGHTS = ("A_log",)  # 3-D parameters that multiply no input
 
 
@@ -87,7 +47,7 @@ def find_modules(model: nn.Module) -> Census:
         # DistilBERT's and ModernBERT's names do not say that their blocks are an encoder's.
         where: tuple[Stack, int] = ("encoder" if masked and stack == "decoder" else stack, layer)
         shape = _shape(module)
-        kind = _kind(path)
+        kind = kind_of(path)
         # A router that returns more than its logits, such as Llama-4's: no tap and no PEFT layer can stand around it.
         inside = kind == "router" and isinstance(module, nn.Linear) and type(module) is not nn.Linear
         if shape is not None:
@@ -148,15 +108,6 @@ def _shape(module: Any) -> tuple[int, int] | None:
     if isinstance(module, nn.Linear) or (hasattr(module, "in_features") and hasattr(module, "out_features")):
         return module.in_features, module.out_features
     return None
-
-
-def _kind(path: str) -> str:
-    for pattern, kind in KINDS:
-        if pattern.search(path):
-            return kind
-    parts = path.split(".")
-    named = max(i for i, part in enumerate(parts) if not part.isdigit() or i == 0)
-    return ".".join(parts[named:])  # with the indices of a list of modules
 
 
 def _stack(name: str) -> Stack:

@@ -21,13 +21,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from domlora.data.batches import Batch
+from domlora.models.kinds import EXPERT_PARAMETERS
 
-KINDS = {
-    "gate_up_proj": "expert.gate_up",
-    "gate_proj": "expert.gate",
-    "up_proj": "expert.up",
-    "down_proj": "expert.down",
-}
 CASTS = (torch.Tensor.type, torch.Tensor.to, torch.Tensor.float)
 
 # (parameter, expert, token (n,), x (n, in), y (n, out)): called for each expert that some token was routed to.
@@ -59,10 +54,10 @@ def fused_parameters(module: nn.Module) -> tuple[Fused, ...]:
         return ()
     found = []
     for name, parameter in module.named_parameters(recurse=False):
-        if parameter.dim() == 3 and name in KINDS:
+        if parameter.dim() == 3 and name in EXPERT_PARAMETERS:
             experts, rows, columns = parameter.shape
             width_in, width_out = (rows, columns) if _stores_in_out(module) else (columns, rows)
-            found.append(Fused(name, KINDS[name], experts, width_in, width_out, _is_llama4(module)))
+            found.append(Fused(name, EXPERT_PARAMETERS[name], experts, width_in, width_out, _is_llama4(module)))
     return tuple(found)
 
 

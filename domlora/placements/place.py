@@ -14,8 +14,8 @@ from typing import Literal
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError, UsageError
 from domlora.placements.names import NAMES, check_name, read
-from domlora.placements.placement import PlacedModule, Placement, same
-from domlora.placements.ranks import Allocation, check_amounts, spread_ranks
+from domlora.placements.placement import Allocation, PlacedModule, Placement, same
+from domlora.placements.ranks import check_amounts, spread_ranks
 from domlora.placements.rules import Row, pick
 
 __all__ = ["NAMES", "PlacedModule", "Placement", "check_name", "place", "place_all", "same"]

@@ -12,9 +12,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from domlora.errors import PlacementError
-from domlora.placements.methods import NEEDS_MODULES, Method
+from domlora.placements.methods import METHODS, Method
 
 SCHEMA_VERSION = 1
+
+Allocation = Literal["equal", "energy"]  # how ranks are spread over the modules of a placement, see `ranks`
 
 
 class PlacedModule(BaseModel):
@@ -71,9 +73,9 @@ class Placement(BaseModel):
         return self.parameters()
 
     def parameters(self, method: Method = "lora") -> int:
-        """Trainable parameters: only DoRA adds any to plain LoRA's, one magnitude for each output."""
+        """Trainable parameters: plain LoRA's, and one magnitude for each output where a method (DoRA) has them."""
         plain = sum(module.parameters for module in self.modules)
-        return plain + (sum(module.out_features for module in self.modules) if method == "dora" else 0)
+        return plain + (sum(module.out_features for module in self.modules) if METHODS[method].magnitudes else 0)
 
     @property
     def signature(self) -> str:
@@ -98,26 +100,28 @@ class Placement(BaseModel):
         """
         import peft
 
-        settings = self._settings(method)
-        if method == "eva":
-            settings["eva_config"] = peft.EvaConfig(rho=1.0)
-        return peft.LoraConfig(**settings)
+        objects = {key: getattr(peft, kind)(**given) for key, (kind, given) in METHODS[method].peft_objects.items()}
+        return peft.LoraConfig(**self._settings(method), **objects)
 
     def snippet(self, method: Method = "lora") -> str:
         """Python that builds the same `LoraConfig`, to paste into any training script."""
+        objects = METHODS[method].peft_objects
         lines = [f"    {key}={_literal(value)}," for key, value in self._settings(method).items()]
-        if method == "eva":
-            lines.append("    eva_config=EvaConfig(rho=1.0),")
-        imports = "EvaConfig, LoraConfig" if method == "eva" else "LoraConfig"
+        for key, (kind, given) in objects.items():
+            inside = ", ".join(f"{name}={_literal(value)}" for name, value in given.items())
+            lines.append(f"    {key}={kind}({inside}),")
+        imports = ", ".join(sorted({"LoraConfig", *(kind for kind, _ in objects.values())}))
         return "\n".join((f"from peft import {imports}", "", "config = LoraConfig(", *lines, ")", ""))
 
     def _settings(self, method: Method) -> dict[str, Any]:
         """Arguments of `LoraConfig` that are plain values. A placement of equal ranks has no patterns."""
         parameters = [module.parameter for module in self.modules if module.parameter]
-        if parameters and method in NEEDS_MODULES:
+        info = METHODS[method]
+        if parameters and info.linear_only:
+            others = sorted(name for name, other in METHODS.items() if not other.linear_only)
             raise PlacementError(
                 f"{self.name} holds {parameters[0]}, which PEFT adapts as a parameter, and {method} is for linear "
-                "layers only: use lora, lora+ or rslora"
+                f"layers only: use {', '.join(others[:-1])} or {others[-1]}"
             )
         settings: dict[str, Any] = {
             **({"task_type": self.task_type} if self.task_type else {}),
@@ -134,20 +138,14 @@ class Placement(BaseModel):
             # PEFT anchors a key on both sides itself, as (.*\.)?(key)$; a ^ of ours would make its EVA code, which
             # matches names with their base_model.model. prefix, fall back to the default rank.
             settings["rank_pattern"] = {re.escape(module.parameter or module.module): module.rank for module in other}
-            if method != "rslora":
+            if not info.root_scale:  # else PEFT scales each by alpha / sqrt(its rank)
                 settings["alpha_pattern"] = {
                     re.escape(module.parameter or module.module): _whole(self.alpha * module.rank / self.rank)
                     for module in other
                 }
         if self.fan_in_fan_out:
             settings["fan_in_fan_out"] = True
-        if method == "rslora":
-            settings["use_rslora"] = True
-        elif method == "dora":
-            settings["use_dora"] = True
-        elif method in ("pissa", "olora", "eva"):
-            settings["init_lora_weights"] = method
-        return settings
+        return {**settings, **info.settings}
 
 
 def same(placements: Sequence[Placement]) -> list[tuple[str, str]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING
 
-from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError
+from domlora.placements.placement import Allocation
 from domlora.placements.rules import Row
 
-Allocation = Literal["equal", "energy"]
+if TYPE_CHECKING:
+    from domlora.energy.energy_map import EnergyMap
 
 
 def check_amounts(energy: EnergyMap, names: Sequence[str], allocation: Allocation) -> None:

@@ -70,7 +70,7 @@ def score(
         configs: their samples, seed, lengths and dtype are taken to be what `samples` were made with.
         others: samples of the other task of each probe of interference, by its `against`.
         progress: called with (samples done, samples), all passes together.
-        max_tokens, max_samples: as `measuring.run`.
+        max_tokens, max_samples: as `passes.run`.
 
     Raises:
         ProbeError: a rank above a module's size, not enough memory, a weight that cannot be read, a score that is not

@@ -30,7 +30,7 @@ from transformers.pytorch_utils import Conv1D
 
 from domlora.comparison.placements import check_trainable
 from domlora.errors import PlacementError
-from domlora.placements.methods import ALONE, MUTATING, Method
+from domlora.placements.methods import METHODS, Method
 from domlora.placements.placement import Placement
 
 LONGEST_NAME = 120  # of a folder; file systems end at 255 bytes
@@ -63,7 +63,7 @@ class Adapter:
     @property
     def alone(self) -> bool:
         """Whether its rows cannot share a batch with other variants'."""
-        return self.method in ALONE
+        return METHODS[self.method].alone
 
 
 class Adapters:
@@ -129,14 +129,16 @@ class Adapters:
                 the method, or it is one of experts.
         """
         check_trainable(placement)
-        if method == "olora" and any(isinstance(self._base_layer(m.module), Conv1D) for m in placement.modules):
+        info = METHODS[method]
+        if not info.transposed and any(isinstance(self._base_layer(m.module), Conv1D) for m in placement.modules):
             raise PlacementError(
-                f"PEFT starts OLoRA wrongly on the transposed weights (Conv1D) of {type(self.model).__name__}: "
-                "leave olora out of the methods"
+                f"PEFT starts {method} wrongly on the transposed weights (Conv1D) of {type(self.model).__name__}: "
+                f"leave {method} out of the methods"
             )
-        key, config = f"v{len(self.attached)}", placement.lora_config("lora" if method == "eva" else method)
+        # What starts from data is attached as plain LoRA, and given its start afterwards.
+        key, config = f"v{len(self.attached)}", placement.lora_config("lora" if info.from_data else method)
         config.base_model_name_or_path = self.base_name
-        before = self._weights(placement) if method in MUTATING else {}
+        before = self._weights(placement) if info.mutates else {}
         try:
             with torch.random.fork_rng(devices=_cuda_devices(self.model)), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # PEFT on tied embeddings and on Conv1D, neither of which concerns us
@@ -146,9 +148,9 @@ class Adapters:
                 else:
                     self._peft.add_adapter(key, copy.deepcopy(config))
                 self._check(placement, key)
-                if method == "eva":
+                if info.from_data:
                     self._start_eva(placement, key)
-            residuals = self._weights(placement, clone=False) if method in MUTATING else {}
+            residuals = self._weights(placement, clone=False) if info.mutates else {}
         except ValueError as error:  # a class that PEFT knows it cannot adapt, such as Mamba's output projection
             reason = str(error).splitlines()[0]
             raise PlacementError(f"PEFT refuses placement {placement.name} with {method}: {reason}") from error
@@ -158,7 +160,7 @@ class Adapters:
         down, up = self._parameters(key)
         for parameter in (*down, *up):
             parameter.requires_grad_(True)
-        start = {name: tensor.clone() for name, tensor in self.state(key).items()} if method in MUTATING else None
+        start = {name: tensor.clone() for name, tensor in self.state(key).items()} if info.mutates else None
         self.attached[key] = Adapter(key, placement, method, config, down, up, residuals, start)
         return self.attached[key]
 
@@ -172,7 +174,8 @@ class Adapters:
             else:
                 self._peft.load_adapter(str(folder), adapter_name=key)
         self._check(placement, key)
-        how: Method = "dora" if method == "dora" else "lora"  # a saved PiSSA or OLoRA is a plain LoRA
+        # A saved PiSSA or OLoRA is a plain LoRA; DoRA's magnitudes stay what they are.
+        how: Method = method if METHODS[method].magnitudes else "lora"
         self.attached[key] = Adapter(key, placement, how, config, *self._parameters(key))
         return self.attached[key]
 

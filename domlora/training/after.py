@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from domlora.comparison.analysis import compare_run
 from domlora.comparison.run import BASE, Answer, Run
@@ -42,9 +41,8 @@ def evaluate_chosen(
         placements = {placement.name: placement for placement in run.placements}
         loaded = {}
         for variant in chosen:
-            method: Any = variant.method
             folder = Path(str(variant.adapter))
-            loaded[variant.name] = adapters.load(folder, placements[variant.placement], method)
+            loaded[variant.name] = adapters.load(folder, placements[variant.placement], variant.method)
         _forgetting(model, adapters, loaded, runs, run_id, others, meter)
         askable = [sample for sample in rows.answered if answers.can_be_asked(sample, model.tokenizer)]
         first = [contestant.variants[0] for contestant in contestants if contestant.variants]
@@ -111,4 +109,4 @@ def _answers(
         if adapter is None:
             before = {f"{measure}_before": right, f"{measure}_rows": len(checked)}
         else:
-            runs.set_variant(run.id, name, results={**before, f"{measure}evaluate_chosen": right})
+            runs.set_variant(run.id, name, results={**before, f"{measure}_after": right})

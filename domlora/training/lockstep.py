@@ -28,6 +28,7 @@ from transformers import PreTrainedModel
 from domlora.data.batches import Batch
 from domlora.errors import ProbeError
 from domlora.models.device import out_of_memory, release, token_budget
+from domlora.models.experts import patched
 from domlora.models.losses import logits_at
 from domlora.training.adapters import Adapter, Adapters
 
@@ -224,14 +225,11 @@ class Lockstep:
 
     @contextmanager
     def _wrapped(self, wrap: Callable[[int, Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
-        blocks = list(self._blocks())
-        try:
-            for index, block in enumerate(blocks):
-                block.forward = wrap(index, block.forward)
+        """Each block's forward is wrapped; its own (also one that accelerate has put there) is back afterwards."""
+        with ExitStack() as undo:
+            for index, block in enumerate(self._blocks()):
+                undo.enter_context(patched(block, wrap(index, block.forward)))
             yield
-        finally:
-            for block in blocks:
-                block.__dict__.pop("forward", None)
 
     @contextmanager
     def _named(self, names: list[str] | None) -> Iterator[None]:

@@ -28,7 +28,7 @@ from domlora.data.encoding import EncodedSample
 from domlora.errors import ProbeError, SweepError
 from domlora.models.device import free_memory
 from domlora.models.loading import LoadedModel
-from domlora.placements.methods import MUTATING
+from domlora.placements.methods import METHODS
 from domlora.placements.placement import Placement
 from domlora.training import checkpoints
 from domlora.training.adapters import Adapter, Adapters, folder_name
@@ -169,7 +169,7 @@ class Sweep:
         wave: list[Variant] = []
         for variant in waiting:
             left -= 4 * 4 * variant.trainable_parameters
-            if variant.method in MUTATING:
+            if METHODS[variant.method].mutates:
                 modules = self.placements[variant.placement].modules
                 left -= self.model.model.dtype.itemsize * sum(m.in_features * m.out_features for m in modules)
             if wave and left < 0:
@@ -179,9 +179,8 @@ class Sweep:
 
     def _start(self, adapters: Adapters, variant: Variant) -> Live:
         placement = self.placements[variant.placement]
-        method: Any = variant.method
-        adapter = adapters.attach(placement, method, variant.seed)
-        ratio = self.config.loraplus_ratio if method == "lora+" else 1.0
+        adapter = adapters.attach(placement, variant.method, variant.seed)
+        ratio = self.config.loraplus_ratio if METHODS[variant.method].faster_up else 1.0
         groups = [
             {"params": list(adapter.down), "lr": variant.learning_rate},
             {"params": list(adapter.up), "lr": variant.learning_rate * ratio},
@@ -195,7 +194,7 @@ class Sweep:
         rows = range(min(EVA_ROWS, len(self.rows.train)))
         batches = [collate(self.rows.train, g, self.model.device) for g in micro_batches(rows, self.config.batch_size)]
         inputs = [{"input_ids": batch.ids, "attention_mask": batch.attention.long()} for batch in batches]
-        for name in dict.fromkeys(variant.placement for variant in wave if variant.method == "eva"):
+        for name in dict.fromkeys(variant.placement for variant in wave if METHODS[variant.method].from_data):
             adapters.find_directions(self.placements[name], inputs)
 
     # Training

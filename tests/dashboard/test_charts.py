@@ -76,7 +76,9 @@ def test_one_module_alone_can_be_drawn():
 def test_unknown_kinds_follow_the_known_ones():
     import pandas as pd
 
-    assert heatmap.kinds_in_order(pd.Series(["mix", "down", "q"])) == ["q", "down", "mix"]
+    from domlora.models.kinds import in_order
+
+    assert in_order(pd.Series(["mix", "down", "q"])) == ["q", "down", "mix"]
 
 
 @pytest.mark.parametrize(("layers", "ticks", "step"), [(4, 16, 1), (16, 16, 1), (30, 16, 2), (30, 6, 5), (126, 16, 10)])

@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from domlora import load_model, load_task
-from domlora.cli import main
+from domlora.cli.main import main
 from domlora.data.encoding import encode
 from domlora.data.tasks import builtin_tasks
 from domlora.errors import ModelError
@@ -157,7 +157,7 @@ def test_a_reference_model_is_built_in_and_ready(name, home):
 
 def test_reference_models_are_marked_and_come_after_the_real_ones(capsys):
     assert list(known_models())[-len(NAMES) :] == NAMES
-    assert main.main(["models", "--json"]) == 0
+    assert main(["models", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [model["name"] for model in listed if model["reference"]] == NAMES
     assert all(model["ready"] and model["title"] == "Small reference model" for model in listed if model["reference"])
@@ -178,14 +178,14 @@ def test_a_folder_elsewhere_that_bears_the_name_is_its_own_base():
 
 
 def test_a_model_that_was_not_installed_says_how_to_make_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("domlora.models.reference.sample_data_path", lambda: tmp_path)
+    monkeypatch.setattr("domlora.models.catalogue.sample_data_path", lambda: tmp_path)
     assert not is_ready("ref-moe")
     with pytest.raises(ModelError, match=r"ref-moe is missing.*make_models.py --only ref-moe"):
         localise(resolve("ref-moe"))
 
 
 def test_a_reference_model_is_probed_by_name(capsys):
-    assert main.main(["probe", "ref-llama", "--task", "math", "--samples", "2", "--json"]) == 0
+    assert main(["probe", "ref-llama", "--task", "math", "--samples", "2", "--json"]) == 0
     energy = json.loads(capsys.readouterr().out)
     assert energy["model"] == "ref-llama"
     assert len(energy["modules"]) == 8 * 7

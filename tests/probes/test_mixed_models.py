@@ -14,7 +14,7 @@ from transformers import AlbertConfig, AlbertForMaskedLM
 
 from domlora.models.census import find_modules
 from domlora.probes.config import ProbeConfig
-from domlora.probes.page import estimator
+from domlora.probes.page.estimator import measure
 from tests.helpers import encoder_models
 from tests.helpers.tiny_models import MIXED_MODELS, make
 from tests.probes.test_page import make_samples
@@ -86,7 +86,7 @@ def test_every_block_shows_its_canonical_kinds(name):
 def test_expected_per_sample_equals_brute_force(name):
     model, samples, config = make(name), make_samples(), ProbeConfig(rank=4, alpha=12)
     modules = find_modules(model).modules
-    found = estimator.measure(model, modules, samples, config)
+    found = measure(model, modules, samples, config)
     kept, taken = measured(model, found)
     brute = [[closed_form(g, config) for g in row] for row in gradients(model, taken, samples)]
     sums = np.array([[experts.sum() for experts in row] for row in brute])
@@ -100,7 +100,7 @@ def test_expected_per_sample_equals_brute_force(name):
 @pytest.mark.parametrize("name", MIXED_MODELS)
 def test_expected_mean_gradient_equals_brute_force(name):
     model, samples, config = make(name), make_samples(), ProbeConfig(rank=4, reduction="mean_gradient")
-    found = estimator.measure(model, find_modules(model).modules, samples, config, max_samples=2)
+    found = measure(model, find_modules(model).modules, samples, config, max_samples=2)
     kept, taken = measured(model, found)
     rows = gradients(model, taken, samples)
     means = [sum(row[m] for row in rows) / len(samples) for m in range(len(taken))]
@@ -115,7 +115,7 @@ def test_expected_mean_gradient_equals_brute_force(name):
 def test_projected_equals_the_gradient_of_pefts_own_lora_b_and_peft_trains_what_is_counted(name):
     model, samples = make(name), make_samples(3)
     config = ProbeConfig(estimator="projected", reduction="mean_gradient", rank=4, alpha=12)
-    unmeasured = estimator.measure(model, find_modules(model).modules, samples, ProbeConfig(rank=4))
+    unmeasured = measure(model, find_modules(model).modules, samples, ProbeConfig(rank=4))
     _, modules = measured(model, unmeasured)
     modules = [m for m in modules if not (name in REFUSING and m.kind == "ssm.out")]
     targets = {
@@ -134,7 +134,7 @@ def test_projected_equals_the_gradient_of_pefts_own_lora_b_and_peft_trains_what_
     projections = {m.name: layer.lora_A["default"].weight.detach() for m, layer in zip(modules, mine, strict=True)}
     sum(loss_of(adapted, sample) / len(samples) for sample in samples).backward()
     expected = [float(layer.lora_B["default"].weight.grad.square().sum()) for layer in mine]
-    found = estimator.measure(make(name), modules, samples, config, projections=projections)
+    found = measure(make(name), modules, samples, config, projections=projections)
     np.testing.assert_allclose(found.energies, expected, rtol=5e-4)
 
 
@@ -155,7 +155,7 @@ def test_batch_size_and_padding_do_not_change_the_energy_of_experts(name, estima
     model, samples = make(name), make_samples(6)
     modules = find_modules(model).modules
     config = ProbeConfig(estimator=estimator, reduction=reduction, rank=4, draws=2)
-    one, six = (estimator.measure(model, modules, samples, config, max_samples=n) for n in (1, 6))
+    one, six = (measure(model, modules, samples, config, max_samples=n) for n in (1, 6))
     torch.testing.assert_close(one.energies, six.energies, rtol=1e-3, atol=1e-8)
     for module, energies in one.expert_energies.items():
         assert float(energies.sum()) == pytest.approx(float(one.energies[module]), rel=1e-5)
@@ -164,17 +164,17 @@ def test_batch_size_and_padding_do_not_change_the_energy_of_experts(name, estima
 def test_the_mean_of_many_draws_is_the_closed_form_also_for_experts():
     model, samples = make("llama4"), make_samples(3)
     modules = find_modules(model).modules
-    expected = estimator.measure(model, modules, samples, ProbeConfig(rank=4)).energies
-    drawn = estimator.measure(model, modules, samples, ProbeConfig(rank=4, estimator="projected", draws=400)).energies
+    expected = measure(model, modules, samples, ProbeConfig(rank=4)).energies
+    drawn = measure(model, modules, samples, ProbeConfig(rank=4, estimator="projected", draws=400)).energies
     np.testing.assert_allclose(drawn, expected, rtol=0.1)
 
 
 def test_a_sketched_mean_gradient_adds_up_over_experts():
     model, samples = make("mixtral"), make_samples(6)
     modules, config = find_modules(model).modules, ProbeConfig(rank=4, reduction="mean_gradient")
-    exact = estimator.measure(model, modules, samples, config)
+    exact = measure(model, modules, samples, config)
     size = 4 * sum(m.experts * m.in_features * m.out_features for m in modules)
-    small = estimator.measure(model, modules, samples, config, accumulator_bytes=size - 1)
+    small = measure(model, modules, samples, config, accumulator_bytes=size - 1)
     assert "sketched" in small.method and "exact" in exact.method
     assert (small.energies / exact.energies).log().abs().median() < 0.3
 
@@ -183,7 +183,7 @@ def test_a_sketched_mean_gradient_adds_up_over_experts():
 def test_experts_give_the_same_output_one_by_one_and_the_model_is_left_as_it_was(name):
     model, samples = make(name), make_samples(4)
     attributes = {key: dict(module.__dict__) for key, module in model.named_modules()}
-    found = estimator.measure(model, find_modules(model).modules, samples, ProbeConfig(rank=4), max_samples=4)
+    found = measure(model, find_modules(model).modules, samples, ProbeConfig(rank=4), max_samples=4)
     for sample, loss in zip(samples, found.losses, strict=True):
         assert float(loss) == pytest.approx(float(loss_of(model, sample)), rel=1e-5)
     for key, module in model.named_modules():
@@ -193,7 +193,7 @@ def test_experts_give_the_same_output_one_by_one_and_the_model_is_left_as_it_was
 
 def test_energy_by_token_adds_up_over_experts():
     model, samples = make("mixtral"), make_samples(2)
-    found = estimator.measure(model, find_modules(model).modules, samples, ProbeConfig(rank=4))
+    found = measure(model, find_modules(model).modules, samples, ProbeConfig(rank=4))
     np.testing.assert_allclose(found.explanation.roles.sum(1), 1, rtol=1e-4)
 
 
@@ -202,7 +202,7 @@ def test_layers_that_share_a_weight_are_adapted_and_measured_each_by_itself():
     first, last = (model.model.layers[i].shared_transformer.self_attn.q_proj for i in (0, 2))
     assert first.weight is last.weight
     modules = find_modules(model).modules
-    found = estimator.measure(model, modules, make_samples(2), ProbeConfig(rank=4))
+    found = measure(model, modules, make_samples(2), ProbeConfig(rank=4))
     one, other = (i for i, m in enumerate(modules) if m.kind == "q")
     assert found.energies[one] > 0 and found.energies[other] > 0 and found.energies[one] != found.energies[other]
 
@@ -211,7 +211,7 @@ def test_layers_that_share_a_weight_are_adapted_and_measured_each_by_itself():
 def test_a_module_whose_weight_is_read_without_calling_it_is_listed_as_skipped(name):
     model = make(name)
     modules = find_modules(model).modules
-    found = estimator.measure(model, modules, make_samples(2), ProbeConfig(rank=4))
+    found = measure(model, modules, make_samples(2), ProbeConfig(rank=4))
     assert {modules[i].kind for i in found.unmeasured} == {"ssm.dt"}
     assert set(found.unmeasured.values()) == {STATE_SPACE}
 
@@ -221,7 +221,7 @@ def test_a_vision_tower_is_a_stack_of_its_own_and_text_leaves_it_unmeasured():
     modules = find_modules(model).modules
     vision = {i for i, module in enumerate(modules) if module.stack == "vision"}
     assert {modules[i].kind for i in vision} == {"q", "k", "v", "o", "up", "down"}
-    found = estimator.measure(model, modules, make_samples(2), ProbeConfig(rank=4))
+    found = measure(model, modules, make_samples(2), ProbeConfig(rank=4))
     assert set(found.unmeasured) == vision
     assert set(found.unmeasured.values()) == {"reads images, and this task has none"}
 
@@ -234,7 +234,7 @@ def test_a_module_that_is_called_twice_counts_once_and_its_gradient_is_the_sum_o
     modules = find_modules(model).modules
     assert [m.name for m in modules if m.kind == "down"] == ["model.layers.0.mlp.down_proj"]
     config = ProbeConfig(rank=4, reduction=reduction, estimator=estimator, draws=400)
-    found = estimator.measure(model, modules, samples, config, max_samples=2)
+    found = measure(model, modules, samples, config, max_samples=2)
     assert found.unmeasured == {}
     rows = gradients(model, modules, samples)
     if reduction == "mean_gradient":
@@ -253,7 +253,7 @@ def test_a_real_model_that_uses_one_block_for_all_its_layers_is_measured_as_one(
     samples, config = encoder_models.make_samples("bert"), ProbeConfig(rank=4)
     modules = find_modules(model).modules
     assert sorted(m.kind for m in modules) == sorted(("q", "k", "v", "o", "up", "down"))
-    found = estimator.measure(model, modules, samples, config)
+    found = measure(model, modules, samples, config)
     assert found.unmeasured == {}
     for sample, energies in zip(samples, found.sample_energies, strict=True):
         model.requires_grad_(True).zero_grad()

@@ -12,7 +12,8 @@ from domlora.errors import ProbeError
 from domlora.models.census import find_modules
 from domlora.probes import passes
 from domlora.probes.config import ProbeConfig
-from domlora.probes.page import estimator
+from domlora.probes.page import per_sample
+from domlora.probes.page.estimator import measure
 from tests.helpers.tiny_models import MODELS, make
 
 
@@ -55,7 +56,7 @@ def closed_form(grad, config):
 def test_expected_per_sample_equals_brute_force(name):
     model, samples, config = make(name), make_samples(), ProbeConfig(rank=4, alpha=12)
     modules = find_modules(model).modules
-    found = estimator.measure(model, modules, samples, config)
+    found = measure(model, modules, samples, config)
     brute = [[closed_form(g, config) for g in row] for row in weight_gradients(model, modules, samples)]
     np.testing.assert_allclose(found.sample_energies, brute, rtol=2e-4, atol=1e-9 * np.max(brute))
     np.testing.assert_allclose(found.energies, np.mean(brute, axis=0), rtol=2e-4)
@@ -67,7 +68,7 @@ def test_expected_mean_gradient_equals_brute_force(name):
     model, samples = make(name), make_samples()
     config = ProbeConfig(rank=4, reduction="mean_gradient")
     modules = find_modules(model).modules
-    found = estimator.measure(model, modules, samples, config, max_samples=2)
+    found = measure(model, modules, samples, config, max_samples=2)
     grads = weight_gradients(model, modules, samples)
     means = [sum(row[m] for row in grads) / len(samples) for m in range(len(modules))]
     np.testing.assert_allclose(found.energies, [closed_form(g, config) for g in means], rtol=2e-4)
@@ -80,7 +81,7 @@ def test_batch_size_and_padding_do_not_change_energy(estimator, reduction):
     model, samples = make("llama"), make_samples(8)
     modules = find_modules(model).modules
     config = ProbeConfig(estimator=estimator, reduction=reduction, rank=4, draws=2)
-    one, three, eight = (estimator.measure(model, modules, samples, config, max_samples=n).energies for n in (1, 3, 8))
+    one, three, eight = (measure(model, modules, samples, config, max_samples=n).energies for n in (1, 3, 8))
     torch.testing.assert_close(one, three, rtol=1e-4, atol=0)
     torch.testing.assert_close(one, eight, rtol=1e-4, atol=0)
 
@@ -100,9 +101,9 @@ def fill_padding(monkeypatch, token):
 def test_what_a_padded_position_holds_does_not_matter(monkeypatch):
     model, samples = make("gpt2"), make_samples(4)
     modules = find_modules(model).modules
-    before = estimator.measure(model, modules, samples, ProbeConfig(rank=4)).sample_energies
+    before = measure(model, modules, samples, ProbeConfig(rank=4)).sample_energies
     fill_padding(monkeypatch, 55)
-    after = estimator.measure(model, modules, samples, ProbeConfig(rank=4)).sample_energies
+    after = measure(model, modules, samples, ProbeConfig(rank=4)).sample_energies
     torch.testing.assert_close(after, before, rtol=1e-4, atol=0)
 
 
@@ -123,15 +124,15 @@ def test_projected_equals_the_gradient_of_pefts_own_lora_b(name, rslora):
         loss = loss + adapted(input_ids=torch.tensor([sample.ids]), labels=torch.tensor([labels])).loss / len(samples)
     loss.backward()
     expected = [float(layer.lora_B["default"].weight.grad.square().sum()) for layer in layers]
-    found = estimator.measure(make(name), modules, samples, config, projections=projections)
+    found = measure(make(name), modules, samples, config, projections=projections)
     np.testing.assert_allclose(found.energies, expected, rtol=1e-4)
 
 
 def test_the_mean_of_many_draws_is_the_closed_form():
     model, samples = make("qwen3"), make_samples(3)
     modules = find_modules(model).modules
-    expected = estimator.measure(model, modules, samples, ProbeConfig(rank=8)).energies
-    drawn = estimator.measure(model, modules, samples, ProbeConfig(rank=8, estimator="projected", draws=500)).energies
+    expected = measure(model, modules, samples, ProbeConfig(rank=8)).energies
+    drawn = measure(model, modules, samples, ProbeConfig(rank=8, estimator="projected", draws=500)).energies
     np.testing.assert_allclose(drawn, expected, rtol=0.05)
 
 
@@ -139,9 +140,9 @@ def test_sketched_mean_gradient_is_close_and_says_how_close():
     model, samples = make("llama"), make_samples(6)
     modules = find_modules(model).modules
     config = ProbeConfig(rank=4, reduction="mean_gradient")
-    exact = estimator.measure(model, modules, samples, config)
+    exact = measure(model, modules, samples, config)
     too_small = 4 * sum(m.in_features * m.out_features for m in modules) - 1
-    small = estimator.measure(model, modules, samples, config, accumulator_bytes=too_small)
+    small = measure(model, modules, samples, config, accumulator_bytes=too_small)
     assert "sketched" in small.method
     np.testing.assert_allclose(small.energies, exact.energies, rtol=1.0)
     assert (small.energies / exact.energies).log().abs().median() < 0.3
@@ -149,16 +150,14 @@ def test_sketched_mean_gradient_is_close_and_says_how_close():
 
 def test_kernels_of_a_mean_gradient_add_up_to_its_energy():
     model, samples = make("llama"), make_samples(5)
-    found = estimator.measure(
-        model, find_modules(model).modules, samples, ProbeConfig(rank=4, reduction="mean_gradient")
-    )
+    found = measure(model, find_modules(model).modules, samples, ProbeConfig(rank=4, reduction="mean_gradient"))
     torch.testing.assert_close(found.kernels.mean((1, 2)), found.energies)
 
 
 def test_row_sums_over_positions_are_the_energy_split_by_token():
     model, samples = make("llama"), make_samples(1)
     modules = find_modules(model).modules
-    found = estimator.measure(model, modules, samples, ProbeConfig(rank=4))
+    found = measure(model, modules, samples, ProbeConfig(rank=4))
     np.testing.assert_allclose(found.explanation.roles.sum(1), 1, rtol=1e-5)
     # Brute force for the first token: <G, y_0 x_0'>, with x and y taken by hooks of this test's own.
     target = model.get_submodule("model.layers.1.mlp.down_proj")
@@ -177,9 +176,9 @@ def test_row_sums_over_positions_are_the_energy_split_by_token():
 def test_long_samples_cross_gram_blocks(monkeypatch):
     model, samples = make("llama"), make_samples(4)
     modules = find_modules(model).modules
-    whole = estimator.measure(model, modules, samples, ProbeConfig(rank=4))
-    monkeypatch.setattr(estimator, "GRAM_BLOCK", 5)
-    blocks = estimator.measure(model, modules, samples, ProbeConfig(rank=4))
+    whole = measure(model, modules, samples, ProbeConfig(rank=4))
+    monkeypatch.setattr(per_sample, "GRAM_BLOCK", 5)
+    blocks = measure(model, modules, samples, ProbeConfig(rank=4))
     torch.testing.assert_close(whole.sample_energies, blocks.sample_energies, rtol=1e-4, atol=0)
     np.testing.assert_allclose(whole.explanation.roles, blocks.explanation.roles, rtol=1e-3, atol=1e-5)
 
@@ -188,7 +187,7 @@ def test_no_weight_gradient_is_allocated_and_the_model_is_left_as_it_was():
     model = make("llama").train()
     model.lm_head.weight.requires_grad_(False)
     flags = {name: p.requires_grad for name, p in model.named_parameters()}
-    estimator.measure(model, find_modules(model).modules, make_samples(2), ProbeConfig(rank=4))
+    measure(model, find_modules(model).modules, make_samples(2), ProbeConfig(rank=4))
     assert all(p.grad is None for p in model.parameters())
     assert {name: p.requires_grad for name, p in model.named_parameters()} == flags
     assert model.training
@@ -199,7 +198,7 @@ def test_no_weight_gradient_is_allocated_and_the_model_is_left_as_it_was():
 def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch, reduction):
     model, samples = make("llama"), make_samples(6)
     modules, config = find_modules(model).modules, ProbeConfig(rank=4, reduction=reduction)
-    expected = estimator.measure(model, modules, samples, config).energies
+    expected = measure(model, modules, samples, config).energies
     backward, sizes = passes.activation_backward, []
 
     def short_of_memory(model, batch, rows):
@@ -210,7 +209,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch, reduction):
         return result
 
     monkeypatch.setattr(passes, "activation_backward", short_of_memory)
-    torch.testing.assert_close(estimator.measure(model, modules, samples, config).energies, expected, rtol=1e-4, atol=0)
+    torch.testing.assert_close(measure(model, modules, samples, config).energies, expected, rtol=1e-4, atol=0)
     assert max(sizes) > 2
 
 
@@ -222,7 +221,7 @@ def test_a_single_sample_without_memory_is_one_clear_line(monkeypatch):
 
     monkeypatch.setattr(passes, "activation_backward", no_memory)
     with pytest.raises(ProbeError, match=r"no memory for one sample of .* tokens"):
-        estimator.measure(model, find_modules(model).modules, make_samples(1), ProbeConfig(rank=4))
+        measure(model, find_modules(model).modules, make_samples(1), ProbeConfig(rank=4))
 
 
 def test_a_loss_that_is_not_finite_names_its_row():
@@ -231,7 +230,7 @@ def test_a_loss_that_is_not_finite_names_its_row():
     with torch.no_grad():
         model.model.embed_tokens.weight[own] = float("nan")
     with pytest.raises(ProbeError, match=r"^the loss of row 2 is nan: take that row out"):
-        estimator.measure(model, find_modules(model).modules, samples, ProbeConfig(rank=4))
+        measure(model, find_modules(model).modules, samples, ProbeConfig(rank=4))
 
 
 def test_a_model_without_a_finite_loss_is_said_to_be_damaged_and_its_rows_are_not_blamed():
@@ -239,7 +238,7 @@ def test_a_model_without_a_finite_loss_is_said_to_be_damaged_and_its_rows_are_no
     with torch.no_grad():
         model.model.layers[1].mlp.down_proj.weight[0, 0] = float("nan")
     with pytest.raises(ProbeError, match=r"the loss of row \d \(and of 2 of 2 others\) is nan: the model's own"):
-        estimator.measure(model, find_modules(model).modules, make_samples(3), ProbeConfig(rank=4))
+        measure(model, find_modules(model).modules, make_samples(3), ProbeConfig(rank=4))
 
 
 class HalfOfTheTokens(torch.nn.Module):
@@ -260,7 +259,7 @@ def test_a_module_that_reads_a_part_of_the_tokens_in_one_batch_is_not_measured_f
     model.model.layers[1].mlp.down_proj = HalfOfTheTokens(model.model.layers[1].mlp.down_proj)
     modules = find_modules(model).modules
     samples = [EncodedSample(tuple(range(3, 3 + n)), (False,) * 2 + (True,) * (n - 2), n) for n in (7, 8)]
-    found = estimator.measure(model, modules, samples, ProbeConfig(rank=4), max_samples=1)
+    found = measure(model, modules, samples, ProbeConfig(rank=4), max_samples=1)
     reasons = {modules[i].name: reason for i, reason in found.unmeasured.items()}
     assert reasons == {"model.layers.1.mlp.down_proj.inner": "reads only a part of the tokens"}
 
@@ -268,14 +267,14 @@ def test_a_module_that_reads_a_part_of_the_tokens_in_one_batch_is_not_measured_f
 def test_rank_above_a_module_is_refused():
     model = make("llama")
     with pytest.raises(ProbeError, match=r"rank 17 is larger than .*k_proj \(32 -> 16\).* at most 16"):
-        estimator.measure(model, find_modules(model).modules, make_samples(1), ProbeConfig(rank=17))
+        measure(model, find_modules(model).modules, make_samples(1), ProbeConfig(rank=17))
 
 
 def test_bfloat16_stays_close_to_float32():
     model, samples = make("llama"), make_samples(6)
     modules = find_modules(model).modules
-    full = estimator.measure(model, modules, samples, ProbeConfig(rank=4)).energies
-    half = estimator.measure(model.bfloat16(), modules, samples, ProbeConfig(rank=4)).energies
+    full = measure(model, modules, samples, ProbeConfig(rank=4)).energies
+    half = measure(model.bfloat16(), modules, samples, ProbeConfig(rank=4)).energies
     assert half.dtype == torch.float64
     assert (half / full).log().abs().median() < 0.1
 
@@ -284,8 +283,7 @@ def test_same_seed_same_answer_and_another_seed_another_draw():
     model, samples = make("llama"), make_samples(3)
     modules = find_modules(model).modules
     first, again, other = (
-        estimator.measure(model, modules, samples, ProbeConfig(rank=4, estimator="projected", seed=s)).energies
-        for s in (0, 0, 1)
+        measure(model, modules, samples, ProbeConfig(rank=4, estimator="projected", seed=s)).energies for s in (0, 0, 1)
     )
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
@@ -304,7 +302,5 @@ def test_batches_hold_at_most_the_tokens_asked_for():
 def test_cuda_agrees_with_cpu(estimator, reduction):
     model, samples = make("llama"), make_samples(6)
     modules, config = find_modules(model).modules, ProbeConfig(rank=4, estimator=estimator, reduction=reduction)
-    cpu = estimator.measure(model, modules, samples, config).energies
-    torch.testing.assert_close(
-        estimator.measure(model.cuda(), modules, samples, config).energies, cpu, rtol=1e-3, atol=0
-    )
+    cpu = measure(model, modules, samples, config).energies
+    torch.testing.assert_close(measure(model.cuda(), modules, samples, config).energies, cpu, rtol=1e-3, atol=0)

@@ -18,7 +18,7 @@ from domlora.errors import DomLoRAError, UsageError
 from domlora.placements.placement import PlacedModule, Placement
 from domlora.probes.config import ProbeConfig, Trained
 from domlora.ranking import metrics
-from domlora.ranking.rank import qualifies, rank
+from domlora.ranking.rank import fitting, qualifies, rank
 from domlora.ranking.result import CHANCE
 from domlora.statistics import bootstrap, intervals
 from tests.energy.test_energy_map import make_map
@@ -412,7 +412,7 @@ def test_runs_that_qualify_and_maps_that_fit():
         Summary(id="chat", probe="interference", against="chat"),
         Summary(id="code", probe="interference", against="code"),
     ]  # fmt: skip
-    assert [m.id for m in rank.fitting(run, listed)] == ["new", "plop", "chat", "code"]
+    assert [m.id for m in fitting(run, listed)] == ["new", "plop", "chat", "code"]
 
 
 def test_ranking_needs_no_torch():

@@ -23,6 +23,7 @@ from domlora.store.store import Store
 from domlora.training import compare as comparing
 from domlora.training import train
 from domlora.training.compare import compare
+from domlora.training.rows import sweep_rows
 from domlora.training.sweep import Sweep
 from tests.helpers.sweeping import placement, write_sums, write_task
 
@@ -307,7 +308,7 @@ def test_what_is_answered_with_is_what_was_saved(model, sums, store, monkeypatch
     base = {a.row: a.text for a in store.runs.answers(found.run.id) if a.variant == "base"}
     assert said != base, "it learned something"
     plain = PeftModel.from_pretrained(load_model(model.local.folder).model, variant.adapter).eval()
-    chosen = comparing.sweep_rows(sums, model.tokenizer, found.run.config).answered
+    chosen = sweep_rows(sums, model.tokenizer, found.run.config).answered
     assert answers.generate(plain, model.tokenizer, chosen, max_new_tokens=6) == [said[0], said[1]]
 
 

@@ -11,7 +11,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from domlora.cli import main
+from domlora.cli.main import main
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import BASE
 from domlora.data.encoding import encode
@@ -167,7 +167,7 @@ def test_more_energy_samples_than_rows_is_one_line(place):
 
 def test_the_command_line_measures_and_removes(place, tiny_folder, tmp_path, capsys):
     place.new_home()
-    main.main(
+    main(
         ["compare", str(tiny_folder), "--task", str(tmp_path / "rows.jsonl"), "--placements", "dominant",
          "--lr", "1e-2", "--seeds", "1", "--steps", "4", "--rank", "4", "--samples", "4", "--validation-rows", "4",
          "--test-rows", "4", "--answers", "0", "--forgetting-rows", "0", "--energy-every", "2", "--energy-samples",
@@ -176,7 +176,7 @@ def test_the_command_line_measures_and_removes(place, tiny_folder, tmp_path, cap
     json.loads(capsys.readouterr().out)
     (run,) = Store().runs.list()
     assert {m.trained.step for m in Store().maps.list(run=run.id)} == {0, 2, 4}
-    main.main(["runs", "remove", run.id])
+    main(["runs", "remove", run.id])
     assert Store().maps.list(run=run.id) == []
     assert len(Store().maps.list()) == 1, "the map that placements were chosen by stays"
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from peft import PeftModel, initialize_lora_eva_weights
 
-from domlora.comparison.config import SweepConfig
+from domlora.comparison.analysis import compare_run
+from domlora.comparison.config import SweepConfig, variant_name
 from domlora.data.tasks import load_task
 from domlora.errors import DomLoRAError
 from domlora.models.loading import load_model
 from domlora.placements.methods import METHODS
 from domlora.placements.placement import Placement
-from domlora.training import compare as comparing
 from domlora.training import sweep
 from domlora.training.lockstep import Lockstep
 from domlora.training.rows import step_rows, sweep_rows
@@ -112,10 +112,10 @@ def test_every_method_trains_as_a_plain_loop_would_and_as_it_does_alone(place):
     assert [v.status for v in together[0].variants] == ["done"] * 14
     for where in both:
         for method in METHODS:
-            name = comparing.variant_name(where.name, method, 1e-2, 0)
+            name = variant_name(where.name, method, 1e-2, 0)
             assert_trained_as_plainly(place, together, name, where, method, 1e-2)
     for method in ("lora", "pissa", "eva"):
-        name = comparing.variant_name("all", method, 1e-2, 0)
+        name = variant_name("all", method, 1e-2, 0)
         assert_same_end(together, place.run([place.all], methods=(method,)), names=[name])
 
 
@@ -234,7 +234,7 @@ def test_when_all_diverge_the_run_ends_and_its_curves_are_there(place):
         update={"modules": place.low.modules})], progress=watch)  # fmt: skip
     assert run.status == "done" and {v.status for v in run.variants} == {"diverged"}
     assert all(len(curve(metrics, v.name)) >= 1 for v in run.variants)
-    comparison = comparing.compare_run(run, evaluations)
+    comparison = compare_run(run, evaluations)
     assert comparison.best is None
     assert "diverged" in set(comparison.table["status"])
     assert watch.heard[-1][1] == watch.heard[-1][2]
@@ -266,7 +266,7 @@ def test_all_cancelled_ends_the_run(place):
     watch = Watch(1, lambda: cancel(place, "top lr=0.01 seed=0"), stage="evaluating the base model")
     run, _, evaluations = place.run([place.top], progress=watch)
     assert run.status == "done" and run.variants[0].status == "cancelled"
-    assert comparing.compare_run(run, evaluations).best is None
+    assert compare_run(run, evaluations).best is None
 
 
 # What is said meanwhile

@@ -29,6 +29,7 @@ from transformers import PreTrainedModel
 from domlora.data.encoding import EncodedSample
 from domlora.errors import ProbeError
 from domlora.models.device import free_memory
+from domlora.models.kinds import ROUTER_KINDS
 from domlora.models.modules import AdaptableModule
 from domlora.probes.accumulators import ACCUMULATOR_FRACTION, gradient_bytes
 from domlora.probes.config import ProbeConfig
@@ -42,7 +43,6 @@ from domlora.probes.passes import run
 from domlora.probes.recorder import Measurement
 
 MAX_SKETCH = 1024
-ROUTER_KINDS = ("router", "shared.router")
 
 
 def measure(
@@ -60,12 +60,12 @@ def measure(
     """Measures PAGE of every module in one forward and one activation-only backward a batch.
 
     Args:
-        progress, max_tokens, max_samples: as `measuring.run`.
+        progress, max_tokens, max_samples: as `passes.run`.
         accumulator_bytes: that exact mean gradients may take, by default a quarter of the free memory.
         projections: module name -> `A` (draws·r, in) to use instead of drawn ones (estimator `projected`).
 
     Raises:
-        ProbeError: rank above a module's size, and as `measuring.run`.
+        ProbeError: rank above a module's size, and as `passes.run`.
     """
     device = next(model.parameters()).device
     recorder = choose_recorder(modules, samples, config, device, accumulator_bytes, projections)
