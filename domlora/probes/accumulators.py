@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 from domlora.data.batches import Batch
-from domlora.data.encoding import EncodedSample
 from domlora.models.device import free_memory
 from domlora.models.modules import AdaptableModule
+from domlora.probes.interface import Subject
 from domlora.probes.recorder import Measurement, Rows, finite
 
 ACCUMULATOR_FRACTION = 0.25  # of free memory that exact mean gradients may take
@@ -26,11 +25,9 @@ class Recording:
     additive = False
     needs_gradient = True
 
-    def __init__(
-        self, model: PreTrainedModel, modules: Sequence[AdaptableModule], samples: Sequence[EncodedSample]
-    ) -> None:
-        self.model, self.modules, self.samples = model, modules, samples
-        self.device = next(model.parameters()).device
+    def __init__(self, subject: Subject) -> None:
+        self.model, self.modules, self.samples = subject.model, subject.modules, subject.samples
+        self.device = subject.device
         self.batch: Batch
         self.reset()
 
@@ -90,17 +87,10 @@ class MeanGradients(Recording):
 
     additive = True
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        modules: Sequence[AdaptableModule],
-        samples: Sequence[EncodedSample],
-        columns: int | None = None,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, subject: Subject, columns: int | None = None, seed: int = 0) -> None:
         self.columns, self.seed = columns, seed
         self.drawn: dict[int, torch.Tensor] = {}
-        super().__init__(model, modules, samples)
+        super().__init__(subject)
 
     def reset(self) -> None:
         super().reset()

@@ -10,14 +10,17 @@ experts, the tokens are those routed to them, each as often as it is.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 
 from domlora.data.batches import Batch
 from domlora.probes.accumulators import SampleScores
+from domlora.probes.interface import Recorded
 from domlora.probes.recorder import Measurement, Rows
 
 
-class TokenMeans(SampleScores):
+class TokenMeans(SampleScores, ABC):
     """Means over each sample's rows of something that a row of input norms and outputs gives."""
 
     needs_gradient = False
@@ -36,9 +39,9 @@ class TokenMeans(SampleScores):
         count = rows.real.sum(1)
         self.counts[module] = self.counts[module] + count if module in self.counts else count
 
+    @abstractmethod
     def of_rows(self, module: int, norms: torch.Tensor, y: torch.Tensor, rows: Rows) -> torch.Tensor:
         """(B, N) from the norms (B, N) of the rows' inputs and their outputs (B, N, out)."""
-        raise NotImplementedError
 
     def end(self) -> None:
         # A sample none of whose tokens an expert reads has no rows there, and scores zero.
@@ -52,3 +55,6 @@ class ActivationNorm(TokenMeans):
 
     def finish(self, losses: torch.Tensor, unmeasured: dict[int, str]) -> Measurement:
         return self.measured(losses, unmeasured, "mean norm of the inputs over tokens, exact for each sample")
+
+
+PROBE = Recorded(lambda subject, config: ActivationNorm(subject))

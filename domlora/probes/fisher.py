@@ -15,25 +15,23 @@ is the same for both reductions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
-from domlora.data.encoding import EncodedSample
 from domlora.errors import ProbeError
-from domlora.models.modules import AdaptableModule
 from domlora.probes.config import ProbeConfig
+from domlora.probes.interface import FromPage, Subject
 from domlora.probes.page.scale import factors
 from domlora.probes.recorder import Measurement
 
 
-def fisher(
-    page: Measurement, modules: Sequence[AdaptableModule], samples: Sequence[EncodedSample], config: ProbeConfig
-) -> Measurement:
+def fisher(page: Measurement, subject: Subject, config: ProbeConfig) -> Measurement:
     """From PAGE by its closed form, measured with `config` for each sample."""
     if page.sample_energies is None:
         raise ProbeError("the empirical Fisher is a mean over samples of squares: measure PAGE per sample for it")
-    count = torch.tensor([sample.targets for sample in samples], dtype=torch.float64)  # (samples,)
-    scores = page.sample_energies * factors(modules, config) * count.unsqueeze(1).square()
+    count = torch.tensor([sample.targets for sample in subject.samples], dtype=torch.float64)  # (samples,)
+    scores = page.sample_energies * factors(subject.modules, config) * count.unsqueeze(1).square()
     method = "squared gradient of each response's log-likelihood, exact"
     return Measurement(scores.mean(0), scores, None, page.losses, None, method, page.unmeasured)
+
+
+PROBE = FromPage(fisher, per_sample=True)

@@ -10,17 +10,15 @@ and does not divide by the width of the input. Norms of gradients per layer were
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from domlora.models.modules import AdaptableModule
 from domlora.probes.config import ProbeConfig
+from domlora.probes.interface import FromPage, Subject
 from domlora.probes.page.scale import factors
 from domlora.probes.recorder import Measurement
 
 
-def gradient_norm(page: Measurement, modules: Sequence[AdaptableModule], config: ProbeConfig) -> Measurement:
+def gradient_norm(page: Measurement, subject: Subject, config: ProbeConfig) -> Measurement:
     """From PAGE by its closed form, measured with `config`, whose reduction is the one that counts."""
-    scale = factors(modules, config)
+    scale = factors(subject.modules, config)
     if page.sample_energies is None:
         norms = (page.energies * scale).sqrt()
         # Inner products of samples' gradients would bootstrap the square, not the norm: left out.
@@ -29,3 +27,6 @@ def gradient_norm(page: Measurement, modules: Sequence[AdaptableModule], config:
     samples = (page.sample_energies * scale).sqrt()
     method = "norm of the weight gradient, exact for each sample"
     return Measurement(samples.mean(0), samples, None, page.losses, None, method, page.unmeasured)
+
+
+PROBE = FromPage(gradient_norm)

@@ -16,14 +16,10 @@ leading directions approximate G's (Halko, Martinsson and Tropp, arXiv 0909.4061
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from transformers import PreTrainedModel
 
-from domlora.data.encoding import EncodedSample
-from domlora.models.modules import AdaptableModule
 from domlora.probes.accumulators import MeanGradients, gradients_fit
+from domlora.probes.interface import OfTwoTasks, Subject
 from domlora.probes.recorder import Measurement
 
 OVERSAMPLING = 8  # columns of a sketch for each direction that is wanted
@@ -43,18 +39,10 @@ class GradientSpans(MeanGradients):
         exact: hold whole gradients; by default where they fit.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        modules: Sequence[AdaptableModule],
-        samples: Sequence[EncodedSample],
-        rank: int,
-        seed: int,
-        exact: bool | None = None,
-    ) -> None:
+    def __init__(self, subject: Subject, rank: int, seed: int, exact: bool | None = None) -> None:
         if exact is None:
-            exact = gradients_fit(modules, next(model.parameters()).device)
-        super().__init__(model, modules, samples, None if exact else OVERSAMPLING * rank, seed)
+            exact = gradients_fit(subject.modules, subject.device)
+        super().__init__(subject, None if exact else OVERSAMPLING * rank, seed)
         self.rank = rank
         self.spans: Spans = {}
 
@@ -94,3 +82,10 @@ def overlap(first: Spans, second: Spans, modules: int) -> torch.Tensor:
     for key in first.keys() & second.keys():
         scores[key[0]] += float((first[key].T @ second[key]).square().sum())
     return scores
+
+
+PROBE = OfTwoTasks(
+    recorder=lambda subject, config: GradientSpans(subject, config.rank, config.seed),
+    other=lambda subject, config, first: GradientSpans(subject, config.rank, config.seed, exact=first.columns is None),
+    compare=lambda first, second, modules: overlap(first.spans, second.spans, modules),
+)

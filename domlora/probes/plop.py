@@ -9,21 +9,16 @@ every token of a batch does). And the denominator, which depends on W alone, com
 seed, not from one draw a token: so that no batch size changes it, and its error stays near 1 %.
 
 PLoP places adapters where the score is low: a weight that is not yet aligned with the task's features has more to
-learn. It chooses types of modules, by the mean of their modules' scores: `by_kind`. A bias is not part of W x.
+learn. Its authors choose whole types of modules, by the mean of their scores. A bias is not part of W x.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from transformers import PreTrainedModel
 
-from domlora.data.encoding import EncodedSample
-from domlora.energy.energy_map import EnergyMap
-from domlora.models.modules import AdaptableModule
 from domlora.models.weights import bias_of, weight_of
 from domlora.probes.activation_norm import TokenMeans
+from domlora.probes.interface import Recorded, Subject
 from domlora.probes.recorder import Measurement, Rows
 
 RANDOM_INPUTS = 256
@@ -36,10 +31,8 @@ class Plop(TokenMeans):
         seed: of the random inputs.
     """
 
-    def __init__(
-        self, model: PreTrainedModel, modules: Sequence[AdaptableModule], samples: Sequence[EncodedSample], seed: int
-    ) -> None:
-        super().__init__(model, modules, samples)
+    def __init__(self, subject: Subject, seed: int) -> None:
+        super().__init__(subject)
         self.seed = seed
         self.drawn: dict[int, torch.Tensor] = {}  # width -> (draws, width) of norm 1
         self.baselines: dict[tuple[int, int | None], float] = {}  # (module, expert) -> E_z ‖W z‖ / ‖z‖
@@ -70,7 +63,4 @@ def random_inputs(width: int, seed: int, drawn: dict[int, torch.Tensor]) -> torc
     return drawn[width]
 
 
-def by_kind(energy: EnergyMap) -> dict[str, float]:
-    """PLoP's own answer: the mean score of each kind of module, lowest first. It places adapters at the first ones."""
-    means = energy.modules.groupby("kind")["energy"].mean().sort_values(kind="stable")
-    return {str(kind): float(mean) for kind, mean in means.items()}
+PROBE = Recorded(lambda subject, config: Plop(subject, config.seed))

@@ -95,8 +95,12 @@ class MeasuringRecorder(Recorder, Protocol):
 
     additive: bool
     needs_gradient: bool
-    seen: set[int]
-    routed: set[int]
+
+    @property
+    def seen(self) -> set[int]: ...
+
+    @property
+    def routed(self) -> set[int]: ...
 
     def reset(self) -> None:
         """Forgets everything: all samples come again."""

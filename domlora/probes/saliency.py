@@ -11,15 +11,15 @@ is ever held; of the mean gradient it has to be.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from domlora.errors import ProbeError
 from domlora.models.modules import AdaptableModule
 from domlora.models.weights import weight_of
 from domlora.probes.accumulators import MeanGradients, SampleScores, gradient_bytes, gradients_fit, matmul
-from domlora.probes.recorder import Measurement, Rows, finite
+from domlora.probes.config import ProbeConfig
+from domlora.probes.interface import Recorded, Subject
+from domlora.probes.recorder import Measurement, MeasuringRecorder, Rows, finite
 
 BLOCK = 2**23  # entries of the samples' gradients that are formed at a time: 32 MB
 
@@ -43,8 +43,8 @@ class SaliencyPerSample(SampleScores):
 
 
 class SaliencyOfMean(MeanGradients):
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
         if not gradients_fit(self.modules, self.device):
             raise ProbeError(
                 f"saliency of the mean gradient holds {gradient_bytes(self.modules) / 1e9:.1f} GB of gradients, more "
@@ -59,3 +59,10 @@ class SaliencyOfMean(MeanGradients):
             scores[index] += float((total * weight).abs().sum(dtype=torch.float64)) / len(self.samples)
         method = "weight times mean gradient, exact"
         return Measurement(finite(scores, self.modules), None, None, losses, None, method, unmeasured)
+
+
+def _recorder(subject: Subject, config: ProbeConfig) -> MeasuringRecorder:
+    return SaliencyPerSample(subject) if config.reduction == "per_sample" else SaliencyOfMean(subject)
+
+
+PROBE = Recorded(_recorder)

@@ -16,6 +16,7 @@ from torch import nn
 
 from domlora.models.modules import AdaptableModule
 from domlora.models.weights import experts_of, weight_of
+from domlora.probes.interface import OfWeights
 
 SMALL = 64  # sides up to here are decomposed in full
 
@@ -44,3 +45,6 @@ def _largest_square(weight: torch.Tensor) -> float:
     operator = LinearOperator((side, side), matvec=product, dtype=np.float32)
     start = np.random.default_rng(0).standard_normal(side).astype(np.float32)  # the same every time
     return float(eigsh(operator, k=1, v0=start, return_eigenvectors=False)[0])
+
+
+PROBE = OfWeights(spectral_concentration, "largest squared singular value over their sum, exact")

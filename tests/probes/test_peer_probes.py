@@ -14,8 +14,9 @@ from domlora.errors import UsageError
 from domlora.models.census import find_modules
 from domlora.probes import interference, plop, saliency, spectral
 from domlora.probes.config import ProbeConfig, ProbeName
+from domlora.probes.interface import OfWeights
 from domlora.probes.registry import PROBES, check
-from domlora.probes.score import OF_WEIGHTS
+from domlora.probes.score import load
 from domlora.probes.score import score as score_all
 from tests.helpers.tiny_models import make
 from tests.probes.test_page import closed_form, make_samples, weight_gradients
@@ -72,7 +73,8 @@ def test_every_probe_has_an_entry_with_a_formula_and_a_source():
         assert all((info.title, info.measures, info.formula, info.source))
         assert info.prefers in ("high", "low")
     assert {name for name, info in PROBES.items() if info.prefers == "low"} == {"plop", "interference"}
-    assert set(OF_WEIGHTS) == {name for name, info in PROBES.items() if info.needs == "weights"}
+    of_weights = {name for name in PROBES if isinstance(load(name), OfWeights)}
+    assert of_weights == {name for name, info in PROBES.items() if info.needs == "weights"}
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from domlora.models.kinds import ROUTER_KINDS
 from domlora.models.modules import AdaptableModule
 from domlora.probes.accumulators import ACCUMULATOR_FRACTION, gradient_bytes
 from domlora.probes.config import ProbeConfig
+from domlora.probes.interface import Recorded, Subject
 from domlora.probes.page.mean_gradient import (
     ExactMeanGradient,
     ProjectedMeanGradient,
@@ -40,7 +41,7 @@ from domlora.probes.page.mean_gradient import (
 )
 from domlora.probes.page.per_sample import ExpectedPerSample, ProjectedPerSample
 from domlora.probes.passes import run
-from domlora.probes.recorder import Measurement
+from domlora.probes.recorder import Measurement, MeasuringRecorder
 
 MAX_SKETCH = 1024
 
@@ -67,8 +68,7 @@ def measure(
     Raises:
         ProbeError: rank above a module's size, and as `passes.run`.
     """
-    device = next(model.parameters()).device
-    recorder = choose_recorder(modules, samples, config, device, accumulator_bytes, projections)
+    recorder = choose_recorder(Subject(model, modules, samples), config, accumulator_bytes, projections)
     bounds: dict[str, Any] = {"progress": progress, "max_tokens": max_tokens, "max_samples": max_samples}
     return run(model, modules, samples, [recorder], **bounds)[0]
 
@@ -88,21 +88,24 @@ def check_rank(modules: Sequence[AdaptableModule], rank: int) -> None:
 
 
 def choose_recorder(
-    modules: Sequence[AdaptableModule],
-    samples: Sequence[EncodedSample],
+    subject: Subject,
     config: ProbeConfig,
-    device: torch.device,
-    accumulator_bytes: int | None,
-    projections: Mapping[str, torch.Tensor] | None,
-) -> Any:
+    accumulator_bytes: int | None = None,
+    projections: Mapping[str, torch.Tensor] | None = None,
+) -> MeasuringRecorder:
+    """The recorder of an estimator and a reduction; arguments and errors as `measure`."""
+    modules, samples = subject.modules, subject.samples
     check_rank(modules, config.rank)
     if config.estimator == "projected":
         kind = ProjectedPerSample if config.reduction == "per_sample" else ProjectedMeanGradient
         return kind(modules, samples, config, projections)
     if config.reduction == "per_sample":
         return ExpectedPerSample(modules, samples, config)
-    budget = int(ACCUMULATOR_FRACTION * free_memory(device)) if accumulator_bytes is None else accumulator_bytes
+    budget = int(ACCUMULATOR_FRACTION * free_memory(subject.device)) if accumulator_bytes is None else accumulator_bytes
     if gradient_bytes(modules) <= budget:
         return ExactMeanGradient(modules, samples, config)
     columns = max(8, min(MAX_SKETCH, budget // (4 * sum(m.experts * m.out_features for m in modules))))
     return SketchedMeanGradient(modules, samples, config, columns)
+
+
+PROBE = Recorded(choose_recorder)

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 
 from domlora.data.batches import Batch
+from domlora.probes.interface import Recorded
+from domlora.probes.page.estimator import choose_recorder
 from domlora.probes.recorder import Measurement, MeasuringRecorder, Rows
 
 
@@ -61,3 +63,6 @@ class WithoutFirstToken:
 
     def finish(self, losses: torch.Tensor, unmeasured: dict[int, str]) -> Measurement:
         return self.page.finish(losses, unmeasured)
+
+
+PROBE = Recorded(lambda subject, config: WithoutFirstToken(choose_recorder(subject, config)))
