@@ -96,9 +96,9 @@ def score(
             scored.append(Scored(_of_weights(subject, probe), time.perf_counter() - started, ()))
             continue
         place, source = recorders.of(config)
-        found = measured[place]
+        measurement = measured[place]
         if isinstance(probe, FromPage):
-            found = probe.derive(found, subject, source)
+            measurement = probe.derive(measurement, subject, source)
         elif isinstance(probe, OfTwoTasks):
             assert config.against is not None
             theirs = Subject(model, modules, others[config.against])
@@ -106,8 +106,9 @@ def score(
             second = probe.other(theirs, config, first)
             (other,) = record(theirs, [second])
             energies = probe.compare(first, second, len(modules))
-            found = replace(found, energies=energies, unmeasured=other.unmeasured | found.unmeasured)
-        scored.append(Scored(found, seconds + time.perf_counter() - started, shared))
+            unmeasured = other.unmeasured | measurement.unmeasured
+            measurement = replace(measurement, energies=energies, unmeasured=unmeasured)
+        scored.append(Scored(measurement, seconds + time.perf_counter() - started, shared))
     return scored
 
 
