@@ -8,6 +8,7 @@ as every database takes them. Everything that differs between SQLite and Postgre
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,14 +20,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 
 from domlora import paths
 from domlora.errors import StoreError
-from domlora.store.schema import (
-    SCHEMA_VERSION,
-    jobs,
-    metadata,
-    schema_version,
-)
+from domlora.store.schema import REVISIONS, alembic_version, schema_version
 
 BUSY_SECONDS = 15  # how long a transaction waits for another process's write on SQLite
+MIGRATION_LOCK = 0x646F6D6C6F7261  # "domlora": what processes agree on that migrate a store on PostgreSQL
 LISTED = 5  # how many ids an "ambiguous" message names
 
 
@@ -80,42 +77,43 @@ class Database:
         return engine
 
     def _prepare(self) -> None:
-        """Creates the tables in an empty database, adds what those of an older version lack, refuses a newer one's."""
+        """Brings an empty database or one of an earlier version to the newest revision, refuses a newer one's."""
         with self.reading() as connection:
-            known = sa.inspect(connection).has_table(schema_version.name)
-        if not known:
-            retrying_conflicts(self._create)
-        with self.reading() as connection:
-            version = connection.scalar(sa.select(sa.func.max(schema_version.c.version))) or 0
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                f"the store {self.name} was written by a newer domlora (schema {version}, this one knows "
-                f"{SCHEMA_VERSION}): upgrade domlora, or set DOMLORA_HOME to another folder"
-            )
-        if version < SCHEMA_VERSION:
-            self._upgrade()
+            current = self._revision(connection) == REVISIONS[-1]
+        if not current:
+            # Once more if it fails because a domlora of before alembic, which takes no such lock, made the tables.
+            retrying_conflicts(self._migrate)
 
-    def _create(self) -> None:
+    def _migrate(self) -> None:
+        """Of several processes at once, the first does it; the others wait, then find nothing left to do."""
+        logging.getLogger("alembic").setLevel(logging.WARNING)  # what it imports and runs is no news to a user
+        from domlora.store.migrating import migrate  # before the lock, so that nobody waits for an import
+
         with self.writing() as connection:
-            metadata.create_all(connection)
-            if connection.scalar(sa.select(schema_version.c.version)) is None:
-                connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+            if connection.dialect.name == "postgresql":  # on SQLite the transaction for writing is the lock
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            stored = self._revision(connection)
+            if stored != REVISIONS[-1]:
+                migrate(connection, stored, REVISIONS[-1])
 
-    def _upgrade(self) -> None:
-        """Adds what schema 2 has and schema 1 had not. Of several processes at once, the first does it.
+    def _revision(self, connection: sa.Connection) -> str | None:
+        """The revision of the store, by plain SQL; None if it is empty.
 
-        The lock on the version's row (on SQLite: on the file) is held until all is done, so that a second process
-        waits, then finds the version new and nothing left to do.
+        Raises:
+            StoreError: it is none that this version knows.
         """
-        with self.writing() as connection:
-            if connection.scalar(sa.select(schema_version.c.version).with_for_update()) == SCHEMA_VERSION:
-                return
-            metadata.create_all(connection)
-            if "reached" not in {column["name"] for column in sa.inspect(connection).get_columns(jobs.name)}:
-                added = sa.schema.CreateColumn(jobs.c.reached).compile(dialect=connection.dialect)
-                connection.execute(sa.DDL(f"ALTER TABLE {jobs.name} ADD COLUMN {added}"))
-            connection.execute(schema_version.delete())
-            connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+        tables = sa.inspect(connection)
+        revision = None
+        if tables.has_table(alembic_version.name):
+            revision = connection.scalar(sa.select(alembic_version.c.version_num))
+        elif tables.has_table(schema_version.name):
+            revision = str(connection.scalar(sa.select(sa.func.max(schema_version.c.version))))
+        if revision not in (None, *REVISIONS):
+            raise StoreError(
+                f"the store {self.name} was written by a newer domlora (schema {revision}, this one knows "
+                f"{REVISIONS[-1]}): upgrade domlora, or set DOMLORA_HOME to another folder"
+            )
+        return revision
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

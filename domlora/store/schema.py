@@ -1,4 +1,8 @@
-"""The tables of the store, as SQLAlchemy describes them; `store.database` opens and upgrades them."""
+"""The tables of the store, as SQLAlchemy describes them: what the scripts in `store/migrations/versions` add up to.
+
+To change a table, change it here, write the script that makes the same change in a store that exists (the next number,
+as alembic has it, with `upgrade` alone), and add its number to `REVISIONS`. A script that was released never changes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2  # 2: comparison runs, and `reached` of a job
+REVISIONS = ("1", "2", "3")  # of the scripts, the newest last
 
 
 class UTCDateTime(sa.TypeDecorator[datetime]):
@@ -26,6 +30,11 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
 
 
 metadata = sa.MetaData()
+# Alembic's own table under a name of ours, since another program may keep its revision in the same database.
+alembic_version = sa.Table(
+    "domlora_alembic_version", metadata, sa.Column("version_num", sa.String(32), primary_key=True)
+)
+# What stores had before alembic: 1 or 2. Now always 3, which those versions of domlora refuse.
 schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 energy_maps = sa.Table(
     "energy_maps",

@@ -414,7 +414,7 @@ with store.database.writing() as connection:
 
 def test_store_of_a_newer_version_is_refused(store):
     with store.database.writing() as connection:
-        connection.execute(schema.schema_version.update().values(version=99))
+        connection.execute(schema.alembic_version.update().values(version_num="99"))
     with pytest.raises(StoreError, match=r"newer domlora \(schema 99.*upgrade domlora"):
         Store(store.url)
 
