@@ -42,7 +42,7 @@ def add_matrix(commands: Any) -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL", help=setting(ProbeRequest, "model").description)
     parser.add_argument(
         "--tasks", type=list_of(str), default=",".join(BUILTIN), metavar="NAME,...",
-        help=f"each of them {setting(ProbeRequest, 'task').description} (default %(default)s)",
+        help=f"each a {setting(ProbeRequest, 'task').description} (default %(default)s)",
     )  # fmt: skip
     add_settings(
         parser, ProbeConfig, "samples", "split", "probe", "against", "estimator", "reduction", "rank", "alpha",

@@ -8,11 +8,10 @@ from typing import Any
 
 from domlora.cli.arguments import add_model_and_task, add_ranks, add_settings, probe_config, subject
 from domlora.cli.output import plain, print_json, progress_bar
-from domlora.comparison.config import SweepConfig
 from domlora.errors import SweepError
 from domlora.placements.methods import METHODS
+from domlora.placements.names import NAMES
 from domlora.probes.config import ProbeConfig
-from domlora.settings import setting
 
 
 def add_place(commands: Any) -> None:
@@ -20,8 +19,7 @@ def add_place(commands: Any) -> None:
     text = "choose modules by their energy and write the adapter_config.json that PEFT loads"
     parser = commands.add_parser("place", help=text, description=text)
     add_model_and_task(parser)
-    names = setting(SweepConfig, "placements").description
-    parser.add_argument("--placement", default="dominant", help=f"{names} (default %(default)s)")
+    parser.add_argument("--placement", default="dominant", help=f"one of {', '.join(NAMES)} (default %(default)s)")
     add_ranks(parser)
     parser.add_argument("--method", choices=list(METHODS), default="lora", help="LoRA variant (default %(default)s)")
     add_settings(parser, ProbeConfig, "samples", "max_length")

@@ -24,13 +24,15 @@ class SweepConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     placements: tuple[str, ...] = Field(
-        default=("dominant", "random:3", "qv", "all-linear"), title="Placements", description=", ".join(NAMES)
+        default=("dominant", "random:3", "qv", "all-linear"),
+        title="Placements",
+        description=f"placements by name: {', '.join(NAMES)}",
     )
     rank: int = Field(
-        default=8, ge=1, title="Rank", description="of every adapter, unless budget or allocation spread it"
+        default=8, ge=1, title="Rank", description="rank of every adapter, unless budget or allocation spread ranks"
     )
     alpha: float = Field(
-        default=16.0, gt=0, title="Alpha", description="of every adapter; other ranks keep the scale alpha / rank"
+        default=16.0, gt=0, title="Alpha", description="alpha of every adapter; other ranks keep the scale alpha / rank"
     )
     budget: int | None = Field(
         default=None, ge=1, title="Budget (trainable parameters)",
@@ -66,7 +68,7 @@ class SweepConfig(BaseModel):
         default=0.1, ge=0, lt=1, title="Warm-up (fraction of steps)",
         description="fraction of the steps in which the learning rate rises",
     )  # fmt: skip
-    weight_decay: float = Field(default=0.0, ge=0, title="Weight decay", description="of AdamW")
+    weight_decay: float = Field(default=0.0, ge=0, title="Weight decay", description="weight decay of AdamW")
     max_grad_norm: float = Field(
         default=1.0, gt=0, title="Largest gradient norm", description="gradients of a variant are clipped to this norm"
     )

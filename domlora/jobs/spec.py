@@ -21,15 +21,15 @@ ModelSource = Annotated[str, Field(title="Model", description="built-in name, Hu
 Revision = Annotated[
     str | None,
     Field(
-        title="Revision",
+        title="Revision (Hub only, optional)",
         description="branch, tag or commit of a Hub id",
         json_schema_extra={"unset": "its main branch"},
     ),
 ]
 TaskSource = Annotated[
-    str, Field(title="Task", description=f"{', '.join(BUILTIN)}, a file, or a Hub data set id (`domlora tasks`)")
+    str, Field(title="Task", description=f"built-in name ({', '.join(BUILTIN)}), file or Hub data set id")
 ]
-Device = Annotated[str, Field(title="Device", description="auto, cpu, cuda, cuda:1 or mps")]
+Device = Annotated[str, Field(title="Device", description="where it is computed: auto, cpu, cuda, cuda:1 or mps")]
 Refresh = Annotated[bool, Field(title="Refresh", description="compute again even if the store has the answer")]
 
 
