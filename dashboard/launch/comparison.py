@@ -10,9 +10,9 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
-from dashboard.launch import estimates
+from dashboard.launch import estimates, fields
 from dashboard.launch import queries as launch_queries
-from dashboard.launch.subject import Subject, in_words
+from dashboard.launch.subject import Subject
 from dashboard.shared import heatmap, queries, words
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.placements import place_for
@@ -23,6 +23,7 @@ from domlora.models.reference import check_comparable
 from domlora.placements.methods import METHODS
 from domlora.placements.place import NAMES, check_name
 from domlora.probes.config import ProbeConfig
+from domlora.settings import setting
 
 DEFAULT = SweepConfig()
 CHART = {"displaylogo": False}
@@ -37,11 +38,10 @@ def form(subject: Subject) -> None:
     """
     where = st.container()  # placements come first, but which there are depends on what is asked below
     columns = st.columns([3, 4, 3, 3])  # three rates are to be seen whole
-    samples = columns[0].number_input(
-        "Probe samples", 1, None, ProbeConfig().samples, key="samples", bind="query-params",
-        help="Placements such as dominant are chosen by an energy map of so many samples; the job measures it first "
-             "where there is none.",
-    )  # fmt: skip
+    samples = fields.probe_samples(
+        columns[0],
+        "Placements such as dominant are chosen by their energy map; the job measures it first where there is none.",
+    )
     probe = ProbeConfig(samples=samples)
     energy, fits = launch_queries.map_for(subject.name, subject.task, probe)
     with where:
@@ -58,7 +58,7 @@ def form(subject: Subject) -> None:
     try:
         config = SweepConfig(**settings)
     except ValidationError as error:
-        problems += in_words(error)
+        problems += fields.refused(error, SweepConfig)
     names_are_fine, notes = True, []
     for name in names:
         try:
@@ -133,8 +133,8 @@ def _placements(energy: EnergyMap | None) -> tuple[str, ...]:
     """The names that were chosen, typed and picked."""
     left, right = st.columns([3, 2])
     presets = left.multiselect(
-        "Placements", _presets(), list(DEFAULT.placements), key="placements", bind="query-params", wrap=True,
-        help="\n".join(f"- `{name}`: {text}" for name, text in NAMES.items()),
+        setting(SweepConfig, "placements").title, _presets(), list(DEFAULT.placements), key="placements",
+        bind="query-params", wrap=True, help="\n".join(f"- `{name}`: {text}" for name, text in NAMES.items()),
     )  # fmt: skip
     typed = right.text_input(
         "Further placements", key="more_placements", bind="query-params", placeholder="top-k:5, down@11"
@@ -183,97 +183,48 @@ def _presets() -> list[str]:
 
 def _settings(first: Sequence[Any], names: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
     """All other settings as `SweepConfig` names them (and the device), and what cannot be read as numbers."""
-    problems: list[str] = []
-    text = first[1].text_input("Learning rates", "1e-3, 3e-3, 1e-2", key="rates", bind="query-params")
-    rates = []
-    for part in filter(None, re.split(r"[,;\s]+", text)):
-        try:
-            rates.append(float(part))
-        except ValueError:
-            problems.append(f"The learning rate {part!r} is not a number: write rates as 1e-3, 0.003.")
-    settings: dict[str, Any] = {"placements": names, "learning_rates": tuple(rates)}
+    rates, problems = fields.rates(first[1], DEFAULT)
+    settings: dict[str, Any] = {"placements": names, "learning_rates": rates}
     if problems and not rates:
         settings["learning_rates"] = DEFAULT.learning_rates  # said above, once is enough
-    settings["seeds"] = first[2].number_input("Seeds", 1, None, DEFAULT.seeds, key="seeds", bind="query-params")
-    settings["steps"] = first[3].number_input("Steps", 1, None, DEFAULT.steps, key="steps", bind="query-params")
-    columns = st.columns(4)
-    settings["rank"] = columns[0].number_input("Rank", 1, None, DEFAULT.rank, key="rank", bind="query-params")
-    settings["alpha"] = columns[1].number_input("Alpha", 0.1, None, DEFAULT.alpha, key="alpha", bind="query-params")
-    settings["batch_size"] = columns[2].number_input(
-        "Batch size", 1, None, DEFAULT.batch_size, key="batch_size", bind="query-params"
-    )
-    settings["max_length"] = columns[3].number_input(
-        "Maximum tokens", 2, None, DEFAULT.max_length, key="max_length", bind="query-params"
-    )
+    _numbers(settings, first[2:], "seeds", "steps")
+    _numbers(settings, st.columns(4), "rank", "alpha", "batch_size", "max_length")
     with st.expander("More settings"):
         settings["methods"] = tuple(
             st.multiselect(
-                "LoRA methods", list(METHODS), ["lora"], key="methods", bind="query-params",
-                help="\n".join(f"- `{name}`: {method.words}" for name, method in METHODS.items()),
+                setting(SweepConfig, "methods").title, list(METHODS), list(DEFAULT.methods), key="methods",
+                bind="query-params", help="\n".join(f"- `{name}`: {info.words}" for name, info in METHODS.items()),
             )
         )  # fmt: skip
         columns = st.columns(4)
-        settings["budget"] = columns[0].number_input(
-            "Budget (trainable parameters)", 1, None, None, key="budget", bind="query-params", placeholder="none",
-            help="At most so many per placement: ranks are spread over its modules to match. Empty: equal ranks.",
-        )  # fmt: skip
-        settings["allocation"] = columns[1].selectbox(
-            "Ranks within a placement", ["equal", "energy"], key="allocation", bind="query-params",
-            format_func={"equal": "all equal", "energy": "by energy"}.get,
-        )  # fmt: skip
-        settings["schedule"] = columns[2].selectbox(
-            "Schedule", ["linear", "cosine", "constant"], key="schedule", bind="query-params"
-        )
-        settings["warmup"] = columns[3].number_input(
-            "Warm-up (fraction of steps)", 0.0, 0.99, DEFAULT.warmup, key="warmup", bind="query-params"
-        )
+        _numbers(settings, columns[:1], "budget")
+        settings["allocation"] = fields.choice(columns[1], SweepConfig, "allocation")
+        settings["schedule"] = fields.choice(columns[2], SweepConfig, "schedule")
+        _numbers(settings, columns[3:], "warmup")
+        _numbers(settings, st.columns(4), "train_rows", "validation_rows", "test_rows", "evaluate_every")
+        _numbers(settings, st.columns(4), "accumulation", "forgetting_rows", "answers", "data_seed")
         columns = st.columns(4)
-        settings["train_rows"] = columns[0].number_input(
-            "Training rows", 1, None, None, key="train_rows", bind="query-params", placeholder="all"
+        _numbers(settings, columns[:1], "energy_every")
+        settings["energy_samples"] = fields.number(
+            columns[1], SweepConfig, "energy_samples", disabled=not settings["energy_every"]
         )
-        settings["validation_rows"] = columns[1].number_input(
-            "Validation rows", 1, None, DEFAULT.validation_rows, key="validation_rows", bind="query-params"
+        settings["dtype"] = fields.choice(columns[2], SweepConfig, "dtype")
+        settings["device"] = fields.text(columns[3], SweepRequest, "device")
+        settings["run_code"] = st.toggle(
+            **fields.label_and_help(SweepConfig, "run_code"), key="run_code", bind="query-params"
         )
-        settings["test_rows"] = columns[2].number_input(
-            "Test rows", 1, None, DEFAULT.test_rows, key="test_rows", bind="query-params"
-        )
-        settings["evaluate_every"] = columns[3].number_input(
-            "Steps between evaluations", 1, None, DEFAULT.evaluate_every, key="evaluate_every", bind="query-params"
-        )
-        columns = st.columns(4)
-        settings["accumulation"] = columns[0].number_input(
-            "Accumulated batches", 1, None, DEFAULT.accumulation, key="accumulation", bind="query-params"
-        )
-        settings["forgetting_rows"] = columns[1].number_input(
-            "Forgetting rows", 0, None, DEFAULT.forgetting_rows, key="forgetting_rows", bind="query-params",
-            help="Rows of each other built-in task on which the change of loss is measured; 0 for none.",
-        )  # fmt: skip
-        settings["answers"] = columns[2].number_input(
-            "Sample answers", 0, None, DEFAULT.answers, key="answers", bind="query-params"
-        )
-        settings["data_seed"] = columns[3].number_input(
-            "Data seed", 0, None, DEFAULT.data_seed, key="data_seed", bind="query-params"
-        )
-        columns = st.columns(4)
-        settings["energy_every"] = columns[0].number_input(
-            "Steps between energy maps", 0, None, DEFAULT.energy_every, key="energy_every", bind="query-params",
-            help="Where the energy goes while each variant trains, shown on the Energy map page; 0 for never.",
-        )  # fmt: skip
-        settings["energy_samples"] = columns[1].number_input(
-            "Samples of such a map", 1, None, DEFAULT.energy_samples, key="energy_samples", bind="query-params",
-            disabled=not settings["energy_every"],
-        )  # fmt: skip
-        settings["dtype"] = columns[2].selectbox(
-            "Number type", ["auto", "float32", "bfloat16"], key="dtype", bind="query-params"
-        )
-        settings["device"] = columns[3].text_input("Device", "auto", key="device", bind="query-params")
-        settings["run_code"] = st.toggle("Run generated code against the tests", key="run_code", bind="query-params")
         if settings["run_code"]:
             st.warning(
                 "Code that the model writes will be run on this machine, in a separate process with limited time and "
                 "memory. It is not a sandbox against malice: switch it on only where that is acceptable."
             )
     return settings, problems
+
+
+def _numbers(settings: dict[str, Any], columns: Sequence[Any], *names: str) -> None:
+    """Asks for settings that are numbers, one a column."""
+    for name, column in zip(names, columns, strict=True):
+        settings[name] = fields.number(column, SweepConfig, name)
 
 
 def _table(energy: EnergyMap, fits: bool, names: tuple[str, ...], config: SweepConfig) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 from pydantic import ValidationError
 
-from dashboard.launch import estimates
-from dashboard.launch.subject import Subject, in_words
+from dashboard.launch import estimates, fields
+from dashboard.launch.subject import Subject
 from dashboard.shared import queries
 from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
@@ -20,42 +22,29 @@ def form(subject: Subject) -> None:
     Raises:
         DomLoRAError: the store cannot be read or written.
     """
-    columns = st.columns(4)
-    settings = {
-        "samples": columns[0].number_input("Samples", 1, None, DEFAULT.samples, key="samples", bind="query-params"),
-        "max_length": columns[1].number_input(
-            "Maximum tokens", 2, None, DEFAULT.max_length, key="max_length", bind="query-params"
-        ),
-        "rank": columns[2].number_input("Rank", 1, None, DEFAULT.rank, key="rank", bind="query-params"),
-        "alpha": columns[3].number_input("Alpha", 0.1, None, DEFAULT.alpha, key="alpha", bind="query-params"),
+    settings: dict[str, Any] = {
+        name: fields.number(column, ProbeConfig, name)
+        for name, column in zip(("samples", "max_length", "rank", "alpha"), st.columns(4), strict=True)
     }
     with st.expander("More settings"):
         columns = st.columns(4)
-        settings["estimator"] = columns[0].selectbox(
-            "Estimator", ["expected", "projected"], key="estimator", bind="query-params"
-        )
-        settings["reduction"] = columns[1].selectbox(
-            "Reduction", ["per_sample", "mean_gradient"], key="reduction", bind="query-params"
-        )
-        settings["split"] = columns[2].selectbox(
-            "Split", ["train", "validation", "test"], key="split", bind="query-params"
-        )
-        settings["seed"] = columns[3].number_input("Seed", 0, None, DEFAULT.seed, key="seed", bind="query-params")
+        for name, column in zip(("estimator", "reduction", "split"), columns[:3], strict=True):
+            settings[name] = fields.choice(column, ProbeConfig, name)
+        settings["seed"] = fields.number(columns[3], ProbeConfig, "seed")
         columns = st.columns(4)
-        settings["dtype"] = columns[0].selectbox(
-            "Number type", ["auto", "float32", "bfloat16"], key="dtype", bind="query-params"
-        )
-        device = columns[1].text_input("Device", "auto", key="device", bind="query-params")
-        settings["draws"] = 1
+        settings["dtype"] = fields.choice(columns[0], ProbeConfig, "dtype")
+        device = fields.text(columns[1], ProbeRequest, "device")
         if settings["estimator"] == "projected":
-            settings["draws"] = columns[2].number_input("Draws of A", 1, None, 1, key="draws", bind="query-params")
-        settings["rslora"] = columns[3].checkbox("rsLoRA scaling", key="rslora", bind="query-params")
+            settings["draws"] = fields.number(columns[2], ProbeConfig, "draws")
+        settings["rslora"] = columns[3].checkbox(
+            **fields.label_and_help(ProbeConfig, "rslora"), key="rslora", bind="query-params"
+        )
 
     problems = list(subject.problems)
     try:
         config = ProbeConfig(**settings)
     except ValidationError as error:
-        problems += in_words(error)
+        problems += fields.refused(error, ProbeConfig)
         config = DEFAULT
     rows = subject.splits.get(config.split, 0)
     if subject.splits and config.samples > rows:

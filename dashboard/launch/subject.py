@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
-from pydantic import ValidationError
 
+from dashboard.launch import fields
 from dashboard.launch import queries as launch_queries
 from domlora.data.tasks import builtin_tasks
 from domlora.errors import DomLoRAError
+from domlora.jobs.spec import ProbeRequest
 from domlora.models.catalogue import is_ready, known_models
 from domlora.models.reference import resolve
 from domlora.paths import home
@@ -70,12 +71,15 @@ def choose() -> Subject:
 
 def _model() -> tuple[str, str | None]:
     known = known_models()
-    choice = st.selectbox("Model", [*known, OWN], key="model", bind="query-params")
+    choice = st.selectbox(
+        **fields.label_and_help(ProbeRequest, "model"), options=[*known, OWN], key="model", bind="query-params"
+    )
     if choice == OWN:
         model = st.text_input(
             "Hub id, folder or .gguf file", key="own_model", bind="query-params", placeholder="org/name"
         )
-        return model, st.text_input("Revision (Hub only, optional)", key="revision", bind="query-params") or None
+        revision = st.text_input(**fields.label_and_help(ProbeRequest, "revision"), key="revision", bind="query-params")
+        return model, revision or None
     built_in = known[choice]
     ready = "on this machine" if is_ready(choice) else "will be fetched first"
     st.caption(f"{built_in.title}: {built_in.description}, {built_in.parameters / 1e6:.3g} M parameters, {ready}.")
@@ -83,7 +87,10 @@ def _model() -> tuple[str, str | None]:
 
 
 def _task() -> str:
-    choice = st.selectbox("Task", [*builtin_tasks(), OWN, UPLOAD], key="task", bind="query-params")
+    choice = st.selectbox(
+        **fields.label_and_help(ProbeRequest, "task"), options=[*builtin_tasks(), OWN, UPLOAD], key="task",
+        bind="query-params",
+    )  # fmt: skip
     if choice == OWN:
         return st.text_input("File, or Hub data set id", key="own_task", bind="query-params", placeholder="rows.jsonl")
     if choice != UPLOAD:
@@ -98,12 +105,3 @@ def _task() -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return str(path)
-
-
-def in_words(error: ValidationError) -> list[str]:
-    """One line for each setting that pydantic refuses."""
-    lines = []
-    for e in error.errors():
-        name = str(e["loc"][0]).replace("_", " ") if e["loc"] else "request"
-        lines.append(f"{name.capitalize()}: {e['msg'].removeprefix('Value error, ')}.")
-    return lines

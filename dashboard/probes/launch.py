@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from typing import Any
 
 import streamlit as st
 from pydantic import ValidationError
+from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.launch import estimates
+from dashboard.launch import estimates, fields
 from dashboard.launch import queries as launch_queries
 from dashboard.launch.subject import Subject, choose
 from dashboard.probes import queries as probe_queries
@@ -16,7 +17,7 @@ from domlora.comparison.config import SweepConfig
 from domlora.comparison.placements import place_for
 from domlora.errors import DomLoRAError
 from domlora.probes.config import ProbeConfig
-from domlora.ranking.rank import LEAST_MODULES, SINGLES
+from domlora.ranking.singles import LEAST_MODULES, MODULES, SINGLES
 
 
 def form() -> None:
@@ -29,44 +30,29 @@ def form() -> None:
     problems = list(subject.problems)
     columns = st.columns(4)
     modules = columns[0].number_input(
-        "Modules", LEAST_MODULES, None, 30, key="modules", bind="query-params",
+        "Modules", LEAST_MODULES, None, MODULES, key="modules", bind="query-params",
         help="So many single modules are trained, evenly over kinds and layers and with the dominant one.",
     )  # fmt: skip
-    text = columns[1].text_input(
-        "Learning rates", ", ".join(f"{rate:g}" for rate in SINGLES.learning_rates), key="rates", bind="query-params",
-        help="Each module counts at the rate that is best on validation rows.",
-    )  # fmt: skip
-    steps = columns[2].number_input("Steps", 1, None, SINGLES.steps, key="steps", bind="query-params")
-    samples = columns[3].number_input(
-        "Probe samples", 1, None, ProbeConfig().samples, key="samples", bind="query-params"
-    )
+    rates, unreadable = fields.rates(columns[1], SINGLES)
+    problems += unreadable
+    steps = _number(columns[2], "steps")
+    samples = fields.probe_samples(columns[3])
     with st.expander("More settings"):
         columns = st.columns(4)
-        seeds = columns[0].number_input("Seeds", 1, None, SINGLES.seeds, key="seeds", bind="query-params")
-        rank = columns[1].number_input("Rank", 1, None, SINGLES.rank, key="rank", bind="query-params")
-        budget = columns[2].number_input(
-            "Budget (trainable parameters)", 1, None, None, key="budget", bind="query-params", placeholder="none",
-            help="At equal rank, which PAGE scores and which is the default, kinds differ in size. A budget equalises.",
+        seeds = _number(columns[0], "seeds")
+        rank = _number(columns[1], "rank")
+        budget = _number(
+            columns[2], "budget",
+            more="At equal rank, which PAGE scores and which is the default, kinds differ in size. A budget equalises.",
         )  # fmt: skip
-        batch_size = columns[3].number_input("Batch size", 1, None, SINGLES.batch_size, key="batch_size",
-                                             bind="query-params")  # fmt: skip
+        batch_size = _number(columns[3], "batch_size")
         columns = st.columns(4)
-        validation_rows = columns[0].number_input("Validation rows", 1, None, SINGLES.validation_rows,
-                                                  key="validation_rows", bind="query-params")  # fmt: skip
-        test_rows = columns[1].number_input("Test rows", 2, None, SINGLES.test_rows, key="test_rows",
-                                            bind="query-params")  # fmt: skip
-        max_length = columns[2].number_input("Maximum tokens", 2, None, SINGLES.max_length, key="max_length",
-                                             bind="query-params")  # fmt: skip
-        data_seed = columns[3].number_input("Data seed", 0, None, SINGLES.data_seed, key="data_seed",
-                                            bind="query-params")  # fmt: skip
-    rates = []
-    for part in filter(None, re.split(r"[,;\s]+", text)):
-        try:
-            rates.append(float(part))
-        except ValueError:
-            problems.append(f"The learning rate {part!r} is not a number: write rates as 5e-3, 0.02.")
+        validation_rows = _number(columns[0], "validation_rows")
+        test_rows = _number(columns[1], "test_rows", low=2)  # intervals over rows take two
+        max_length = _number(columns[2], "max_length")
+        data_seed = _number(columns[3], "data_seed")
     settings = SINGLES.model_dump() | {
-        "placements": (f"spread:{modules}",), "learning_rates": tuple(rates), "steps": steps, "evaluate_every": steps,
+        "placements": (f"spread:{modules}",), "learning_rates": rates, "steps": steps, "evaluate_every": steps,
         "seeds": seeds, "rank": rank, "alpha": 2.0 * rank, "budget": budget, "batch_size": batch_size,
         "validation_rows": validation_rows, "test_rows": test_rows, "max_length": max_length, "data_seed": data_seed,
     }  # fmt: skip
@@ -74,7 +60,7 @@ def form() -> None:
     try:
         config = SweepConfig(**settings)
     except ValidationError as error:
-        problems += subject.in_words(error)
+        problems += fields.refused(error, SweepConfig)
     rows = subject.splits.get("train", 0)
     if subject.splits and samples > rows:
         problems.append(f"{samples} probe samples asked for, but there are {rows} train rows: ask for fewer.")
@@ -92,6 +78,11 @@ def form() -> None:
     if st.button("Train and rank", type="primary", key="start_ranking", disabled=bool(problems)):
         st.query_params["jobs"] = ",".join(job.id for job in probe_queries.submit(subject, config, samples))
         st.rerun()  # the jobs are shown above
+
+
+def _number(column: DeltaGenerator, name: str, **options: Any) -> Any:
+    """Asks for a number of what is trained; its default is that of single modules."""
+    return fields.number(column, SweepConfig, name, defaults=SINGLES, **options)
 
 
 def _fits(subject: Subject, config: SweepConfig, samples: int) -> list[str]:

@@ -3,38 +3,98 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
+from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
+from domlora.settings import Setting, setting
 
 if TYPE_CHECKING:
     from domlora.jobs.queue import Queue
     from domlora.store.store import Store
 
-OPTIONS = {"learning_rates": "lr"}  # settings whose option has another name
+FLAGS = {"learning_rates": "lr"}  # settings whose flag has another name
+METAVARS = {"learning_rates": "RATE,...", "against": "TASK"}
+PROBE_ARGUMENTS = ("samples", "max_length", "dtype")
+TWICE = {"alpha": "twice the rank"}  # where an adapter is asked for; what a probe measures has an alpha of its own
 Config = TypeVar("Config", bound=BaseModel)
 Item = TypeVar("Item")
 
 
-PROBE_ARGUMENTS = ("samples", "max_length", "dtype")
-PLACEMENT_HELP = (
-    "dominant, top-k:4, all-linear, attention, mlp, qv, o, random:3, least, same-kind, spread:30, down@11, module:NAME"
-)
+def add_settings(
+    parser: argparse.ArgumentParser,
+    model: type[BaseModel],
+    *names: str,
+    defaults: BaseModel | None = None,
+    only_given: bool = False,
+    absent: Mapping[str, str] | None = None,
+    types: Mapping[str, Callable[[str], Any]] | None = None,
+) -> None:
+    """A flag for each field of that name, with help, default and choices as the field says them.
+
+    Bounds are left to the model: `checked` makes one line of what it refuses.
+
+    Args:
+        defaults: settings whose values are the defaults, instead of the fields' own.
+        only_given: a flag that is not given is None, so that the command can tell; its help still says the default.
+        absent: what it means in words that a flag is not given; such a flag is None then.
+        types: what reads the text of a flag, where that is not what the field's type says.
+    """
+    for name in names:
+        one = setting(model, name)
+        if one.kind is bool:
+            parser.add_argument(flag(name), action="store_true", help=escaped(one.description))
+            continue
+        default = one.default if defaults is None else getattr(defaults, name)
+        left = (absent or {}).get(name)
+        said = "" if one.required else f" {said_default(one, default, left)}"
+        options: dict[str, Any] = {
+            "dest": name,
+            "default": None if only_given or left is not None else default,
+            "help": escaped(f"{one.description}{said}"),
+            "required": one.required,
+            "metavar": METAVARS.get(name, "NAME,..." if one.several else None),
+        }
+        if types and name in types:
+            options["type"] = types[name]
+        elif one.several:
+            options["type"] = list_of(one.kind)
+        elif one.kind is not str:
+            options["type"] = one.kind
+        if one.choices and not one.several:
+            options["choices"] = list(one.choices)
+        parser.add_argument(flag(name), **options)
+
+
+def flag(name: str) -> str:
+    """The flag of a setting: `--max-length` of `max_length`."""
+    return f"--{FLAGS.get(name, name).replace('_', '-')}"
+
+
+def said_default(one: Setting, value: Any, absent: str | None = None) -> str:
+    """How the help of a flag ends: `(default 8)`, or `(default: twice the rank)` where no value says it."""
+    if absent is not None:
+        return f"(default: {absent})"
+    colon = ":" if value in (None, ()) else ""
+    return f"(default{colon} {one.in_words(value)})"
+
+
+def escaped(text: str) -> str:
+    """argparse fills in what follows a percent sign."""
+    return text.replace("%", "%%")
 
 
 def add_model_and_task(parser: argparse.ArgumentParser) -> None:
     """What is measured, and where it is computed."""
-    parser.add_argument("model", help="built-in name, Hub id, folder or .gguf file")
-    parser.add_argument("--task", required=True, help="instruction, math, code, chat, a file, or a Hub data set id")
-    parser.add_argument("--revision", help="branch, tag or commit of a Hub id")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], default="auto")
-    parser.add_argument("--refresh", action="store_true", help="compute again even if the store has the answer")
+    parser.add_argument("model", help=setting(ProbeRequest, "model").description)
+    add_settings(parser, ProbeRequest, "task", "revision", "device")
+    add_settings(parser, ProbeConfig, "dtype")
+    add_settings(parser, ProbeRequest, "refresh")
 
 
 def subject(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -54,8 +114,7 @@ def checked(kind: type[Config], arguments: argparse.Namespace, **more: Any) -> C
     except ValidationError as error:
         first = error.errors()[0]
         message, name = first["msg"].removeprefix("Value error, "), str(first["loc"][0])
-        option = OPTIONS.get(name, name.replace("_", "-"))
-        raise UsageError(f"--{option}: {message[0].lower()}{message[1:]}") from error
+        raise UsageError(f"{flag(name)}: {message[0].lower()}{message[1:]}") from error
 
 
 def list_of(kind: Callable[[str], Item]) -> Callable[[str], tuple[Item, ...]]:
@@ -69,11 +128,8 @@ def list_of(kind: Callable[[str], Item]) -> Callable[[str], tuple[Item, ...]]:
 
 
 def add_ranks(parser: argparse.ArgumentParser) -> None:
-    default = SweepConfig()
-    parser.add_argument("--rank", type=int, default=default.rank)
-    parser.add_argument("--alpha", type=float, help="twice the rank where it is not given")
-    parser.add_argument("--budget", type=int, help="trainable parameters of a placement at most, instead of a rank")
-    parser.add_argument("--allocation", choices=["equal", "energy"], default=default.allocation, help="spread of ranks")
+    """How large adapters are."""
+    add_settings(parser, SweepConfig, "rank", "alpha", "budget", "allocation", absent=TWICE)
 
 
 def probe_config(arguments: argparse.Namespace) -> ProbeConfig:

@@ -8,7 +8,7 @@ from typing import Any
 
 from domlora.cli.arguments import open_queue
 from domlora.cli.output import plain, print_json, print_table
-from domlora.cli.probe import probe_request
+from domlora.cli.queueing import start_worker
 
 
 def _jobs_list(arguments: argparse.Namespace) -> None:
@@ -50,17 +50,8 @@ def _jobs_cancel(arguments: argparse.Namespace) -> None:
 
 
 def _jobs_retry(arguments: argparse.Namespace) -> None:
-    _start(open_queue().retry(arguments.id))
-
-
-def _jobs_submit(arguments: argparse.Namespace) -> None:
-    _start(open_queue().submit(probe_request(arguments)))
-
-
-def _start(job: Any) -> None:
-    from domlora.jobs.local import ensure_worker
-
-    ensure_worker()
+    job = open_queue().retry(arguments.id)
+    start_worker([job])
     print(job.id)
 
 

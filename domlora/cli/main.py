@@ -15,16 +15,20 @@ from pathlib import Path
 from domlora.cli import compare, matrix, place, probes, runs
 from domlora.cli.arguments import command, count, group
 from domlora.cli.catalogue import _models_get, _models_list, _tasks_list, _tasks_show
-from domlora.cli.jobs import _jobs_cancel, _jobs_list, _jobs_retry, _jobs_show, _jobs_submit, _worker
+from domlora.cli.jobs import _jobs_cancel, _jobs_list, _jobs_retry, _jobs_show, _worker
 from domlora.cli.maps import (
     _maps_export,
     _maps_list,
     _maps_remove,
     _maps_show,
 )
-from domlora.cli.probe import _add_probe, add_probe_arguments
+from domlora.cli.probe import _add_probe, add_probe_arguments, queue_probe
 from domlora.errors import DomLoRAError, UsageError
+from domlora.jobs.spec import ProbeRequest
+from domlora.settings import setting
 from domlora.version import __version__
+
+MAP_ID = "of a map, or how it begins (`domlora maps`)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    _add_probe(commands.add_parser("probe", help="measure every module of a model on a task, by PAGE or another probe"))
+    words = "measure every module of a model on a task, by PAGE or another probe"
+    _add_probe(commands.add_parser("probe", help=words, description=words))
     place.add_place(commands)
     compare.add_compare(commands)
     runs.add_runs(commands)
@@ -72,21 +77,22 @@ def _parser() -> argparse.ArgumentParser:
     maps = group(commands, "maps", _maps_list, "energy maps in the store")
     command(maps, "list", _maps_list, "all maps, newest first", json_output=True)
     show = command(maps, "show", _maps_show, "one map: its strongest modules and its verdict", json_output=True)
-    show.add_argument("id")
+    show.add_argument("id", help=MAP_ID)
     show.add_argument("--top", type=count, default=10, help="modules shown (default 10)")
     export = command(maps, "export", _maps_export, "write a map to a file")
-    export.add_argument("id")
-    export.add_argument("out", type=Path, metavar="FILE.parquet|.csv|.json")
-    command(maps, "remove", _maps_remove, "delete a map").add_argument("id")
+    export.add_argument("id", help=MAP_ID)
+    export.add_argument("out", type=Path, metavar="FILE.parquet|.csv|.json", help="file to write")
+    command(maps, "remove", _maps_remove, "delete a map").add_argument("id", help=MAP_ID)
 
     models = group(commands, "models", _models_list, "built-in models, and how to name others")
     command(models, "list", _models_list, "what is built in", json_output=True)
-    command(models, "get", _models_get, "bring a model onto this machine").add_argument("model")
+    get = command(models, "get", _models_get, "bring a model onto this machine")
+    get.add_argument("model", help=setting(ProbeRequest, "model").description)
 
     tasks = group(commands, "tasks", _tasks_list, "built-in tasks, and what a file holds")
     command(tasks, "list", _tasks_list, "what is built in", json_output=True)
     show = command(tasks, "show", _tasks_show, "format, rows and a first sample of a task", json_output=True)
-    show.add_argument("task")
+    show.add_argument("task", help=setting(ProbeRequest, "task").description)
 
     jobs = group(commands, "jobs", _jobs_list, "queued, running and ended jobs")
     command(jobs, "list", _jobs_list, "all jobs, newest first", json_output=True)
@@ -95,10 +101,9 @@ def _parser() -> argparse.ArgumentParser:
         ("cancel", _jobs_cancel, "stop a queued or running job"),
         ("retry", _jobs_retry, "queue the request of a job again"),
     ):
-        command(jobs, name, run, text).add_argument("id")
-    submit = jobs.add_parser("submit", help="queue a probe for a worker instead of running it here")
+        command(jobs, name, run, text).add_argument("id", help="of a job, or how it begins (`domlora jobs`)")
+    submit = command(jobs, "submit", queue_probe, "the same as `domlora probe --queue`", json_output=True)
     add_probe_arguments(submit)
-    submit.set_defaults(run=_jobs_submit)
 
     worker = commands.add_parser("worker", help="run queued jobs until stopped", add_help=False)
     worker.set_defaults(run=_worker)

@@ -15,12 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domlora.cli.arguments import checked, list_of
+from domlora.cli.arguments import add_settings, checked, list_of
 from domlora.cli.output import plain, print_json, print_table, progress_bar
+from domlora.cli.queueing import add_queue, print_jobs
 from domlora.data.tasks import BUILTIN
 from domlora.errors import ProbeError, UsageError
+from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
-from domlora.probes.registry import PROBES, check
+from domlora.probes.registry import check
+from domlora.settings import setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,28 +39,24 @@ def add_matrix(commands: Any) -> None:
     """Adds the command to the parser of `domlora`."""
     words = "measure every model on every task, and how far the winners agree"
     parser = commands.add_parser("matrix", help=words, description=words)
-    default = ProbeConfig()
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="built-in name, Hub id, folder or .gguf file")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help=setting(ProbeRequest, "model").description)
     parser.add_argument(
-        "--tasks", type=list_of(str), default=",".join(BUILTIN), help="separated by commas; default %(default)s"
-    )
-    parser.add_argument("--samples", type=int, default=default.samples)
-    parser.add_argument("--split", default=default.split)
-    parser.add_argument("--probe", choices=list(PROBES), default=default.probe)
-    parser.add_argument("--against", help="the other task (probe interference only)")
-    parser.add_argument("--estimator", choices=["expected", "projected"], default=default.estimator)
-    parser.add_argument("--reduction", choices=["per_sample", "mean_gradient"], default=default.reduction)
-    parser.add_argument("--rank", type=int, default=default.rank)
-    parser.add_argument("--alpha", type=float, default=default.alpha)
-    parser.add_argument("--max-length", type=int, default=default.max_length, help="tokens kept of a sample")
-    parser.add_argument("--seed", type=int, default=default.seed)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], default=default.dtype)
-    parser.add_argument("--top-k", type=int, default=5, help="modules whose overlap is compared (default 5)")
+        "--tasks", type=list_of(str), default=",".join(BUILTIN), metavar="NAME,...",
+        help=f"each a {setting(ProbeRequest, 'task').description} (default %(default)s)",
+    )  # fmt: skip
+    add_settings(
+        parser, ProbeConfig, "samples", "split", "probe", "against", "estimator", "reduction", "rank", "alpha",
+        "max_length", "seed",
+    )  # fmt: skip
+    add_settings(parser, ProbeRequest, "device")
+    add_settings(parser, ProbeConfig, "dtype")
+    parser.add_argument("--top-k", type=int, default=5, help="modules whose overlap is compared (default %(default)s)")
     parser.add_argument("--curve", action="store_true", help="also how many samples a stable winner needs, per cell")
-    parser.add_argument("--refresh", action="store_true", help="measure again what the store has")
-    parser.add_argument("--queue", action="store_true", help="leave what is missing to a worker and return at once")
-    parser.add_argument("--out", type=Path, metavar="FILE.csv", help="also write every module of every cell")
+    add_settings(parser, ProbeRequest, "refresh")
+    add_queue(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE.csv", help="also write every module of every cell (default: no file)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=_matrix)
 
@@ -121,18 +120,10 @@ def _measured(store: Any, cells: Sequence[Cell], config: ProbeConfig, device: st
 
 def _queue(arguments: argparse.Namespace, tasks: Sequence[str], config: ProbeConfig) -> int:
     from domlora.jobs import matrix
-    from domlora.jobs.local import ensure_worker
     from domlora.store.store import Store
 
     jobs = matrix.submit_missing(Store(), arguments.models, tasks, config, arguments.device, arguments.refresh)
-    if jobs:
-        ensure_worker()
-    if arguments.json:
-        print_json({"jobs": [{"id": job.id, "model": job.request.model, "task": job.request.task} for job in jobs]})
-    elif jobs:
-        print_table(("job", "model", "task"), [(job.id, job.request.model, job.request.task) for job in jobs])
-    else:
-        print("Nothing to measure: every cell is known or queued.", file=sys.stderr)
+    print_jobs(jobs, arguments.json, "Nothing to measure: every cell is known or queued.")
     return 0
 
 

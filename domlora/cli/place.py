@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from domlora.cli.arguments import PLACEMENT_HELP, add_model_and_task, add_ranks, probe_config, subject
+from domlora.cli.arguments import add_model_and_task, add_ranks, add_settings, probe_config, subject
 from domlora.cli.output import plain, print_json, progress_bar
-from domlora.comparison.config import SweepConfig
 from domlora.errors import SweepError
 from domlora.placements.methods import METHODS
+from domlora.placements.names import NAMES
 from domlora.probes.config import ProbeConfig
-
-if TYPE_CHECKING:
-    pass
 
 
 def add_place(commands: Any) -> None:
     """`domlora place`."""
     text = "choose modules by their energy and write the adapter_config.json that PEFT loads"
     parser = commands.add_parser("place", help=text, description=text)
-    default = SweepConfig()
     add_model_and_task(parser)
-    parser.add_argument("--placement", default="dominant", help=PLACEMENT_HELP)
+    parser.add_argument("--placement", default="dominant", help=f"one of {', '.join(NAMES)} (default %(default)s)")
     add_ranks(parser)
-    parser.add_argument("--method", choices=list(METHODS), default="lora", help="LoRA variant")
-    parser.add_argument("--samples", type=int, default=ProbeConfig().samples, help="of the probe")
-    parser.add_argument("--max-length", type=int, default=default.max_length, help="tokens kept of a sample")
-    parser.add_argument("--seed", type=int, default=0, help="of `random`")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--method", choices=list(METHODS), default="lora", help="LoRA variant (default %(default)s)")
+    add_settings(parser, ProbeConfig, "samples", "max_length")
+    parser.add_argument("--seed", type=int, default=0, help="of random and spread placements (default %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write into")
     parser.add_argument("--json", action="store_true", help="the placement as one JSON object on stdout")
     parser.set_defaults(run=_place)
 

@@ -7,21 +7,32 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from domlora.cli.arguments import add_model_and_task, checked, list_of, subject
+from domlora.cli.arguments import (
+    TWICE,
+    add_model_and_task,
+    add_settings,
+    checked,
+    list_of,
+    probe_config,
+    subject,
+)
 from domlora.cli.output import plain, print_json, print_table, progress_bar
+from domlora.cli.queueing import add_queue, print_jobs
+from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
+from domlora.jobs.spec import ProbeRequest, SweepRequest
 from domlora.probes.config import ProbeConfig
 from domlora.probes.registry import PROBES
+from domlora.ranking.singles import MODULES, SINGLES
 
 if TYPE_CHECKING:
     from domlora.comparison.run import Run
     from domlora.ranking.result import Ranking
     from domlora.store.store import Store
 
-MODULES = 30
 # Options that say what is trained; with one of them given, a stored run of other settings will not do.
 TRAINING = (
-    "rank", "alpha", "budget", "learning_rates", "seeds", "steps", "batch_size", "train_rows", "validation_rows",
+    "learning_rates", "rank", "alpha", "budget", "seeds", "steps", "batch_size", "train_rows", "validation_rows",
     "test_rows", "data_seed",
 )  # fmt: skip
 
@@ -48,30 +59,18 @@ def _add_rank(actions: Any) -> None:
         "training option asks for one with exactly these settings.",
     )  # fmt: skip
     add_model_and_task(parser)
-    parser.add_argument("--run", dest="run_id", metavar="ID", help="a comparison of single modules (`domlora runs`)")
+    parser.add_argument(
+        "--run", dest="run_id", metavar="ID",
+        help="a comparison of single modules (`domlora runs`; default: one that fits, or else one is trained)",
+    )  # fmt: skip
     parser.add_argument("--modules", type=int, help=f"single modules to train (default {MODULES})")
     parser.add_argument(
-        "--probes", type=list_of(str), default=("all",), metavar="NAME,...", help=f"all, or of {', '.join(PROBES)}"
-    )
-    parser.add_argument("--against", metavar="TASK", help="the other task of probe interference")
-    parser.add_argument("--samples", type=int, default=ProbeConfig().samples, help="of every probe")
-    parser.add_argument("--max-length", type=int, default=ProbeConfig().max_length, help="tokens kept of a row")
-    parser.add_argument(
-        "--lr", dest="learning_rates", type=list_of(float), metavar="RATE,...", help="each module's best one counts"
-    )
-    parser.add_argument("--rank", type=int, help="of every adapter (8)")
-    parser.add_argument("--alpha", type=float, help="twice the rank where it is not given")
-    parser.add_argument("--budget", type=int, help="trainable parameters of an adapter at most, instead of a rank")
-    for name, text in (
-        ("seeds", "starts of the adapters"),
-        ("steps", "optimizer steps"),
-        ("batch_size", "rows of a step"),
-        ("train_rows", "at most so many training rows"),
-        ("validation_rows", "at most so many"),
-        ("test_rows", "at most so many"),
-        ("data_seed", "chooses modules and rows"),
-    ):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, help=text)
+        "--probes", type=list_of(str), default=("all",), metavar="NAME,...",
+        help=f"of {', '.join(PROBES)} (default all)",
+    )  # fmt: skip
+    add_settings(parser, ProbeConfig, "against", "samples", "max_length")
+    add_settings(parser, SweepConfig, *TRAINING, defaults=SINGLES, only_given=True, absent=TWICE)
+    add_queue(parser)
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON object on stdout")
     parser.set_defaults(run=_rank)
 
@@ -90,14 +89,48 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _rank(arguments: argparse.Namespace) -> None:
+    from domlora.jobs.execute import run_probe, run_sweep
+    from domlora.models.fetch import localise
+    from domlora.models.reference import resolve
     from domlora.ranking import rank
     from domlora.store.store import Store
 
     probes = _probes(arguments)
+    _check_run(arguments)
     store = Store()
-    run = _run(arguments, store)
-    ranked = rank.rank(run, store.runs.evaluations(run.id), _maps(arguments, probes, run, store))
+    if arguments.queue:
+        return _queue(arguments, probes, store)
+    run = _settled(arguments, store, localise(resolve(arguments.model, arguments.revision)).revision)
+    if run is None:
+        request = _training(arguments)
+        with progress_bar("pass") as progress:
+            run = store.runs.get(run_sweep(request, store, progress))
+    keys = _keys(run.model_revision, run.task_hash, probes)
+    measuring = _measuring(arguments, probes, keys, store)
+    if measuring is not None:
+        with progress_bar("sample", arguments.samples) as progress:
+            run_probe(measuring, store, progress)
+    maps = [energy for key in keys if (energy := store.maps.find(key)) is not None]
+    ranked = rank.rank(run, store.runs.evaluations(run.id), maps)
     print_json(ranked.to_json()) if arguments.json else _print(ranked)
+
+
+def _queue(arguments: argparse.Namespace, probes: Sequence[ProbeConfig], store: Store) -> None:
+    """Leaves to a worker what a ranking lacks; the same command answers once that is computed."""
+    from domlora.data.tasks import load_task
+    from domlora.jobs.matrix import revision_if_known
+    from domlora.jobs.queue import Queue
+    from domlora.models.reference import resolve
+
+    revision = revision_if_known(resolve(arguments.model, arguments.revision))  # nothing is fetched here
+    run = _settled(arguments, store, revision)
+    revision = run.model_revision if run is not None else revision
+    keys = _keys(revision, load_task(arguments.task).content_hash, probes) if revision else [None] * len(probes)
+    measuring = _measuring(arguments, probes, keys, store)
+    # Probes first: single modules are chosen by the map of that pass.
+    requests = [measuring, None if run is not None else _training(arguments)]
+    jobs = Queue(store).submit_new([request for request in requests if request is not None])
+    print_jobs(jobs, arguments.json, "Nothing to compute: all of it is known or queued.")
 
 
 def _probes(arguments: argparse.Namespace) -> list[ProbeConfig]:
@@ -123,61 +156,69 @@ def _probes(arguments: argparse.Namespace) -> list[ProbeConfig]:
     ]  # fmt: skip
 
 
-def _run(arguments: argparse.Namespace, store: Store) -> Run:
-    """The comparison that was named, or one in the store that fits, or one that is trained now.
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The training options that were given."""
+    return {name: value for name in TRAINING if (value := getattr(arguments, name)) is not None}
+
+
+def _check_run(arguments: argparse.Namespace) -> None:
+    if arguments.run_id and (_given(arguments) or arguments.modules):
+        raise UsageError("--run names a comparison that is trained already: leave out --modules and what it trains")
+
+
+def _settled(arguments: argparse.Namespace, store: Store, revision: str | None) -> Run | None:
+    """The comparison that was named, or one in the store that fits; None if one has to be trained.
+
+    Args:
+        revision: of the model; None if it is not known before it is fetched.
 
     Raises:
-        DomLoRAError: the named one is of another model or task; whatever training can raise.
+        DomLoRAError: the named one is of another model or task.
     """
-    from domlora.comparison.config import SweepConfig
     from domlora.data.tasks import load_task
-    from domlora.jobs.execute import run_sweep
-    from domlora.jobs.spec import SweepRequest
-    from domlora.models.fetch import localise
-    from domlora.models.reference import resolve
     from domlora.ranking import rank
 
-    given = {name: value for name in TRAINING if (value := getattr(arguments, name)) is not None}
-    wanted = (localise(resolve(arguments.model, arguments.revision)).revision, load_task(arguments.task).content_hash)
+    wanted = (revision, load_task(arguments.task).content_hash)
     if arguments.run_id:
-        if given or arguments.modules:
-            raise UsageError("--run names a comparison that is trained already: leave out --modules and what it trains")
         run = store.runs.get(arguments.run_id)
-        if (run.model_revision, run.task_hash) != wanted:
+        if (run.model_revision if revision else None, run.task_hash) != wanted:
             raise UsageError(f"run {run.id} is of {run.model} on {run.task}: name that model and that task")
         return run
-    if not given and arguments.modules is None and not arguments.refresh:
-        known = [r for r in store.runs.list() if rank.qualifies(r) and (r.model_revision, r.task_hash) == wanted]
-        if known:
-            return max(known, key=lambda r: (len(rank.singles(r)), r.created))
-    settings = rank.SINGLES.model_dump() | {"max_length": arguments.max_length, "dtype": arguments.dtype} | given
+    if _given(arguments) or arguments.modules is not None or arguments.refresh:
+        return None
+    known = [r for r in store.runs.list() if rank.qualifies(r) and (r.model_revision, r.task_hash) == wanted]
+    return max(known, key=lambda r: (len(rank.singles(r)), r.created), default=None)
+
+
+def _training(arguments: argparse.Namespace) -> SweepRequest:
+    """The comparison of single modules that the options ask for."""
+    given = _given(arguments)
+    settings = SINGLES.model_dump() | {"max_length": arguments.max_length, "dtype": arguments.dtype} | given
     settings["placements"] = (f"spread:{MODULES if arguments.modules is None else arguments.modules}",)
     settings["evaluate_every"] = max(1, settings["steps"])
     settings["alpha"] = given.get("alpha", 2.0 * settings["rank"])
-    request = SweepRequest(
-        probe=checked(ProbeConfig, argparse.Namespace(
-            samples=arguments.samples, max_length=arguments.max_length, dtype=arguments.dtype
-        )),
-        sweep=checked(SweepConfig, argparse.Namespace(**settings)), **subject(arguments),
-    )  # fmt: skip
-    with progress_bar("pass") as progress:
-        return store.runs.get(run_sweep(request, store, progress))
+    sweep = checked(SweepConfig, argparse.Namespace(**settings))
+    return SweepRequest(probe=probe_config(arguments), sweep=sweep, **subject(arguments))
 
 
-def _maps(arguments: argparse.Namespace, probes: Sequence[ProbeConfig], run: Run, store: Store) -> list[Any]:
-    """The map of each probe: from the store, the missing ones measured in one pass."""
+def _keys(revision: str, task_hash: str, probes: Sequence[ProbeConfig]) -> list[str]:
     from domlora.energy.key import request_key
-    from domlora.jobs.execute import run_probe
-    from domlora.jobs.spec import ProbeRequest
 
-    keys = [request_key(run.model_revision, run.task_hash, config) for config in probes]
-    missing = [c for c, key in zip(probes, keys, strict=True) if arguments.refresh or store.maps.find(key) is None]
-    if missing:
-        first, *others = sorted(missing, key=lambda config: config.against is None)  # `also` names no other task
-        request = ProbeRequest(config=first, also=tuple(c.probe for c in others), **subject(arguments))
-        with progress_bar("sample", arguments.samples) as progress:
-            run_probe(request, store, progress)
-    return [energy for key in keys if (energy := store.maps.find(key)) is not None]
+    return [request_key(revision, task_hash, config) for config in probes]
+
+
+def _measuring(
+    arguments: argparse.Namespace, probes: Sequence[ProbeConfig], keys: Sequence[str | None], store: Store
+) -> ProbeRequest | None:
+    """One pass for all probes that the store has no map of; None if it has all. A key that is not known has none."""
+    missing = [
+        config for config, key in zip(probes, keys, strict=True)
+        if arguments.refresh or key is None or store.maps.find(key) is None
+    ]  # fmt: skip
+    if not missing:
+        return None
+    first, *others = sorted(missing, key=lambda config: config.against is None)  # `also` names no other task
+    return ProbeRequest(config=first, also=tuple(c.probe for c in others), **subject(arguments))
 
 
 def _print(ranking: Ranking) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from domlora.store.store import Store
 
 
+RUN_ID = "of a comparison, or how it begins (`domlora runs`)"
+
+
 def add_runs(commands: Any) -> None:
     """`domlora runs`."""
     text = "comparisons in the store"
@@ -34,16 +37,23 @@ def add_runs(commands: Any) -> None:
 
     action("list", _runs_list, "all comparisons, newest first")
     show = action("show", _runs_show, "one comparison: its table and what it says")
-    show.add_argument("id")
-    show.add_argument("--baseline", help="the contestant that differences are given to (all-linear)")
+    show.add_argument("id", help=RUN_ID)
+    add_baseline(show)
     export = action("export", _runs_export, "write an adapter and all that is needed to use it", json_output=False)
-    export.add_argument("id")
-    export.add_argument("--variant", help="its name; the first seed of the best contestant where none is given")
-    export.add_argument("--out", type=Path, required=True, metavar="DIR")
+    export.add_argument("id", help=RUN_ID)
+    export.add_argument("--variant", help="its name (default: the first seed of the best contestant)")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write into")
     cancel = action("cancel", _runs_cancel, "end one variant and go on with the others", json_output=False)
-    cancel.add_argument("id")
-    cancel.add_argument("variant")
-    action("remove", _runs_remove, "delete a comparison", json_output=False).add_argument("id")
+    cancel.add_argument("id", help=RUN_ID)
+    cancel.add_argument("variant", help="its name, such as 'qv lr=0.001 seed=0'")
+    action("remove", _runs_remove, "delete a comparison", json_output=False).add_argument("id", help=RUN_ID)
+
+
+def add_baseline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--baseline",
+        help="the contestant that differences are given to (default: all-linear, else the one with most parameters)",
+    )
 
 
 def comparison_of(store: Store, run: Run, baseline: str | None) -> Comparison:

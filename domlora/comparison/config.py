@@ -10,71 +10,118 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from domlora.placements.methods import Method
+from domlora.placements.methods import METHODS, Method
+from domlora.placements.names import NAMES
 from domlora.placements.placement import Allocation
+from domlora.probes.config import Dtype
 
-Schedule = Literal["constant", "linear", "cosine"]
+Schedule = Literal["linear", "cosine", "constant"]
 
 
 class SweepConfig(BaseModel):
-    """Settings of a comparison; together with the model and the task they fix the answer.
-
-    Attributes:
-        placements: names as `domlora.placements` reads them: `dominant`, `qv`, `random:3`, `top-k:4`, ...
-        rank, alpha: of every adapter, unless `budget` or `allocation` spread ranks over a placement's modules.
-        budget: trainable parameters that each placement may have at most; None leaves ranks equal.
-        allocation: how ranks are spread over the modules of a placement: all equal, or by their energy.
-        methods: LoRA variants, each run at every placement.
-        learning_rates: the best one of each placement is chosen on validation rows.
-        seeds: how many starts of the adapters (numbered from 0); the order of the data is the same for all.
-        steps: optimizer steps; each reads `batch_size * accumulation` training rows.
-        schedule, warmup: of the learning rate; `warmup` is the fraction of the steps in which it rises.
-        loraplus_ratio: learning rate of B over that of A (method `lora+` only).
-        train_rows: at most so many training rows; None takes all.
-        validation_rows, test_rows: at most so many; taken out of the training rows where the task has no such split.
-        evaluate_every: steps between two evaluations on the validation rows.
-        answers: test rows that each placement's best variant answers in free text; 0 for none.
-        answer_tokens: at most so many tokens an answer.
-        run_code: run generated code against the task's tests (in a separate, limited process).
-        forgetting_rows: rows of each other built-in task on which the change of loss is measured; 0 for none.
-        checkpoint_every: steps between two checkpoints.
-        data_seed: chooses the rows and their order.
-        energy_every: steps between two measurements of the energy while a variant trains; 0 measures none.
-        energy_samples: rows of the training split that each of them reads.
-    """
+    """Settings of a comparison; together with model and task they fix the answer. Each field describes itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    placements: tuple[str, ...] = ("dominant", "random:3", "qv", "all-linear")
-    rank: int = Field(default=8, ge=1)
-    alpha: float = Field(default=16.0, gt=0)
-    budget: int | None = Field(default=None, ge=1)
-    allocation: Allocation = "equal"
-    methods: tuple[Method, ...] = ("lora",)
-    learning_rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
-    seeds: int = Field(default=2, ge=1)
-    steps: int = Field(default=60, ge=1)
-    batch_size: int = Field(default=4, ge=1)
-    accumulation: int = Field(default=1, ge=1)
-    schedule: Schedule = "linear"
-    warmup: float = Field(default=0.1, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    loraplus_ratio: float = Field(default=16.0, gt=0)
-    max_length: int = Field(default=512, ge=2)
-    train_rows: int | None = Field(default=None, ge=1)
-    validation_rows: int = Field(default=48, ge=1)
-    test_rows: int = Field(default=96, ge=1)
-    evaluate_every: int = Field(default=10, ge=1)
-    answers: int = Field(default=4, ge=0)
-    answer_tokens: int = Field(default=160, ge=1)
-    run_code: bool = False
-    forgetting_rows: int = Field(default=16, ge=0)
-    checkpoint_every: int = Field(default=10, ge=1)
-    data_seed: int = Field(default=0, ge=0)
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    energy_every: int = Field(default=0, ge=0)
-    energy_samples: int = Field(default=8, ge=1)
+    placements: tuple[str, ...] = Field(
+        default=("dominant", "random:3", "qv", "all-linear"),
+        title="Placements",
+        description=f"placements by name: {', '.join(NAMES)}",
+    )
+    rank: int = Field(
+        default=8, ge=1, title="Rank", description="rank of every adapter, unless budget or allocation spread ranks"
+    )
+    alpha: float = Field(
+        default=16.0, gt=0, title="Alpha", description="alpha of every adapter; other ranks keep the scale alpha / rank"
+    )
+    budget: int | None = Field(
+        default=None, ge=1, title="Budget (trainable parameters)",
+        description="trainable parameters of a placement at most, instead of a rank: ranks are spread over its modules "
+        "to match",
+    )  # fmt: skip
+    allocation: Allocation = Field(
+        default="equal", title="Ranks within a placement",
+        description="how ranks are spread over the modules of a placement: all equal, or by their energy",
+        json_schema_extra={"words": {"equal": "all equal", "energy": "by energy"}},
+    )  # fmt: skip
+    methods: tuple[Method, ...] = Field(
+        default=("lora",), title="LoRA methods",
+        description=f"LoRA variants, each run at every placement: {', '.join(METHODS)}",
+    )  # fmt: skip
+    learning_rates: tuple[float, ...] = Field(
+        default=(1e-3, 3e-3, 1e-2), title="Learning rates",
+        description="rates to try; the best one of each placement is chosen on validation rows",
+    )  # fmt: skip
+    seeds: int = Field(
+        default=2, ge=1, title="Seeds",
+        description="how many starts of the adapters; the order of the data is the same for all",
+    )  # fmt: skip
+    steps: int = Field(default=60, ge=1, title="Steps", description="optimizer steps")
+    batch_size: int = Field(default=4, ge=1, title="Batch size", description="training rows of a batch")
+    accumulation: int = Field(
+        default=1, ge=1, title="Accumulated batches", description="batches that one optimizer step reads"
+    )
+    schedule: Schedule = Field(
+        default="linear", title="Schedule", description="how the learning rate goes on after the warm-up"
+    )
+    warmup: float = Field(
+        default=0.1, ge=0, lt=1, title="Warm-up (fraction of steps)",
+        description="fraction of the steps in which the learning rate rises",
+    )  # fmt: skip
+    weight_decay: float = Field(default=0.0, ge=0, title="Weight decay", description="weight decay of AdamW")
+    max_grad_norm: float = Field(
+        default=1.0, gt=0, title="Largest gradient norm", description="gradients of a variant are clipped to this norm"
+    )
+    loraplus_ratio: float = Field(
+        default=16.0, gt=0, title="LoRA+ ratio", description="learning rate of B over that of A (method lora+ only)"
+    )
+    max_length: int = Field(default=512, ge=2, title="Maximum tokens", description="tokens kept of a row")
+    train_rows: int | None = Field(
+        default=None, ge=1, title="Training rows", description="training rows at most",
+        json_schema_extra={"unset": "all"},
+    )  # fmt: skip
+    validation_rows: int = Field(
+        default=48, ge=1, title="Validation rows",
+        description="validation rows at most; taken out of the training rows where the task has no such split",
+    )  # fmt: skip
+    test_rows: int = Field(
+        default=96, ge=1, title="Test rows",
+        description="test rows at most; taken out of the training rows where the task has no such split",
+    )  # fmt: skip
+    evaluate_every: int = Field(
+        default=10, ge=1, title="Steps between evaluations",
+        description="steps between two evaluations on the validation rows",
+    )  # fmt: skip
+    answers: int = Field(
+        default=4, ge=0, title="Sample answers",
+        description="test rows that each placement's best variant answers in free text; 0 for none",
+    )  # fmt: skip
+    answer_tokens: int = Field(
+        default=160, ge=1, title="Tokens of an answer", description="tokens of an answer at most"
+    )
+    run_code: bool = Field(
+        default=False, title="Run generated code against the tests",
+        description="run generated code against the task's tests, in a separate process with limited time and memory",
+    )  # fmt: skip
+    forgetting_rows: int = Field(
+        default=16, ge=0, title="Forgetting rows",
+        description="rows of each other built-in task on which the change of loss is measured; 0 for none",
+    )  # fmt: skip
+    checkpoint_every: int = Field(
+        default=10, ge=1, title="Steps between checkpoints", description="steps between two checkpoints"
+    )
+    data_seed: int = Field(
+        default=0, ge=0, title="Data seed", description="chooses rows, their order, and random placements"
+    )
+    dtype: Dtype = "auto"
+    energy_every: int = Field(
+        default=0, ge=0, title="Steps between energy maps",
+        description="steps between two energy maps of each variant while it trains, which the Energy map page plays; "
+        "0 for none",
+    )  # fmt: skip
+    energy_samples: int = Field(
+        default=8, ge=1, title="Samples of such a map", description="training rows that each of these maps reads"
+    )
 
     @field_validator("placements", "methods", "learning_rates")
     @classmethod

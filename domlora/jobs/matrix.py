@@ -79,7 +79,7 @@ def plan(
     _distinct("tasks", [task.name if task else source for source, task, _ in columns])
     cells = []
     for model, ref, wrong in rows:
-        revision, unreadable = _settled(_revision, ref) if ref and not refresh else (None, None)
+        revision, unreadable = _settled(revision_if_known, ref) if ref and not refresh else (None, None)
         for source, task, missing in columns:
             names = ref.name if ref else model, task.name if task else source
             cell = Cell(model, source, *names, error=wrong or unreadable or missing)
@@ -134,14 +134,12 @@ def submit_missing(
     wrong = next((cell.error for cell in cells if cell.error is not None), None)
     if wrong is not None:
         raise UsageError(wrong)
-    queue = Queue(store)
-    waiting = [job.request for status in ("queued", "running") for job in queue.list(status)]
     requests = [
         ProbeRequest(model=cell.model, task=cell.task, config=config, device=device, refresh=refresh)
         for cell in cells
         if cell.energy is None
     ]
-    return [queue.submit(request) for request in requests if request not in waiting]
+    return Queue(store).submit_new(requests)
 
 
 def _settled(function: Callable[..., Result], *arguments: Any) -> tuple[Result | None, str | None]:
@@ -179,7 +177,7 @@ def _distinct(what: str, names: Sequence[str]) -> None:
         raise UsageError(f"two of the {what} are called {twice}: rename one, so that the matrix can tell them apart")
 
 
-def _revision(ref: ModelRef) -> str | None:
+def revision_if_known(ref: ModelRef) -> str | None:
     """What the files of a model will be known as, without fetching any; None if only fetching can tell."""
     if ref.kind == "builtin" and ref.source in BUILTIN_MODELS and not is_ready(ref.source):
         return BUILTIN_MODELS[ref.source].sha256

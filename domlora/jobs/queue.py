@@ -48,6 +48,11 @@ class Queue:
             connection.execute(jobs.insert().values(row))
         return self._job(row["id"])
 
+    def submit_new(self, requests: Sequence[Request]) -> list[Job]:
+        """Queues those of the requests that neither wait nor run already."""
+        active = [job.request for status in ("queued", "running") for job in self.list(status)]
+        return [self.submit(request) for request in requests if request not in active]
+
     def get(self, id_or_prefix: str) -> Job:
         """The job whose id begins so.
 

@@ -9,38 +9,50 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from domlora.comparison.config import SweepConfig
+from domlora.data.tasks import BUILTIN
 from domlora.probes.config import ProbeConfig, ProbeName
 
 KIND_NAMES = {"probe": "probe", "sweep": "comparison"}  # what a user calls the kinds of jobs
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
 Outcome = Literal["done", "failed", "cancelled"]
 ENDED: tuple[Outcome, ...] = ("done", "failed", "cancelled")
+# What every request asks; each is said once for both kinds.
+ModelSource = Annotated[str, Field(title="Model", description="built-in name, Hub id, folder or .gguf file")]
+Revision = Annotated[
+    str | None,
+    Field(
+        title="Revision (Hub only, optional)",
+        description="branch, tag or commit of a Hub id",
+        json_schema_extra={"unset": "its main branch"},
+    ),
+]
+TaskSource = Annotated[
+    str, Field(title="Task", description=f"built-in name ({', '.join(BUILTIN)}), file or Hub data set id")
+]
+Device = Annotated[str, Field(title="Device", description="where it is computed: auto, cpu, cuda, cuda:1 or mps")]
+Refresh = Annotated[bool, Field(title="Refresh", description="compute again even if the store has the answer")]
 
 
 class ProbeRequest(BaseModel):
     """One probe of one model on one task, as the CLI and the dashboard ask for it, and others in the same pass.
 
-    Attributes:
-        model: built-in name, Hub id, folder or .gguf file.
-        revision: of a Hub id; None is its default branch.
-        task: built-in name, file or Hub data set id.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        refresh: measure again even if the store has the answer.
-        also: further probes with the settings of `config`, each stored as a map of its own; those that the store has
-            are left out of the pass. The result of the job is the map of `config`.
+    The result of its job is the map of `config`; those of `also` that the store has are left out of the pass.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = 1
     kind: Literal["probe"] = "probe"
-    model: str
-    revision: str | None = None
-    task: str
+    model: ModelSource
+    revision: Revision = None
+    task: TaskSource
     config: ProbeConfig = ProbeConfig()
-    device: str = "auto"
-    refresh: bool = False
-    also: tuple[ProbeName, ...] = ()
+    device: Device = "auto"
+    refresh: Refresh = False
+    also: tuple[ProbeName, ...] = Field(
+        default=(), title="Also",
+        description="other probes with the same settings in the same pass, each stored as a map of its own",
+    )  # fmt: skip
 
     @property
     def configs(self) -> tuple[ProbeConfig, ...]:
@@ -56,23 +68,21 @@ class SweepRequest(BaseModel):
     """One comparison of placements on one model and task, as the CLI and the dashboard ask for it.
 
     Attributes:
-        model, revision, task, device: as of a `ProbeRequest`.
         probe: how energies are measured, for the placements that are chosen by them.
         sweep: what is compared.
-        refresh: train again even if the store has the answer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = 1
     kind: Literal["sweep"] = "sweep"
-    model: str
-    revision: str | None = None
-    task: str
+    model: ModelSource
+    revision: Revision = None
+    task: TaskSource
     probe: ProbeConfig = ProbeConfig()
     sweep: SweepConfig = SweepConfig()
-    device: str = "auto"
-    refresh: bool = False
+    device: Device = "auto"
+    refresh: Refresh = False
 
 
 Request = Annotated[ProbeRequest | SweepRequest, Field(discriminator="kind")]

@@ -193,13 +193,22 @@ class Worker:
         self._slots = dict.fromkeys(self._slots)
 
 
+def parser() -> argparse.ArgumentParser:
+    """The options of `domlora worker`."""
+    found = argparse.ArgumentParser(prog="domlora worker", description="Computes the queued jobs of the store.")
+    found.add_argument(
+        "--device", action="append", metavar="DEVICE", help="serve this device; may be repeated (default: auto)"
+    )
+    found.add_argument(
+        "--idle-exit", type=float, metavar="SECONDS", help="end after so long without a job (default: never)"
+    )
+    found.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)  # the lock that `ensure_worker` hands over
+    return found
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """`domlora worker`: 0 when it was stopped or had nothing left to do, 1 if it cannot serve."""
-    parser = argparse.ArgumentParser(prog="domlora worker", description="Computes the queued jobs of the store.")
-    parser.add_argument("--device", action="append", metavar="DEVICE", help="serve this device; may be repeated (auto)")
-    parser.add_argument("--idle-exit", type=float, metavar="SECONDS", help="end after so long without a job (never)")
-    parser.add_argument("--lock-fd", type=int, help=argparse.SUPPRESS)  # the lock that `ensure_worker` hands over
-    arguments = parser.parse_args(argv)
+    arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     try:
         store = Store()

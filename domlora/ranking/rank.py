@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import BASE, Evaluation, Run, Variant
 from domlora.comparison.selection import Contestant, choose, validation_loss
 from domlora.energy.energy_map import EnergyMap
@@ -27,18 +26,13 @@ from domlora.errors import DomLoRAError, UsageError
 from domlora.probes.registry import PROBES
 from domlora.ranking import metrics, sentences
 from domlora.ranking.result import BASELINES, BETTER, CHANCE, WORSE, Ranking
+from domlora.ranking.singles import LEAST_MODULES
 from domlora.statistics import bootstrap, intervals
 
 if TYPE_CHECKING:
     from domlora.energy.summary import MapSummary
 
-LEAST_MODULES = 5  # fewer single modules have no order to speak of
 TOP = 5  # modules that the hit rate counts, at most a third of all
-# What is trained where nothing else is asked for: single modules take higher rates than whole models do.
-SINGLES = SweepConfig(
-    placements=("spread:30",), learning_rates=(5e-3, 2e-2, 5e-2), seeds=1, steps=40, validation_rows=24, test_rows=96,
-    evaluate_every=40, forgetting_rows=0, answers=0,
-)  # fmt: skip
 MODULES = (
     "placement", "module", "stack", "kind", "layer", "parameters", "weights", "learning_rate", "edge", "seeds",
     "loss", "improvement", "low", "high", "rank",

@@ -1,0 +1,110 @@
+"""Widgets for fields of settings models: label, help, default, bounds and choices are what the field says.
+
+In: a place to draw, a settings model, a field's name. Out: the value that the person left there. Every widget's key is
+the field's name unless another is given, since keys are part of a page's address.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from streamlit.delta_generator import DeltaGenerator
+
+from domlora.comparison.config import SweepConfig
+from domlora.probes.config import ProbeConfig
+from domlora.settings import Setting, setting
+
+STEP = 0.01  # of a widget for fractions; a value may come so near to a bound that it must not reach
+
+
+def number(
+    where: DeltaGenerator,
+    model: type[BaseModel],
+    name: str,
+    *,
+    defaults: BaseModel | None = None,
+    label: str | None = None,
+    low: int | None = None,
+    more: str = "",
+    disabled: bool = False,
+) -> Any:
+    """Asks for a number; None where the field takes it and the widget is left empty.
+
+    Args:
+        defaults: settings that hold the default, instead of the field's own.
+        label: instead of the field's title.
+        low: a least value that is above the field's own.
+        more: said after the field's description.
+    """
+    one = setting(model, name)
+    value = one.default if defaults is None else getattr(defaults, name)
+    least, most = _bounds(one)
+    return where.number_input(
+        label or one.title, least if low is None else low, most, value, key=name, bind="query-params",
+        help=_help(one, more), placeholder=one.unset if one.default is None else None, disabled=disabled,
+    )  # fmt: skip
+
+
+def probe_samples(where: DeltaGenerator, more: str = "") -> int:
+    """Asks how many samples the probe of a comparison reads."""
+    label = f"Probe {setting(ProbeConfig, 'samples').title.lower()}"
+    return number(where, ProbeConfig, "samples", label=label, more=more)
+
+
+def choice(where: DeltaGenerator, model: type[BaseModel], name: str) -> str:
+    """Asks for one of the field's choices."""
+    one = setting(model, name)
+    options = one.choices or one.examples
+    return where.selectbox(
+        one.title, options, options.index(one.default), key=name, bind="query-params", help=_help(one),
+        format_func=lambda value: one.words.get(value, value),
+    )  # fmt: skip
+
+
+def text(where: DeltaGenerator, model: type[BaseModel], name: str) -> str:
+    """Asks for a line; an empty one where the field has no default."""
+    one = setting(model, name)
+    return where.text_input(one.title, one.default or "", key=name, bind="query-params", help=_help(one))
+
+
+def label_and_help(model: type[BaseModel], name: str, more: str = "") -> dict[str, str]:
+    """For widgets that are drawn elsewhere."""
+    one = setting(model, name)
+    return {"label": one.title, "help": _help(one, more)}
+
+
+def rates(where: DeltaGenerator, defaults: SweepConfig) -> tuple[tuple[float, ...], list[str]]:
+    """Asks for learning rates; also says which words are no numbers."""
+    one = setting(SweepConfig, "learning_rates")
+    default = one.in_words(defaults.learning_rates).replace(",", ", ")
+    written = where.text_input(one.title, default, key="rates", bind="query-params", help=_help(one))
+    found, problems = [], []
+    for part in filter(None, re.split(r"[,;\s]+", written)):
+        try:
+            found.append(float(part))
+        except ValueError:
+            problems.append(f"The learning rate {part!r} is not a number: write rates as {default}.")
+    return tuple(found), problems
+
+
+def refused(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """One line for each setting that the model refuses, under the label of its widget."""
+    lines = []
+    for one in error.errors():
+        title = setting(model, str(one["loc"][0])).title if one["loc"] else "Request"
+        lines.append(f"{title}: {one['msg'].removeprefix('Value error, ')}.")
+    return lines
+
+
+def _help(one: Setting, more: str = "") -> str:
+    return f"{one.sentence} {more}".rstrip()
+
+
+def _bounds(one: Setting) -> tuple[Any, Any]:
+    """Least and largest value as a widget takes them: inclusive, and of the field's type."""
+    step = 1 if one.kind is int else STEP
+    least = one.low if one.above is None else one.above + step
+    most = one.high if one.below is None else one.below - step
+    return (None if least is None else one.kind(least)), (None if most is None else one.kind(most))
