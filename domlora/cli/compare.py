@@ -20,7 +20,6 @@ from domlora.cli.runs import (
     print_comparison,
 )
 from domlora.comparison.config import SweepConfig
-from domlora.jobs.queue import Queue
 from domlora.placements.methods import METHODS
 from domlora.probes.config import ProbeConfig
 
@@ -81,6 +80,7 @@ def add_compare(commands: Any) -> None:
 def _compare(arguments: argparse.Namespace) -> None:
     from domlora.jobs.execute import run_sweep
     from domlora.jobs.local import ensure_worker
+    from domlora.jobs.queue import Queue
     from domlora.jobs.spec import SweepRequest
     from domlora.placements.place import check_name
     from domlora.store.store import Store

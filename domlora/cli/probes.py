@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from domlora.cli.arguments import add_model_and_task, checked, list_of, subject
-from domlora.cli.output import plain, print_json, print_table, progress_bar
+from domlora.cli.output import note, plain, print_json, print_table, progress_bar, say
 from domlora.errors import UsageError
 from domlora.probes.config import ProbeConfig
 from domlora.probes.registry import PROBES
@@ -138,7 +138,11 @@ def _run(arguments: argparse.Namespace, store: Store) -> Run:
     from domlora.ranking import rank
 
     given = {name: value for name in TRAINING if (value := getattr(arguments, name)) is not None}
-    wanted = (localise(resolve(arguments.model, arguments.revision)).revision, load_task(arguments.task).content_hash)
+    with progress_bar("row") as progress:
+        progress("fetching the model", 0, 0)
+        local = localise(resolve(arguments.model, arguments.revision), progress)
+        progress("reading the task", 0, 0)
+        wanted = (local.revision, load_task(arguments.task).content_hash)
     if arguments.run_id:
         if given or arguments.modules:
             raise UsageError("--run names a comparison that is trained already: leave out --modules and what it trains")
@@ -182,7 +186,7 @@ def _maps(arguments: argparse.Namespace, probes: Sequence[ProbeConfig], run: Run
 
 def _print(ranking: Ranking) -> None:
     run, page = ranking.run, ranking.table[~ranking.table["baseline"]]
-    print(
+    say(
         f"{run.model} on {run.task}: {len(ranking.modules)} single modules, {run.config.steps} steps, "
         f"{ranking.rows} {ranking.part} rows; best found: {ranking.best}, "
         f"{ranking.modules['improvement'].iloc[0]:.3f} nats better than the base model\n"
@@ -192,10 +196,10 @@ def _print(ranking: Ranking) -> None:
         "top pick", "its rank", "seconds", "of PAGE",
     )  # fmt: skip
     print_table(head, [_cells(row) for row in ranking.table.itertuples()])
-    print(f"\n{ranking.sentence}")
+    say(f"\n{ranking.sentence}", "bold")
     for warning in ranking.warnings:
-        print(f"Note: {warning[0].upper()}{warning[1:]}.")
-    print(f"Run {run.id}; maps {', '.join(page['map'])}")
+        note(f"{warning[0].upper()}{warning[1:]}.")
+    say(f"Run {run.id}; maps {', '.join(page['map'])}")
 
 
 def _cells(row: Any) -> tuple[str, ...]:
