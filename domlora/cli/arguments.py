@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
 from domlora.probes.config import ProbeConfig
+
+if TYPE_CHECKING:
+    from domlora.jobs.queue import Queue
+    from domlora.store.store import Store
 
 OPTIONS = {"learning_rates": "lr"}  # settings whose option has another name
 Config = TypeVar("Config", bound=BaseModel)
@@ -95,10 +99,18 @@ def command(group: Any, name: str, run: Callable, text: str, *, json_output: boo
     return parser
 
 
-def open_store() -> Any:
+def open_store() -> Store:
+    """The store of this process; imported only now, so that help and errors of usage come fast."""
     from domlora.store.store import Store
 
     return Store()
+
+
+def open_queue() -> Queue:
+    """The jobs of that store."""
+    from domlora.jobs.queue import Queue
+
+    return Queue(open_store())
 
 
 def count(text: str) -> int:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from domlora.cli.arguments import open_store
+from domlora.cli.arguments import open_queue
 from domlora.cli.output import plain, print_json, print_table
 from domlora.cli.probe import probe_request
-
-if TYPE_CHECKING:
-    from domlora.jobs.queue import Queue
 
 
 def _jobs_list(arguments: argparse.Namespace) -> None:
     from domlora.jobs.spec import KIND_NAMES
 
-    jobs = _queue().list()
+    jobs = open_queue().list()
     if arguments.json:
         return print_json([plain(job) for job in jobs])
     if not jobs:
@@ -43,22 +40,22 @@ def _progress(job: Any) -> str:
 def _jobs_show(arguments: argparse.Namespace) -> None:
     from domlora.jobs.local import log_tail
 
-    job = _queue().get(arguments.id)
+    job = open_queue().get(arguments.id)
     print_json(plain(job))
     print(log_tail(job.id, 20), file=sys.stderr)
 
 
 def _jobs_cancel(arguments: argparse.Namespace) -> None:
-    job = _queue().cancel(arguments.id)
+    job = open_queue().cancel(arguments.id)
     print(f"job {job.id}: {'cancelled' if job.ended else 'will stop within seconds'}", file=sys.stderr)
 
 
 def _jobs_retry(arguments: argparse.Namespace) -> None:
-    _start(_queue().retry(arguments.id))
+    _start(open_queue().retry(arguments.id))
 
 
 def _jobs_submit(arguments: argparse.Namespace) -> None:
-    _start(_queue().submit(probe_request(arguments)))
+    _start(open_queue().submit(probe_request(arguments)))
 
 
 def _start(job: Any) -> None:
@@ -66,12 +63,6 @@ def _start(job: Any) -> None:
 
     ensure_worker()
     print(job.id)
-
-
-def _queue() -> Queue:
-    from domlora.jobs.queue import Queue
-
-    return Queue(open_store())
 
 
 def _worker(arguments: argparse.Namespace) -> int:

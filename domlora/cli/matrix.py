@@ -137,18 +137,20 @@ def _queue(arguments: argparse.Namespace, tasks: Sequence[str], config: ProbeCon
 
 
 def _show(matrix: Matrix, failed: Sequence[Cell], arguments: argparse.Namespace) -> None:
-    from domlora.matrix import agreement, winners
-    from domlora.matrix import matrix as grid
+    from domlora.matrix import agreement
     from domlora.matrix.claims import claims
+    from domlora.matrix.matrix import cells
+    from domlora.matrix.winners import winner_sentence
+    from domlora.matrix.winners import winners as winners_of
 
-    winners = winners.winners(matrix)
+    winners = winners_of(matrix)
     of_tasks = {model: agreement.between_tasks(matrix, model, arguments.top_k) for model in matrix.models}
     of_models = {task: agreement.between_models(matrix, task, arguments.top_k) for task in matrix.tasks}
-    sentences = {model: winners.winner_sentence(matrix, model) for model in matrix.models}
+    sentences = {model: winner_sentence(matrix, model) for model in matrix.models}
     found = claims(matrix)
     curves = _curves(matrix) if arguments.curve else {}
     if arguments.out or arguments.json:
-        table = grid.cells(matrix)
+        table = cells(matrix)
         if arguments.out:
             _write(table, arguments.out)
     if not arguments.json:

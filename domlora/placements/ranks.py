@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError
-
-if TYPE_CHECKING:  # pandas and numpy, which a list of what is stored must not wait for
-    from domlora.energy.energy_map import EnergyMap
-    from domlora.placements.rules import Row
+from domlora.placements.rules import Row
 
 Allocation = Literal["equal", "energy"]
 

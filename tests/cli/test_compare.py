@@ -125,7 +125,7 @@ def test_bad_requests_are_one_line_with_a_way_out(capsys, tiny_folder, rows, opt
 def test_worker_and_dashboard_have_options_of_their_own():
     for command in ("worker", "dashboard"):
         done = subprocess.run(
-            [sys.executable, "-m", "domlora.cli.main", command, "--help"], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "domlora.cli", command, "--help"], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         assert "Usage" in done.stdout or "usage" in done.stdout

@@ -194,7 +194,7 @@ def test_nothing_is_queued_where_one_cell_cannot_be_meant(tiny_folder, task_file
 def test_an_answer_from_the_store_imports_neither_torch_nor_scipy(command, home, capsys):
     run(capsys, *command)
     code = (
-        "import sys; from domlora.cli import main; status = main(sys.argv[1:]); "
+        "import sys; from domlora.cli.main import main; status = main(sys.argv[1:]); "
         "heavy = {'torch', 'transformers', 'peft', 'scipy'} & set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else status)"
     )

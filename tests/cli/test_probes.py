@@ -74,13 +74,13 @@ def test_missing_probes_are_measured_in_one_pass(capsys, ranked, tiny_folder, ro
     import domlora.jobs.execute
 
     passes = []
-    before = domlora.jobs.run.run_probe
+    before = domlora.jobs.execute.run_probe
 
     def counted(request, *others):
         passes.append(request)
         return before(request, *others)
 
-    monkeypatch.setattr(domlora.jobs.run, "run_probe", counted)
+    monkeypatch.setattr(domlora.jobs.execute, "run_probe", counted)
     status, out, err = run(
         capsys, "probes", "rank", tiny_folder, "--task", rows, "--run", ranked["run"], "--samples", 4,
         "--against", "chat", "--json",
