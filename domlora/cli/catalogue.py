@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from domlora.cli.output import plain, print_json, print_table
+from domlora.cli.output import plain, print_json, print_table, progress_bar, say
 
 
 def _models_list(arguments: argparse.Namespace) -> None:
@@ -28,8 +28,10 @@ def _models_get(arguments: argparse.Namespace) -> None:
     from domlora.models.fetch import localise
     from domlora.models.reference import resolve
 
-    local = localise(resolve(arguments.model))
-    print(f"{local.folder}  ({local.origin})")
+    with progress_bar("file") as progress:
+        progress("fetching the model", 0, 0)
+        local = localise(resolve(arguments.model), progress)
+    say(f"{local.folder}  ({local.origin})")
 
 
 def _tasks_list(arguments: argparse.Namespace) -> None:
@@ -47,14 +49,14 @@ def _tasks_list(arguments: argparse.Namespace) -> None:
 def _tasks_show(arguments: argparse.Namespace) -> None:
     from domlora.data.tasks import load_task
 
-    task = load_task(arguments.task)
+    with progress_bar("row") as progress:
+        progress("reading the task", 0, 0)
+        task = load_task(arguments.task)
     first = [{"role": m.role, "content": m.content} for m in task.samples[0].messages]
     facts = {"task": task.name, "source": task.source, "format": task.format, "rows": task.splits,
              "without_response": task.without_response, "hash": task.content_hash, "first": first}  # fmt: skip
     if arguments.json:
         return print_json(facts)
-    print(
-        f"{task.name}: format {task.format}, rows {task.splits}, {task.without_response} without a response left out\n"
-    )
+    say(f"{task.name}: format {task.format}, rows {task.splits}, {task.without_response} without a response left out\n")
     for turn in first:
-        print(f"[{turn['role']}] {turn['content']}\n")
+        say(f"[{turn['role']}] {turn['content']}\n")

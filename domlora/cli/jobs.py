@@ -26,6 +26,7 @@ def _jobs_list(arguments: argparse.Namespace) -> None:
              j.result or j.error or "")
             for j in jobs
         ],
+        status=2,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from domlora.cli.maps import (
     _maps_remove,
     _maps_show,
 )
+from domlora.cli.output import complain, replace_unknown_characters
 from domlora.cli.probe import _add_probe, add_probe_arguments, queue_probe
 from domlora.errors import DomLoRAError, UsageError
 from domlora.jobs.spec import ProbeRequest
@@ -33,15 +34,15 @@ MAP_ID = "of a map, or how it begins (`domlora maps`)"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the `domlora` command; returns its exit status."""
+    replace_unknown_characters()
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
     if rest and arguments.run not in PASSED_ON:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.rest = rest
-    # Before transformers loads: an unreachable Hub says so once, in our words, and bars are for terminals.
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
-    if not sys.stderr.isatty():
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    # Before transformers loads: an unreachable Hub says so once, in our words, and other bars stay out of ours.
+    for name, value in (("HF_HUB_VERBOSITY", "error"), ("HF_HUB_DISABLE_PROGRESS_BARS", "1"), ("TQDM_DISABLE", "1")):
+        os.environ.setdefault(name, value)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for chatty in ("httpx", "httpx2", "transformers", "huggingface_hub"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -50,10 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DomLoRAError as error:
         if arguments.debug:
             raise
-        print(f"domlora: {error}", file=sys.stderr)
+        complain(str(error))
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
-        print("domlora: interrupted; what was stored before is kept", file=sys.stderr)
+        complain("interrupted; what was stored before is kept")
         return 1
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has left: nothing to say to anybody

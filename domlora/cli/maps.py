@@ -7,24 +7,24 @@ import sys
 from typing import Any
 
 from domlora.cli.arguments import open_store
-from domlora.cli.output import plain, print_json, print_table
+from domlora.cli.output import note, plain, print_json, print_table, say
 from domlora.probes.registry import PROBES
 
 
 def print_map(energy: Any, top: int) -> None:
     p, info = energy.provenance, energy.probe
     loss = "" if p.loss is None else f", loss {p.loss:.3f}"
-    print(f"{p.model} on {p.task}: {p.samples} samples, {p.response_tokens} response tokens{loss}")
+    say(f"{p.model} on {p.task}: {p.samples} samples, {p.response_tokens} response tokens{loss}")
     how = f"{p.config.estimator}, {p.config.reduction}" if info.name == "page" else info.title
-    print(f"{how}: {p.method}; {p.device} {p.dtype}, {p.seconds:.1f} s\n")
+    say(f"{how}: {p.method}; {p.device} {p.dtype}, {p.seconds:.1f} s\n")
     rows = [_map_row(energy, index, row) for index, row in energy.table.head(top).iterrows()]
     print_table(MAP_HEAD if info.additive else ("", "module", "score"), rows)
-    print(f"\n{energy.verdict.sentence}")
+    say(f"\n{energy.verdict.sentence}", "bold")
     for warning in p.warnings:
-        print(f"Note: {warning}.")
+        note(f"{warning}.")
     if p.skipped:
-        print(f"Not probed: {len(p.skipped)} modules, such as {p.skipped[0].module} ({p.skipped[0].reason}).")
-    print(f"Map {energy.id}")
+        say(f"Not probed: {len(p.skipped)} modules, such as {p.skipped[0].module} ({p.skipped[0].reason}).")
+    say(f"Map {energy.id}")
 
 
 MAP_HEAD = ("", "module", "share", "95 % interval", "energy", "at first token")

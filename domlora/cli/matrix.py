@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 import gc
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from domlora.cli.arguments import add_settings, checked, list_of
-from domlora.cli.output import plain, print_json, print_table, progress_bar
+from domlora.cli.output import complain, note, plain, print_json, print_table, progress_bar, say
 from domlora.cli.queueing import add_queue, print_jobs
 from domlora.data.tasks import BUILTIN
 from domlora.errors import ProbeError, UsageError
@@ -90,7 +89,7 @@ def _matrix(arguments: argparse.Namespace) -> int:
         print_json({"cells": [], "failed": _failures(failed)})
     for model, reason in dict.fromkeys((cell.model_name, cell.error) for cell in failed):
         on = listed([cell.task_name for cell in failed if (cell.model_name, cell.error) == (model, reason)])
-        print(f"domlora: {model} on {on}: {reason}", file=sys.stderr)
+        complain(f"{model} on {on}: {reason}")
     return 1 if failed else 0
 
 
@@ -148,15 +147,15 @@ def _show(matrix: Matrix, failed: Sequence[Cell], arguments: argparse.Namespace)
         _print_winners(winners)
         print()
         for sentence in sentences.values():
-            print(sentence)
+            say(sentence, "bold")
         for one in (*of_tasks.values(), *of_models.values()):
             _print_agreement(one)
         _print_curves(curves)
         print()
         for claim in found:
-            print(f"{claim.claim} {claim.sentence}")
-        for note in matrix.differences:
-            print(f"Note: {note}.")
+            say(f"{claim.claim} {claim.sentence}")
+        for difference in matrix.differences:
+            note(f"{difference}.")
         return
     print_json(
         {
@@ -199,7 +198,7 @@ def _print_agreement(one: Agreement) -> None:
     n = len(one.labels)
     if n < 2:
         return
-    print(f"\n{one.subject}, between {one.between}:")
+    say(f"\n{one.subject}, between {one.between}:")
     rows: list[tuple[str, ...]] = []
     for i in range(n):
         for j in range(i + 1, n):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from domlora.cli.arguments import add_model_and_task, add_ranks, add_settings, probe_config, subject
-from domlora.cli.output import plain, print_json, progress_bar
+from domlora.cli.output import plain, print_json, progress_bar, say
 from domlora.errors import SweepError
 from domlora.placements.methods import METHODS
 from domlora.placements.names import NAMES
@@ -62,9 +62,9 @@ def _place(arguments: argparse.Namespace) -> None:
     if arguments.json:
         return print_json(plain(placement) | {"trainable_parameters": placement.parameters(arguments.method)})
     share = energy.table.set_index("module").loc[[m.module for m in placement.modules], "share"].sum()
-    print(
+    say(
         f"{placement.name}: {len(placement.modules)} modules with {share:.1%} of the energy, "
         f"{placement.parameters(arguments.method):,} trainable parameters\n"
     )
-    print(placement.snippet(arguments.method))
-    print(f"Wrote {arguments.out / 'adapter_config.json'}; placement.json beside it lists modules and ranks.")
+    say(placement.snippet(arguments.method))
+    say(f"Wrote {arguments.out / 'adapter_config.json'}; placement.json beside it lists modules and ranks.")

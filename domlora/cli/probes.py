@@ -16,7 +16,7 @@ from domlora.cli.arguments import (
     probe_config,
     subject,
 )
-from domlora.cli.output import plain, print_json, print_table, progress_bar
+from domlora.cli.output import note, plain, print_json, print_table, progress_bar, say
 from domlora.cli.queueing import add_queue, print_jobs
 from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
@@ -100,7 +100,11 @@ def _rank(arguments: argparse.Namespace) -> None:
     store = Store()
     if arguments.queue:
         return _queue(arguments, probes, store)
-    run = _settled(arguments, store, localise(resolve(arguments.model, arguments.revision)).revision)
+    with progress_bar("row") as progress:
+        progress("fetching the model", 0, 0)
+        local = localise(resolve(arguments.model, arguments.revision), progress)
+        progress("reading the task", 0, 0)
+        run = _settled(arguments, store, local.revision)
     if run is None:
         request = _training(arguments)
         with progress_bar("pass") as progress:
@@ -223,7 +227,7 @@ def _measuring(
 
 def _print(ranking: Ranking) -> None:
     run, page = ranking.run, ranking.table[~ranking.table["baseline"]]
-    print(
+    say(
         f"{run.model} on {run.task}: {len(ranking.modules)} single modules, {run.config.steps} steps, "
         f"{ranking.rows} {ranking.part} rows; best found: {ranking.best}, "
         f"{ranking.modules['improvement'].iloc[0]:.3f} nats better than the base model\n"
@@ -233,10 +237,10 @@ def _print(ranking: Ranking) -> None:
         "top pick", "its rank", "seconds", "of PAGE",
     )  # fmt: skip
     print_table(head, [_cells(row) for row in ranking.table.itertuples()])
-    print(f"\n{ranking.sentence}")
+    say(f"\n{ranking.sentence}", "bold")
     for warning in ranking.warnings:
-        print(f"Note: {warning[0].upper()}{warning[1:]}.")
-    print(f"Run {run.id}; maps {', '.join(page['map'])}")
+        note(f"{warning[0].upper()}{warning[1:]}.")
+    say(f"Run {run.id}; maps {', '.join(page['map'])}")
 
 
 def _cells(row: Any) -> tuple[str, ...]:

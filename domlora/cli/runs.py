@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domlora.cli.output import plain, print_json, print_table
+from domlora.cli.output import note, plain, print_json, print_table, say
 from domlora.errors import SweepError, UsageError
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def print_comparison(comparison: Comparison, as_json: bool) -> None:
         return print_json(comparison.to_json())
     run, facts = comparison.run, comparison.run.facts
     spent = f"; {facts['device']} {facts['dtype']}, {facts['seconds'] / 60:.1f} min" if "seconds" in facts else ""
-    print(f"{run.model} on {run.task}: {len(run.variants)} variants, {run.config.steps} steps{spent}")
-    print(f"Loss on {comparison.rows} {comparison.part} rows, differences to {comparison.baseline}:\n")
+    say(f"{run.model} on {run.task}: {len(run.variants)} variants, {run.config.steps} steps{spent}")
+    say(f"Loss on {comparison.rows} {comparison.part} rows, differences to {comparison.baseline}:\n")
     rows = [
         (
             str(name), f"{row['trainable_parameters']:,}", f"{row['learning_rate']:g}", str(row["seeds"]),
@@ -79,11 +79,11 @@ def print_comparison(comparison: Comparison, as_json: bool) -> None:
         for name, row in comparison.table.iterrows()
     ]  # fmt: skip
     head = ("placement", "parameters", "lr", "seeds", "loss", "95 % interval", "accuracy", "difference", "front", "")
-    print_table(head, rows)
-    print(f"\n{comparison.conclusion}")
+    print_table(head, rows, status=-1)
+    say(f"\n{comparison.conclusion}", "bold")
     for warning in (*comparison.warnings, *run.warnings):
-        print(f"Note: {warning[0].upper()}{warning[1:].rstrip('.')}.")
-    print(f"Run {run.id}")
+        note(f"{warning[0].upper()}{warning[1:].rstrip('.')}.")
+    say(f"Run {run.id}")
 
 
 def _runs_list(arguments: argparse.Namespace) -> None:
@@ -103,6 +103,7 @@ def _runs_list(arguments: argparse.Namespace) -> None:
             )
             for run in runs
         ],
+        status=1,
     )  # fmt: skip
 
 

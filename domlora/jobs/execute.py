@@ -35,7 +35,7 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
     task = load_task(request.task)
     task.draw(request.config.samples, request.config.seed, request.config.split)
     progress("fetching the model", 0, 0)
-    local = localise(resolve(request.model, request.revision))
+    local = localise(resolve(request.model, request.revision), progress)
     found = {
         config: None if request.refresh else known_map(store, request_key(local.revision, task.content_hash, config))
         for config in request.configs
@@ -74,7 +74,7 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
     task = load_task(request.task)
     choose_rows(task, request.sweep)
     progress("fetching the model", 0, 0)
-    local = localise(resolve(request.model, request.revision))
+    local = localise(resolve(request.model, request.revision), progress)
     check_trainable(local.ref.name, objective_of(local.folder))
     energy = known_map(store, request_key(local.revision, task.content_hash, request.probe))
     if energy is not None and not request.refresh:

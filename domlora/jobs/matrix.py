@@ -105,7 +105,7 @@ def measure(
             yield from row
             continue
         progress(f"loading {row[0].model_name}", 0, 0)
-        loaded, error = _settled(_load, model, config, device)
+        loaded, error = _settled(_load, model, config, device, progress)
         for cell in row:
             if cell.energy is not None or cell.error is not None:
                 yield cell
@@ -150,10 +150,10 @@ def _settled(function: Callable[..., Result], *arguments: Any) -> tuple[Result |
         return None, str(error)
 
 
-def _load(model: str, config: ProbeConfig, device: str) -> LoadedModel:
+def _load(model: str, config: ProbeConfig, device: str, progress: Progress) -> LoadedModel:
     from domlora.models.loading import load_local
 
-    return load_local(localise(resolve(model)), dtype=config.dtype, device=device)
+    return load_local(localise(resolve(model), progress), dtype=config.dtype, device=device)
 
 
 def _measured(store: Store, model: LoadedModel, cell: Cell, config: ProbeConfig, progress: Progress) -> EnergyMap:

@@ -7,6 +7,7 @@ file's hash, since de-quantising it takes as long as a probe. Nothing here is lo
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from domlora.errors import ModelError
 from domlora.models.catalogue import (
@@ -32,6 +34,7 @@ from domlora.models.catalogue import (
 from domlora.models.gguf import convert_gguf, short
 from domlora.models.reference import ModelRef, check_folder
 from domlora.paths import home
+from domlora.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -65,17 +68,20 @@ class LocalModel:
     origin: str
 
 
-def localise(ref: ModelRef) -> LocalModel:
+def localise(ref: ModelRef, progress: Progress | None = None) -> LocalModel:
     """Brings the files of a model onto this disk, if they are not there, and fingerprints them.
+
+    Args:
+        progress: follows a download from the Hub, in megabytes; without it huggingface_hub draws its own bars.
 
     Raises:
         ModelError: unreachable, not found, damaged, or no space for it; one line with a way out.
     """
     with _disk_errors():
         if ref.kind == "builtin":
-            return _builtin(ref)
+            return _builtin(ref, progress)
         if ref.kind == "hub":
-            folder = _hub_snapshot(ref.source, ref.revision)
+            folder = _hub_snapshot(ref.source, ref.revision, progress)
             check_folder(folder)
             return LocalModel(ref, folder, folder.name, f"Hub {ref.source}@{folder.name[:12]}")
         if ref.kind == "gguf":
@@ -89,7 +95,7 @@ def localise(ref: ModelRef) -> LocalModel:
         return LocalModel(ref, ref.path, _folder_hash(ref.path), f"folder {ref.path.resolve()}")
 
 
-def _builtin(ref: ModelRef) -> LocalModel:
+def _builtin(ref: ModelRef, progress: Progress | None) -> LocalModel:
     folder = builtin_folder(ref.source)
     if ref.source in REFERENCE_MODELS:
         if not is_ready(ref.source):
@@ -101,15 +107,15 @@ def _builtin(ref: ModelRef) -> LocalModel:
     if not is_ready(ref.source):
         model = BUILTIN_MODELS[ref.source]
         with _staged(folder) as stage:
-            record = _from_hub(model, stage) or _from_package(model, stage)
+            record = _from_hub(model, stage, progress) or _from_package(model, stage)
             (stage / RECORD).write_text(json.dumps(record))
     record = json.loads((folder / RECORD).read_text())
     return LocalModel(ref, folder, record["revision"], record["origin"])
 
 
-def _from_hub(model: BuiltinModel, folder: Path) -> dict[str, str] | None:
+def _from_hub(model: BuiltinModel, folder: Path, progress: Progress | None) -> dict[str, str] | None:
     try:
-        snapshot = _hub_snapshot(model.hub_id, None)
+        snapshot = _hub_snapshot(model.hub_id, None, progress)
     except ModelError as error:
         log.info("%s; taking %s from the package %s", error, model.name, model.package)
         return None
@@ -145,7 +151,7 @@ def _from_package(model: BuiltinModel, folder: Path) -> dict[str, str]:
     return {"revision": digest, "origin": f"package {model.package}, GGUF de-quantised"}
 
 
-def _hub_snapshot(repo: str, revision: str | None) -> Path:
+def _hub_snapshot(repo: str, revision: str | None, progress: Progress | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -156,8 +162,9 @@ def _hub_snapshot(repo: str, revision: str | None) -> Path:
     )
 
     way_out = "or name a folder or .gguf file that you have"
+    bars = None if progress is None else _bars_for(progress)
     try:
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=HUB_PATTERNS))
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=HUB_PATTERNS, tqdm_class=bars))
     except GatedRepoError as error:
         raise ModelError(
             f"{repo} is gated: accept its terms on the Hub and log in with `hf auth login`, {way_out}"
@@ -170,6 +177,24 @@ def _hub_snapshot(repo: str, revision: str | None) -> Path:
         raise ModelError(
             f"the Hub is not reachable and {repo} is not in the local cache: connect, {way_out}"
         ) from error
+
+
+def _bars_for(progress: Progress) -> type:
+    """A class of bars for huggingface_hub that draws nothing and says how many bytes have come."""
+    from huggingface_hub.utils import tqdm
+
+    class Reported(tqdm):
+        def __init__(self, *args: Any, name: str | None = None, **options: Any) -> None:
+            # Of its three bars one counts what has been written of all files; the others are files and raw transfer.
+            self.counts = name == "huggingface_hub.snapshot_download"
+            # Past the switch that turns huggingface_hub's bars off: a bar that is off does not count.
+            super(tqdm, self).__init__(*args, **options | {"disable": False, "file": io.StringIO()})
+
+        def display(self, *args: Any, **options: Any) -> None:
+            if self.counts:
+                progress("fetching the model (MB)", round(self.n / 1e6), round((self.total or 0) / 1e6))
+
+    return Reported
 
 
 @contextmanager

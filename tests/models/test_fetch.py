@@ -1,6 +1,11 @@
 """Bringing model files here: what a full disk and a damaged file leave behind."""
 
+import json
 import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -65,3 +70,61 @@ def test_a_folder_is_hashed_anew_when_its_weights_change(tmp_path):
     weights.write_bytes(b"two")
     os.utime(weights, ns=(1, 1))
     assert fetch.localise(ref).revision != first
+
+
+class Hub(BaseHTTPRequestHandler):
+    """A hub with one model, as far as a download asks for it."""
+
+    files = {"config.json": b"{}", "model.safetensors": bytes(7_000_000)}  # noqa: RUF012
+    commit = "a" * 40
+
+    def do_HEAD(self):
+        name = self.path.rsplit("/", 1)[1]
+        self._answer(b"", {"ETag": f'"{name}"', "Content-Length": str(len(self.files[name]))})
+
+    def do_GET(self):
+        name = self.path.rsplit("/", 1)[1]
+        if "/resolve/" in self.path:
+            content = self.files[name]
+        elif "/tree/" in self.path:
+            tree = [{"type": "file", "path": n, "size": len(c), "oid": n} for n, c in self.files.items()]
+            content = json.dumps(tree).encode()
+        else:
+            siblings = [{"rfilename": name} for name in self.files]
+            content = json.dumps({"id": "org/model", "sha": self.commit, "siblings": siblings}).encode()
+        self._answer(content, {"ETag": f'"{name}"', "Content-Length": str(len(content))})
+
+    def _answer(self, content, headers):
+        self.send_response(200)
+        for name, value in (headers | {"X-Repo-Commit": self.commit}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_download_says_how_much_has_come_also_where_other_bars_are_off(tmp_path):
+    hub = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=hub.serve_forever, daemon=True).start()
+    script = (
+        "import json\nfrom domlora.models import fetch\nfrom domlora.models.reference import ModelRef\nseen = []\n"
+        "local = fetch.localise(ModelRef(source='org/model', kind='hub'), lambda *step: seen.append(step))\n"
+        "print(json.dumps([local.revision, seen]))"
+    )
+    env = os.environ | {
+        "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1", "NO_PROXY": "127.0.0.1",
+    }  # fmt: skip
+    try:
+        done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60)
+    finally:
+        hub.shutdown()
+        hub.server_close()
+    assert done.returncode == 0, done.stderr
+    revision, seen = json.loads(done.stdout)
+    assert revision == Hub.commit
+    assert {stage for stage, _, _ in seen} == {"fetching the model (MB)"}
+    assert seen[0][1:] == [0, 0] and seen[-1][1:] == [7, 7]
+    assert done.stderr == ""  # huggingface_hub draws nothing of its own
