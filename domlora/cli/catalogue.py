@@ -29,7 +29,7 @@ def _models_get(arguments: argparse.Namespace) -> None:
     from domlora.models.reference import resolve
 
     local = localise(resolve(arguments.model))
-    print(f"{local.folder}  ({local.origin})")
+    print(f"{local.folder}  ({local.source})")
 
 
 def _tasks_list(arguments: argparse.Namespace) -> None:

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from domlora.comparison.config import SweepConfig
+from domlora.data.origin import TaskOrigin
+from domlora.models.origin import ModelOrigin
 from domlora.placements.placement import Placement
 
 VariantStatus = Literal["queued", "training", "done", "diverged", "cancelled"]
@@ -97,10 +99,13 @@ class Run:
 
     Attributes:
         key: equal for equal requests.
+        model_source, task_source: in words, for a person.
         job: id of the job that computes it; None when run from Python.
         facts: where it came from: `device`, `dtype`, `versions`, `seconds`, `peak_memory_bytes`, `train_rows`,
             `energy_map` (id of the map that the placements were chosen by), `forgetting_tasks`.
         warnings: whole sentences for the user.
+        model_origin, task_origin: where both came from, as fields; None where the words of an earlier version say
+            nothing.
     """
 
     id: str
@@ -120,3 +125,5 @@ class Run:
     facts: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     variants: tuple[Variant, ...] = ()
+    model_origin: ModelOrigin | None = None
+    task_origin: TaskOrigin | None = None

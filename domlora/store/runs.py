@@ -16,13 +16,18 @@ from pydantic import ValidationError
 
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import BASE, ENDED_VARIANT, Answer, Evaluation, Metric, Run, Variant, VariantStatus
+from domlora.data.origin import TaskOrigin, task_origin_of
 from domlora.errors import StoreError
+from domlora.models.origin import ModelOrigin, model_origin_of
 from domlora.placements.placement import Placement
 from domlora.store.database import Database, finite, now, only, retrying_conflicts, text
 from domlora.store.schema import answers, evaluations, metrics, runs, variants
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+ORIGINS = "origins"  # in the column `facts`: the fields of a run that came after the table was made
 
 
 class Runs:
@@ -321,7 +326,7 @@ def _run_row(run: Run, id: str) -> dict[str, Any]:
         "id": id,
         "config": run.config.model_dump(mode="json"),
         "placements": [placement.model_dump(mode="json") for placement in run.placements],
-        "facts": finite(dict(run.facts)),
+        "facts": finite(dict(run.facts) | {ORIGINS: _origins_row(run)}),
         "warnings": list(run.warnings),
     }
 
@@ -332,13 +337,31 @@ def _variant_row(variant: Variant, run_id: str, position: int) -> dict[str, Any]
 
 
 def _as_run(row: Any, members: Sequence[Variant]) -> Run:
-    known = {name: row[name] for name in Run.__dataclass_fields__ if name != "variants"}
+    known = {name: row[name] for name in Run.__dataclass_fields__ if name in row}
+    known["facts"] = {name: value for name, value in row["facts"].items() if name != ORIGINS}
     try:
+        known |= _origins(row)
         known["config"] = SweepConfig.model_validate(row["config"])
         known["placements"] = tuple(Placement.model_validate(placement) for placement in row["placements"])
     except ValidationError as error:
         raise StoreError(f"run {row['id']} was written by another version of domlora: upgrade domlora") from error
     return Run(**known | {"warnings": tuple(row["warnings"]), "variants": tuple(members)})
+
+
+def _origins_row(run: Run) -> dict[str, Any]:
+    both = {"model": run.model_origin, "task": run.task_origin}
+    return {name: origin and origin.model_dump(mode="json", exclude_none=True) for name, origin in both.items()}
+
+
+def _origins(row: Any) -> dict[str, ModelOrigin | TaskOrigin | None]:
+    """Where model and task came from; a run of an earlier version has it in words alone."""
+    kept = row["facts"].get(ORIGINS, {})
+    model, task = kept.get("model"), kept.get("task")
+    in_words = model_origin_of(row["model"], row["model_source"], row["model_revision"])
+    return {
+        "model_origin": ModelOrigin.model_validate(model) if model else in_words,
+        "task_origin": TaskOrigin.model_validate(task) if task else task_origin_of(row["task"], row["task_source"]),
+    }
 
 
 def _as_variant(row: Any) -> Variant:

@@ -111,4 +111,4 @@ def _answers(
         if adapter is None:
             before = {f"{measure}_before": right, f"{measure}_rows": len(checked)}
         else:
-            runs.set_variant(run.id, name, results={**before, f"{measure}evaluate_chosen": right})
+            runs.set_variant(run.id, name, results={**before, f"{measure}_after": right})

@@ -8,16 +8,16 @@ import pytest
 import torch
 from peft import PeftModel, initialize_lora_eva_weights
 
-from domlora.comparison.config import SweepConfig
+from domlora.comparison.analysis import compare_run
+from domlora.comparison.config import SweepConfig, variant_name
 from domlora.data.tasks import load_task
 from domlora.errors import DomLoRAError
 from domlora.models.loading import load_model
 from domlora.placements.methods import METHODS
 from domlora.placements.placement import Placement
-from domlora.training import compare as comparing
 from domlora.training import sweep
 from domlora.training.lockstep import Lockstep
-from domlora.training.rows import step_rows, sweep_rows
+from domlora.training.rows import choose_rows, encode_rows, step_rows
 from tests.helpers.sweep_place import (
     CLOSE,
     SETTINGS,
@@ -47,7 +47,7 @@ def place(tiny_folder, tmp_path, monkeypatch):
 def plain_training(place: Place, where: Placement, method: str, rate: float, **settings):
     """LoRA training as anyone would write it; returns losses, gradient norms and weights."""
     config = SweepConfig(**SETTINGS | settings)
-    rows = sweep_rows(place.task, place.model.tokenizer, config).train
+    rows = encode_rows(place.task.name, choose_rows(place.task, config), place.model.tokenizer, config).train
     order = step_rows(len(rows), config)
     model = plain_peft(place.model.model, where, method, 0)
     if method == "eva":
@@ -112,10 +112,10 @@ def test_every_method_trains_as_a_plain_loop_would_and_as_it_does_alone(place):
     assert [v.status for v in together[0].variants] == ["done"] * 14
     for where in both:
         for method in METHODS:
-            name = comparing.variant_name(where.name, method, 1e-2, 0)
+            name = variant_name(where.name, method, 1e-2, 0)
             assert_trained_as_plainly(place, together, name, where, method, 1e-2)
     for method in ("lora", "pissa", "eva"):
-        name = comparing.variant_name("all", method, 1e-2, 0)
+        name = variant_name("all", method, 1e-2, 0)
         assert_same_end(together, place.run([place.all], methods=(method,)), names=[name])
 
 
@@ -156,7 +156,7 @@ def test_accumulation_equals_a_larger_batch(place):
 def test_results_are_losses_on_held_out_rows_before_and_after(place):
     run, metrics, evaluations = place.run([place.all])
     (variant,) = run.variants
-    rows = sweep_rows(place.task, place.model.tokenizer, run.config)
+    rows = encode_rows(place.task.name, choose_rows(place.task, run.config), place.model.tokenizer, run.config)
     base = plain_losses(place.model.model, rows.test).tolist()
     tuned = PeftModel.from_pretrained(load_model(place.model.local.folder).model, variant.adapter).eval()
     found = {(e.variant, e.part): e.losses for e in evaluations}
@@ -234,7 +234,7 @@ def test_when_all_diverge_the_run_ends_and_its_curves_are_there(place):
         update={"modules": place.low.modules})], progress=watch)  # fmt: skip
     assert run.status == "done" and {v.status for v in run.variants} == {"diverged"}
     assert all(len(curve(metrics, v.name)) >= 1 for v in run.variants)
-    comparison = comparing.compare_run(run, evaluations)
+    comparison = compare_run(run, evaluations)
     assert comparison.best is None
     assert "diverged" in set(comparison.table["status"])
     assert watch.heard[-1][1] == watch.heard[-1][2]
@@ -266,7 +266,7 @@ def test_all_cancelled_ends_the_run(place):
     watch = Watch(1, lambda: cancel(place, "top lr=0.01 seed=0"), stage="evaluating the base model")
     run, _, evaluations = place.run([place.top], progress=watch)
     assert run.status == "done" and run.variants[0].status == "cancelled"
-    assert comparing.compare_run(run, evaluations).best is None
+    assert compare_run(run, evaluations).best is None
 
 
 # What is said meanwhile
