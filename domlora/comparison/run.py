@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from domlora.comparison.config import SweepConfig
-from domlora.data.origin import TaskOrigin
-from domlora.models.origin import ModelOrigin
+from domlora.data.origin import TaskOrigin, task_origin_of
+from domlora.models.origin import ModelOrigin, model_origin_of
 from domlora.placements.placement import Placement
 
 VariantStatus = Literal["queued", "training", "done", "diverged", "cancelled"]
@@ -127,3 +127,11 @@ class Run:
     variants: tuple[Variant, ...] = ()
     model_origin: ModelOrigin | None = None
     task_origin: TaskOrigin | None = None
+
+    def __post_init__(self) -> None:
+        """A run of an earlier version has its origins in words alone."""
+        if self.model_origin is None:
+            origin = model_origin_of(self.model, self.model_source, self.model_revision)
+            object.__setattr__(self, "model_origin", origin)
+        if self.task_origin is None:
+            object.__setattr__(self, "task_origin", task_origin_of(self.task, self.task_source))

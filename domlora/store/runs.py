@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import BASE, ENDED_VARIANT, Answer, Evaluation, Metric, Run, Variant, VariantStatus
-from domlora.data.origin import TaskOrigin, task_origin_of
+from domlora.data.origin import TaskOrigin
 from domlora.errors import StoreError
-from domlora.models.origin import ModelOrigin, model_origin_of
+from domlora.models.origin import ModelOrigin
 from domlora.placements.placement import Placement
 from domlora.store.database import Database, finite, now, only, retrying_conflicts, text
 from domlora.store.schema import answers, evaluations, metrics, runs, variants
@@ -340,7 +340,7 @@ def _as_run(row: Any, members: Sequence[Variant]) -> Run:
     known = {name: row[name] for name in Run.__dataclass_fields__ if name in row}
     known["facts"] = {name: value for name, value in row["facts"].items() if name != ORIGINS}
     try:
-        known |= _origins(row)
+        known |= _origins(row["facts"].get(ORIGINS, {}))
         known["config"] = SweepConfig.model_validate(row["config"])
         known["placements"] = tuple(Placement.model_validate(placement) for placement in row["placements"])
     except ValidationError as error:
@@ -353,14 +353,12 @@ def _origins_row(run: Run) -> dict[str, Any]:
     return {name: origin and origin.model_dump(mode="json", exclude_none=True) for name, origin in both.items()}
 
 
-def _origins(row: Any) -> dict[str, ModelOrigin | TaskOrigin | None]:
-    """Where model and task came from; a run of an earlier version has it in words alone."""
-    kept = row["facts"].get(ORIGINS, {})
+def _origins(kept: Mapping[str, Any]) -> dict[str, ModelOrigin | TaskOrigin | None]:
+    """As a run has them; a run of an earlier version has kept none, and reads its words."""
     model, task = kept.get("model"), kept.get("task")
-    in_words = model_origin_of(row["model"], row["model_source"], row["model_revision"])
     return {
-        "model_origin": ModelOrigin.model_validate(model) if model else in_words,
-        "task_origin": TaskOrigin.model_validate(task) if task else task_origin_of(row["task"], row["task_source"]),
+        "model_origin": model and ModelOrigin.model_validate(model),
+        "task_origin": task and TaskOrigin.model_validate(task),
     }
 
 
