@@ -1,6 +1,6 @@
 """What the store keeps of a comparison: the run, its variants, their curves, evaluations and answers. Plain data.
 
-A run is one sweep: a model, a task, a `SweepConfig`. It is made when training starts and filled while it goes on, so
+A run is one comparison: a model, a task, a `SweepConfig`. It is made when training starts and filled while it goes on, so
 that the dashboard draws curves that grow and nothing is lost when it ends early.
 """
 
@@ -27,7 +27,7 @@ class Variant:
     """One placement, method, learning rate and seed of a run.
 
     Attributes:
-        name: unique in its run, from `sweep_config.variant_name`.
+        name: unique in its run, from `comparison.config.variant_name`.
         modules: how many modules its adapter was really attached to.
         note: why it diverged, at which step; else None.
         results: final numbers by name: `eval_loss_before`, `eval_loss_after`, `eval_accuracy_before`,

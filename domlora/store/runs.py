@@ -1,6 +1,6 @@
-"""Comparison runs in the store: one sweep's settings, variants, curves, evaluations and answers, while they grow.
+"""Comparisons in the store: settings, variants, curves, evaluations and answers, while they grow.
 
-In: what `sweep` and `evaluate` produce, as the data classes of `runs`. Out: the same again, in any process that opens
+In: what `training` produces, as the data classes of `comparison.run`. Out: the same again, in any process that opens
 the store (`Store.runs`). Whoever trains is the one writer of a run; others read it and may ask to cancel a variant.
 Nothing is computed here, torch is not imported; pandas only where curves are read.
 """
