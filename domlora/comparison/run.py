@@ -1,7 +1,7 @@
 """What the store keeps of a comparison: the run, its variants, their curves, evaluations and answers. Plain data.
 
-A run is one comparison: a model, a task, a `SweepConfig`. It is made when training starts and filled while it goes on, so
-that the dashboard draws curves that grow and nothing is lost when it ends early.
+A run is one comparison: a model, a task, a `SweepConfig`. It is made when training starts and filled while it goes on,
+so that the dashboard draws curves that grow and nothing is lost when it ends early.
 """
 
 from __future__ import annotations
