@@ -63,7 +63,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[Any, ...]:
     from domlora.comparison.placements import place_for
     from domlora.energy.files import read
     from domlora.paths import sample_data_path
-    from domlora.training.rows import sweep_rows
+    from domlora.training.rows import choose_rows, encode_rows
 
     model = domlora.load_model(arguments.model, device=arguments.device, dtype=arguments.dtype)
     task = domlora.load_task(arguments.task)
@@ -74,7 +74,8 @@ def prepare(arguments: argparse.Namespace) -> tuple[Any, ...]:
         steps=arguments.steps, batch_size=arguments.batch_size, warmup=0.0, validation_rows=1, test_rows=1,
         evaluate_every=arguments.steps, checkpoint_every=arguments.steps,
     )  # fmt: skip
-    return model, sweep_rows(task, model.tokenizer, config), config, place_for(energy, config)
+    rows = encode_rows(task.name, choose_rows(task, config), model.tokenizer, config)
+    return model, rows, config, place_for(energy, config)
 
 
 def lockstep(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from dashboard.matrix.queries import AGAINST, Choice, probe_name, rows_by
 from dashboard.shared import queries
 from dashboard.shared.queries import MapRow
 from domlora.data.tasks import builtin_tasks
-from domlora.energy.energy_map import Provenance
 from domlora.jobs.spec import Job, ProbeRequest
 from domlora.models.catalogue import known_models
 from domlora.probes.config import ProbeConfig
@@ -84,31 +83,22 @@ def _model_named(model: str, results: dict[str, ProbeRequest]) -> tuple[str, str
     for row in (row for row in queries.map_rows() if row.model == model):
         if row.id in results:
             return results[row.id].model, results[row.id].revision
-        found = _from_provenance(queries.energy(row.id).provenance)
-        if found is not None:
-            return found
+        origin = queries.energy(row.id).provenance.model_origin
+        if origin is not None and origin.known:
+            return origin.named_again, origin.revision
     return (model, None) if model in known_models() else None
 
 
-def _from_provenance(provenance: Provenance) -> tuple[str, str | None] | None:
-    if provenance.model in known_models():
-        return provenance.model, None
-    kind, _, rest = provenance.model_source.partition(" ")
-    if kind == "Hub":
-        return rest.split("@")[0], provenance.model_revision
-    return {"folder": (rest, None), "GGUF": (rest.removesuffix(", de-quantised"), None)}.get(kind)
-
-
 def _task_named(task: str, results: dict[str, ProbeRequest]) -> str | None:
-    """How a request names a task. A map knows only the name of a file, the job that made it where that lay."""
+    """How a request names a task; None if it cannot be found again."""
     if task in builtin_tasks():
         return task
     for row in (row for row in queries.map_rows() if row.task == task):
         if row.id in results:
             return results[row.id].task
-        source = queries.energy(row.id).provenance.task_source
-        if source.startswith("Hub "):
-            return source.removeprefix("Hub ")
+        origin = queries.energy(row.id).provenance.task_origin
+        if origin is not None and origin.known:
+            return origin.named_again
     return None
 
 

@@ -10,7 +10,6 @@ from dashboard.shared.queries import MapRow
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
 from domlora.energy.energy_map import Provenance
-from domlora.models.catalogue import BUILTIN_MODELS, REFERENCE_ORIGIN, base_name
 from domlora.placements.placement import Placement
 
 
@@ -34,19 +33,13 @@ def model_sentence(rows: Sequence[MapRow]) -> str:
 
 def task_again(provenance: Provenance | Run) -> str:
     """How the command line and Launch name a map's task."""
-    built_in = provenance.task_source == f"built-in {provenance.task}"
-    return provenance.task if built_in else provenance.task_source.removeprefix("Hub ")
+    return provenance.task_origin.named_again if provenance.task_origin else provenance.task
 
 
 def named_again(provenance: Provenance | Run) -> tuple[str, str]:
     """How the command line and Launch name a map's model, and its revision where that matters."""
-    if provenance.model in BUILTIN_MODELS or provenance.model_source == REFERENCE_ORIGIN:
-        return provenance.model, ""
-    name = base_name(provenance.model, provenance.model_source)
-    if name is None:
-        return provenance.model_source.removeprefix("GGUF ").removesuffix(", de-quantised"), ""
-    on_hub = provenance.model_source.startswith("Hub ")
-    return name, provenance.model_revision if on_hub else ""
+    origin = provenance.model_origin
+    return (origin.named_again, origin.revision or "") if origin else (provenance.model, "")
 
 
 def number(value: float) -> str:

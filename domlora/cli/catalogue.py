@@ -31,7 +31,7 @@ def _models_get(arguments: argparse.Namespace) -> None:
     with progress_bar("file") as progress:
         progress("fetching the model", 0, 0)
         local = localise(resolve(arguments.model), progress)
-    say(f"{local.folder}  ({local.origin})")
+    say(f"{local.folder}  ({local.source})")
 
 
 def _tasks_list(arguments: argparse.Namespace) -> None:

@@ -32,7 +32,6 @@ def add_place(commands: Any) -> None:
 def _place(arguments: argparse.Namespace) -> None:
     from domlora.jobs.execute import run_probe
     from domlora.jobs.spec import ProbeRequest
-    from domlora.models.catalogue import base_name
     from domlora.placements.place import check_name, place
     from domlora.store.store import Store
 
@@ -52,7 +51,8 @@ def _place(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
     )
     config = placement.lora_config(arguments.method)
-    config.base_model_name_or_path = base_name(energy.provenance.model, energy.provenance.model_source)
+    origin = energy.provenance.model_origin
+    config.base_model_name_or_path = origin.base_name if origin else None
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
         config.save_pretrained(str(arguments.out))

@@ -91,7 +91,7 @@ def _runs_list(arguments: argparse.Namespace) -> None:
 
     runs = Store().runs.list()
     if arguments.json:
-        return print_json([plain(run) for run in runs])
+        return print_json([_json(run) for run in runs])
     if not runs:
         return print("No comparisons yet: `domlora compare smollm2-135m --task math` makes one.")
     print_table(
@@ -105,6 +105,11 @@ def _runs_list(arguments: argparse.Namespace) -> None:
         ],
         status=1,
     )  # fmt: skip
+
+
+def _json(run: Run) -> dict[str, Any]:
+    """Without what files hold and `domlora maps` does not print either: the words for both are there."""
+    return {name: value for name, value in plain(run).items() if name not in ("model_origin", "task_origin")}
 
 
 def _shortened(names: Sequence[str], most: int = 5) -> str:

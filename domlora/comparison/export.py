@@ -14,7 +14,6 @@ from pathlib import Path
 from domlora.comparison.result import Comparison
 from domlora.comparison.run import Run, Variant
 from domlora.errors import SweepError
-from domlora.models.catalogue import base_name
 from domlora.placements.methods import METHODS
 
 ADAPTER = "adapter"  # folder of the PEFT adapter among the files
@@ -85,6 +84,7 @@ def sft_script(run: Run, variant: Variant) -> str:
     if METHODS[variant.method].faster_up:
         ratio = f"{config.loraplus_ratio:g}"
         note += f"# LoRA+: B learns at {ratio} times the rate below (peft.optimizers.create_loraplus_optimizer).\n"
+    note += _rows_note(run)
     return f'''"""{variant.name} of domlora run {run.id}, trained with TRL: pip install trl."""
 
 from datasets import load_dataset
@@ -118,10 +118,20 @@ trainer.save_model("out")
 
 def _model_argument(run: Run) -> tuple[str, str]:
     """What `from_pretrained` takes for the run's base model, and a comment where that is not plain."""
-    name = base_name(run.model, run.model_source)
-    if name is not None:
-        return name, ""
-    return "path/to/the/model", f"# The base of the run: {run.model_source}. Name its Hub id or folder below.\n"
+    origin = run.model_origin
+    if origin is not None and origin.base_name is not None:
+        return origin.base_name, ""
+    base = run.model_source + (f" ({origin.named_again!r})" if origin is not None and origin.known else "")
+    return "path/to/the/model", f"# The base of the run: {base}. Name its Hub id or folder below.\n"
+
+
+def _rows_note(run: Run) -> str:
+    """A comment that says where the rows of the run lie, where a name alone does not."""
+    origin = run.task_origin
+    if origin is None or origin.kind == "builtin":
+        return ""
+    shape = f", in the format {origin.format}" if origin.format else ""
+    return f"# The rows of the run: {origin.named_again!r}{shape}.\n"
 
 
 def _settings(run: Run, variant: Variant) -> dict[str, object]:
@@ -130,9 +140,11 @@ def _settings(run: Run, variant: Variant) -> dict[str, object]:
         "variant": variant.name,
         "model": run.model,
         "model_source": run.model_source,
+        "model_origin": run.model_origin and run.model_origin.model_dump(mode="json"),
         "model_revision": run.model_revision,
         "task": run.task,
         "task_source": run.task_source,
+        "task_origin": run.task_origin and run.task_origin.model_dump(mode="json"),
         "task_hash": run.task_hash,
         "config": run.config.model_dump(mode="json"),
         "placement": next(p for p in run.placements if p.name == variant.placement).model_dump(mode="json"),

@@ -6,26 +6,40 @@ PEFT trains several adapters in one batch only where each stands at linear layer
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from domlora.comparison.config import SweepConfig
 from domlora.energy.energy_map import EnergyMap
-from domlora.errors import PlacementError
+from domlora.errors import PlacementError, UsageError
 from domlora.models.kinds import ATTENTION_KINDS, ROUTER_KINDS
 from domlora.placements.place import GROUPS, REFUSING_ARCHITECTURES, place_all
-from domlora.placements.placement import Placement
+from domlora.placements.placement import Placement, same
 
 
-def place_for(energy: EnergyMap, config: SweepConfig, names: Sequence[str] | None = None) -> list[Placement]:
-    """The placements of a comparison on this map (or those of `names`, with its settings). Errors as `place_all`.
+def place_for(
+    energy: EnergyMap, config: SweepConfig, asked: Sequence[str | Placement] | None = None
+) -> list[Placement]:
+    """The placements of a comparison: those that are given as such, then those that names stand for on this map.
+
+    Names are read together, so that `random` draws no module that another name holds. Errors as `place_all`.
+
+    Args:
+        asked: names and placements; None stands for the names of `config`.
 
     Raises:
-        PlacementError: also for one that a comparison cannot train.
+        UsageError: two of one name, or two that are the same.
+        PlacementError: also for a name whose placement a comparison cannot train.
     """
-    found = place_all(
+    asked = config.placements if asked is None else asked
+    own = [item for item in asked if isinstance(item, Placement)]
+    names = [item for item in asked if isinstance(item, str)]
+    if own and not names:
+        return _distinct(own)
+    read = place_all(
         energy,
-        config.placements if names is None else names,
+        names,
         rank=config.rank,
         alpha=config.alpha,
         budget=config.budget,
@@ -33,9 +47,18 @@ def place_for(energy: EnergyMap, config: SweepConfig, names: Sequence[str] | Non
         seed=config.data_seed,
         trainable=True,
     )
-    for placement in found:
+    for placement in read:
         check_trainable(placement)
-    return list(found)
+    return _distinct([*own, *read])
+
+
+def _distinct(placements: list[Placement]) -> list[Placement]:
+    (name, count), *_ = Counter(placement.name for placement in placements).most_common()
+    if count > 1:
+        raise UsageError(f"{count} placements are called {name}: give them different names")
+    for first, second in same(placements):
+        raise UsageError(f"{first} and {second} are the same placement: leave one out")
+    return placements
 
 
 def check_trainable(placement: Placement) -> None:

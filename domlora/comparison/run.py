@@ -1,7 +1,7 @@
 """What the store keeps of a comparison: the run, its variants, their curves, evaluations and answers. Plain data.
 
-A run is one sweep: a model, a task, a `SweepConfig`. It is made when training starts and filled while it goes on, so
-that the dashboard draws curves that grow and nothing is lost when it ends early.
+A run is one comparison: a model, a task, a `SweepConfig`. It is made when training starts and filled while it goes on,
+so that the dashboard draws curves that grow and nothing is lost when it ends early.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from domlora.comparison.config import SweepConfig
+from domlora.data.origin import TaskOrigin, task_origin_of
+from domlora.models.origin import ModelOrigin, model_origin_of
 from domlora.placements.methods import Method
 from domlora.placements.placement import Placement
 
@@ -26,7 +28,7 @@ class Variant:
     """One placement, method, learning rate and seed of a run.
 
     Attributes:
-        name: unique in its run, from `sweep_config.variant_name`.
+        name: unique in its run, from `comparison.config.variant_name`.
         modules: how many modules its adapter was really attached to.
         note: why it diverged, at which step; else None.
         results: final numbers by name: `eval_loss_before`, `eval_loss_after`, `eval_accuracy_before`,
@@ -98,10 +100,13 @@ class Run:
 
     Attributes:
         key: equal for equal requests.
+        model_source, task_source: in words, for a person.
         job: id of the job that computes it; None when run from Python.
         facts: where it came from: `device`, `dtype`, `versions`, `seconds`, `peak_memory_bytes`, `train_rows`,
             `energy_map` (id of the map that the placements were chosen by), `forgetting_tasks`.
         warnings: whole sentences for the user.
+        model_origin, task_origin: where both came from, as fields; None where the words of an earlier version say
+            nothing.
     """
 
     id: str
@@ -121,3 +126,13 @@ class Run:
     facts: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     variants: tuple[Variant, ...] = ()
+    model_origin: ModelOrigin | None = None
+    task_origin: TaskOrigin | None = None
+
+    def __post_init__(self) -> None:
+        """A run of an earlier version has its origins in words alone."""
+        if self.model_origin is None:
+            origin = model_origin_of(self.model, self.model_source, self.model_revision)
+            object.__setattr__(self, "model_origin", origin)
+        if self.task_origin is None:
+            object.__setattr__(self, "task_origin", task_origin_of(self.task, self.task_source))

@@ -24,6 +24,7 @@ from typing import Any
 from domlora.data.files import KINDS, SUFFIXES, read_rows
 from domlora.data.formats.chat import RowError, Turn
 from domlora.data.formats.registry import FORMATS, recognise
+from domlora.data.origin import TaskOrigin
 from domlora.errors import TaskError
 from domlora.paths import sample_data_path
 
@@ -77,9 +78,11 @@ class Task:
     """Samples to learn from.
 
     Attributes:
+        source: where they came from, in words, for the provenance of a map.
         format: name of the format they came in.
         without_response: conversations left out because no assistant says anything in them.
         dropped_turns: turns left out of the samples: empty ones, and those after the last response.
+        origin: where they came from, as fields; None where they were made in memory.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Task:
     samples: tuple[Sample, ...]
     without_response: int = 0
     dropped_turns: int = 0
+    origin: TaskOrigin | None = None
 
     @cached_property
     def content_hash(self) -> str:
@@ -146,7 +150,7 @@ def load_task(source: str | Path, *, split_column: str = "split") -> Task:
         source = source.strip()
         if source in BUILTIN:
             path = sample_data_path() / "tasks" / f"{source}.jsonl"
-            return _assemble(source, f"built-in {source}", _file_rows(path), split_column)
+            return _assemble(source, TaskOrigin(kind="builtin", place=source), _file_rows(path), split_column)
     # os.path, since Path raises on names that are too long and on homes of unknown users.
     expanded = os.path.expanduser(str(source))
     if expanded and os.path.exists(expanded):
@@ -154,7 +158,8 @@ def load_task(source: str | Path, *, split_column: str = "split") -> Task:
         # "v1.2" has a dot that is no suffix.
         name = path.name.removesuffix(".gz")
         name = Path(name).stem if name.lower().endswith(SUFFIXES) else name
-        return _assemble(name, path.name, _file_rows(path), split_column)
+        origin = TaskOrigin(kind="file", place=os.path.abspath(path))
+        return _assemble(name, origin, _file_rows(path), split_column)
     hub = HUB_SOURCE.fullmatch(source) if isinstance(source, str) else None
     if hub is None or expanded.lower().endswith(SUFFIXES):
         raise TaskError(
@@ -162,7 +167,8 @@ def load_task(source: str | Path, *, split_column: str = "split") -> Task:
             "or a Hub data set such as owner/name or owner/name:config"
         )
     name = hub["id"].split("/")[1]
-    return _assemble(name, f"Hub {source}", _hub_rows(hub["id"], hub["config"]), split_column)
+    origin = TaskOrigin(kind="hub", place=hub.string)
+    return _assemble(name, origin, _hub_rows(hub["id"], hub["config"]), split_column)
 
 
 def _file_rows(path: Path) -> Iterator[_Numbered]:
@@ -207,7 +213,8 @@ def _hub_error(shown: str, error: Exception) -> str:
     return f"no file {shown}, and no such Hub data set can be loaded ({reason}): {way_out}"
 
 
-def _assemble(name: str, source: str, rows: Iterator[_Numbered], split_column: str) -> Task:
+def _assemble(name: str, origin: TaskOrigin, rows: Iterator[_Numbered], split_column: str) -> Task:
+    source = origin.words
     head = list(islice(rows, RECOGNISE_WITHIN))
     if not head:
         raise TaskError(f"{source} has no rows: it needs one at least")
@@ -236,7 +243,8 @@ def _assemble(name: str, source: str, rows: Iterator[_Numbered], split_column: s
             f"{source}: none of its {without_response} rows has a response, read as {form.NAME} "
             f"({form.KEYS}): bring rows that hold what the model is to say"
         )
-    return Task(name, source, form.NAME, tuple(samples), without_response, dropped_turns)
+    origin = origin.model_copy(update={"format": form.NAME})
+    return Task(name, source, form.NAME, tuple(samples), without_response, dropped_turns, origin)
 
 
 def _unknown_format(head: list[_Numbered]) -> str:

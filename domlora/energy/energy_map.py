@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from domlora.data.origin import TaskOrigin, task_origin_of
 from domlora.energy.verdict import CONCENTRATED_FRACTION, CONCENTRATED_MODULES, MODERATE_FRACTION, Level, Verdict
 from domlora.errors import ProbeError
 from domlora.models.modules import Skipped
+from domlora.models.origin import ModelOrigin, model_origin_of
 from domlora.probes.config import ProbeConfig, Trained
 from domlora.probes.registry import PROBES, ProbeInfo
 from domlora.statistics import bootstrap
@@ -34,7 +36,12 @@ LIST_COLUMNS = ("sample_energies", "sample_kernel", "positions", "top_tokens", "
 
 
 class Provenance(BaseModel):
-    """Everything needed to know where a map came from and to make it again."""
+    """Everything needed to know where a map came from and to make it again.
+
+    Attributes:
+        model_source, task_source: in words, for a person.
+        model_origin, task_origin: the same as fields; None where the words of an earlier version say nothing.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,6 +74,22 @@ class Provenance(BaseModel):
     skipped: tuple[Skipped, ...] = ()
     trained: Trained | None = None
     notes: dict[str, Any] = Field(default_factory=dict)
+    model_origin: ModelOrigin | None = None
+    task_origin: TaskOrigin | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _origins_of_earlier_versions(cls, data: Any) -> Any:
+        """What was stored before there were fields for the origins has them in words."""
+        words = ("model", "model_source", "model_revision", "task", "task_source")
+        if not isinstance(data, dict) or not all(isinstance(data.get(name), str) for name in words):
+            return data  # refused by its types
+        made = dict(data)
+        if made.get("model_origin") is None:
+            made["model_origin"] = model_origin_of(data["model"], data["model_source"], data["model_revision"])
+        if made.get("task_origin") is None:
+            made["task_origin"] = task_origin_of(data["task"], data["task_source"])
+        return made
 
     @property
     def id(self) -> str:

@@ -21,6 +21,8 @@ from domlora.errors import ProbeError, UsageError
 
 METADATA_KEY = b"domlora"
 CSV_PREFIX = "# domlora "
+# What files hold and `domlora probe --json` does not print: the words for both are there.
+NOT_PRINTED = {"model_origin", "task_origin"}
 SUFFIXES = (".parquet", ".csv", ".json")
 
 
@@ -78,8 +80,8 @@ def to_json(energy: EnergyMap, *, lists: bool = True) -> dict[str, Any]:
     """The map as one JSON-serialisable object: the keys of `domlora probe --json`, modules strongest first.
 
     Args:
-        lists: with the list columns (per-sample energies, positions, tokens); without them it cannot be read back
-            in full.
+        lists: as a file, with the list columns (per-sample energies, positions, tokens) and `NOT_PRINTED`; without
+            them it cannot be read back in full.
     """
     table = energy.table
     if lists:
@@ -94,7 +96,7 @@ def to_json(energy: EnergyMap, *, lists: bool = True) -> dict[str, Any]:
         "reduction": provenance.config.reduction,
         **{key: value for key, value in energy.summary().items() if key != "modules"},
         "modules": [{key: _plain(value) for key, value in row.items()} for row in table.to_dict("records")],
-        "provenance": provenance.model_dump(mode="json"),
+        "provenance": provenance.model_dump(mode="json", exclude=None if lists else NOT_PRINTED),
     }
 
 

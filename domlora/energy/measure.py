@@ -136,7 +136,7 @@ def _energy_map(
     provenance = Provenance(
         key=request_key(model.local.revision, task.content_hash, config),
         model=model.name,
-        model_source=model.local.origin,
+        model_source=model.local.source,
         model_revision=model.local.revision,
         architecture=model.architecture,
         model_parameters=model.model.num_parameters(),
@@ -163,6 +163,8 @@ def _energy_map(
         skipped=census.skipped
         + tuple(Skipped(module=census.modules[i].name, reason=why) for i, why in found.unmeasured.items()),
         notes=notes,
+        model_origin=model.local.origin,
+        task_origin=task.origin,
     )
     table = table_of(census.modules, found, model)
     return EnergyMap(table.drop(index=list(found.unmeasured)).reset_index(drop=True), provenance)

@@ -5,8 +5,8 @@ Whatever is cheap and can fail comes first, and torch is imported only if the st
 
 from __future__ import annotations
 
-from domlora.comparison.key import sweep_key
-from domlora.comparison.placements import place_for
+from typing import TYPE_CHECKING
+
 from domlora.data.tasks import load_task
 from domlora.energy.key import request_key
 from domlora.jobs.spec import ProbeRequest, SweepRequest
@@ -17,7 +17,10 @@ from domlora.probes.registry import check
 from domlora.progress import Progress
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
-from domlora.training.rows import choose_rows
+from domlora.training.asked import ask, run_of
+
+if TYPE_CHECKING:
+    from domlora.models.loading import LoadedModel
 
 
 def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: str | None = None) -> str:
@@ -36,11 +39,11 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
     task.draw(request.config.samples, request.config.seed, request.config.split)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
-    found = {
+    maps = {
         config: None if request.refresh else known_map(store, request_key(local.revision, task.content_hash, config))
         for config in request.configs
     }
-    missing = [config for config, energy in found.items() if energy is None]
+    missing = [config for config, energy in maps.items() if energy is None]
     if missing:
         from domlora.energy.measure import probe_many
         from domlora.models.loading import load_local
@@ -50,8 +53,8 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
         measured = probe_many(model, task, missing, progress=lambda done, total: progress("probing", done, total))
         for config, energy in zip(missing, measured, strict=True):
             store.maps.add(energy)
-            found[config] = energy
-    answer = found[request.config]
+            maps[config] = energy
+    answer = maps[request.config]
     assert answer is not None
     return answer.id
 
@@ -71,30 +74,17 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
     for name in request.sweep.placements:
         check_name(name)
     progress("reading the task", 0, 0)
-    task = load_task(request.task)
-    choose_rows(task, request.sweep)
+    asked = ask(load_task(request.task), request.sweep)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
     check_trainable(local.ref.name, objective_of(local.folder))
-    energy = known_map(store, request_key(local.revision, task.content_hash, request.probe))
-    if energy is not None and not request.refresh:
-        placements = place_for(energy, request.sweep)
-        key = sweep_key(local.revision, task.content_hash, request.sweep, placements, request.probe)
-        known = store.runs.find(key)
-        if known is not None and known.status == "done":
-            return known.id
 
-    from domlora.energy.measure import probe
-    from domlora.models.loading import load_local
-    from domlora.training.train import train
+    def load() -> LoadedModel:
+        from domlora.models.loading import load_local
 
-    progress("loading the model", 0, 0)
-    model = load_local(local, dtype=request.sweep.dtype, device=request.device)
-    if energy is None:
-        energy = probe(model, task, request.probe, progress=lambda done, total: progress("probing", done, total))
-        store.maps.add(energy)
-    placements = place_for(energy, request.sweep)
-    run = train(
-        model, task, energy, placements, request.sweep, store, job=job_id, refresh=request.refresh, progress=progress
-    )
-    return run.id
+        progress("loading the model", 0, 0)
+        return load_local(local, dtype=request.sweep.dtype, device=request.device)
+
+    return run_of(
+        asked, local, load, store, probe=request.probe, job=job_id, refresh=request.refresh, progress=progress
+    ).id

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from domlora.paths import home, sample_data_path
 
-REFERENCE_ORIGIN = "small reference model, shipped with domlora"
-
 
 @dataclass(frozen=True)
 class BuiltinModel:
@@ -95,20 +93,6 @@ REFERENCE_MODELS: dict[str, ReferenceModel] = {
 def known_models() -> dict[str, BuiltinModel | ReferenceModel]:
     """Everything that has a name of its own, the real models first."""
     return {**BUILTIN_MODELS, **REFERENCE_MODELS}
-
-
-def base_name(model: str, origin: str) -> str | None:
-    """What `from_pretrained` takes for a model that was measured; None for a GGUF, which it takes only converted.
-
-    Args:
-        model, origin: as the provenance of a map or a run names them.
-    """
-    if model in BUILTIN_MODELS:
-        return BUILTIN_MODELS[model].hub_id
-    if origin == REFERENCE_ORIGIN:  # not by its name alone: folders elsewhere may bear it
-        return str(builtin_folder(model).resolve())
-    kind, _, rest = origin.partition(" ")
-    return {"Hub": rest.split("@")[0], "folder": rest}.get(kind)
 
 
 def builtin_folder(name: str) -> Path:

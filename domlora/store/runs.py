@@ -1,6 +1,6 @@
-"""Comparison runs in the store: one sweep's settings, variants, curves, evaluations and answers, while they grow.
+"""Comparisons in the store: settings, variants, curves, evaluations and answers, while they grow.
 
-In: what `sweep` and `evaluate` produce, as the data classes of `runs`. Out: the same again, in any process that opens
+In: what `training` produces, as the data classes of `comparison.run`. Out: the same again, in any process that opens
 the store (`Store.runs`). Whoever trains is the one writer of a run; others read it and may ask to cancel a variant.
 Nothing is computed here, torch is not imported; pandas only where curves are read.
 """
@@ -16,13 +16,18 @@ from pydantic import ValidationError
 
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import BASE, ENDED_VARIANT, Answer, Evaluation, Metric, Run, Variant, VariantStatus
+from domlora.data.origin import TaskOrigin
 from domlora.errors import StoreError
+from domlora.models.origin import ModelOrigin
 from domlora.placements.placement import Placement
 from domlora.store.database import Database, finite, now, only, retrying_conflicts, text
 from domlora.store.schema import answers, evaluations, metrics, runs, variants
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+ORIGINS = "origins"  # in the column `facts`: the fields of a run that came after the table was made
 
 
 class Runs:
@@ -321,7 +326,7 @@ def _run_row(run: Run, id: str) -> dict[str, Any]:
         "id": id,
         "config": run.config.model_dump(mode="json"),
         "placements": [placement.model_dump(mode="json") for placement in run.placements],
-        "facts": finite(dict(run.facts)),
+        "facts": finite(dict(run.facts) | {ORIGINS: _origins_row(run)}),
         "warnings": list(run.warnings),
     }
 
@@ -332,13 +337,29 @@ def _variant_row(variant: Variant, run_id: str, position: int) -> dict[str, Any]
 
 
 def _as_run(row: Any, members: Sequence[Variant]) -> Run:
-    known = {name: row[name] for name in Run.__dataclass_fields__ if name != "variants"}
+    known = {name: row[name] for name in Run.__dataclass_fields__ if name in row}
+    known["facts"] = {name: value for name, value in row["facts"].items() if name != ORIGINS}
     try:
+        known |= _origins(row["facts"].get(ORIGINS, {}))
         known["config"] = SweepConfig.model_validate(row["config"])
         known["placements"] = tuple(Placement.model_validate(placement) for placement in row["placements"])
     except ValidationError as error:
         raise StoreError(f"run {row['id']} was written by another version of domlora: upgrade domlora") from error
     return Run(**known | {"warnings": tuple(row["warnings"]), "variants": tuple(members)})
+
+
+def _origins_row(run: Run) -> dict[str, Any]:
+    both = {"model": run.model_origin, "task": run.task_origin}
+    return {name: origin and origin.model_dump(mode="json", exclude_none=True) for name, origin in both.items()}
+
+
+def _origins(kept: Mapping[str, Any]) -> dict[str, ModelOrigin | TaskOrigin | None]:
+    """As a run has them; a run of an earlier version has kept none, and reads its words."""
+    model, task = kept.get("model"), kept.get("task")
+    return {
+        "model_origin": model and ModelOrigin.model_validate(model),
+        "task_origin": task and TaskOrigin.model_validate(task),
+    }
 
 
 def _as_variant(row: Any) -> Variant:

@@ -7,7 +7,6 @@ is complete is answered from the store.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,19 +14,16 @@ from pydantic import ValidationError
 
 from domlora.comparison.analysis import compare_run
 from domlora.comparison.config import SweepConfig
-from domlora.comparison.placements import place_for
 from domlora.comparison.result import Comparison
 from domlora.data.tasks import Task
 from domlora.energy.energy_map import EnergyMap
-from domlora.energy.measure import probe
 from domlora.errors import UsageError
 from domlora.models.loading import LoadedModel
-from domlora.models.reference import check_trainable
 from domlora.placements.place import check_name
-from domlora.placements.placement import Placement, same
+from domlora.placements.placement import Placement
 from domlora.progress import Progress, silent
 from domlora.store.store import Store
-from domlora.training.train import train
+from domlora.training.asked import ask, run_of
 
 
 def compare(
@@ -48,8 +44,10 @@ def compare(
         task: from `domlora.load_task`.
         placements: names (`dominant`, `qv`, `random:3`, see `domlora.placements.NAMES`) or placements.
         config: all other settings at once; or name them as keywords (`learning_rates=[1e-3, 5e-3], seeds=2, ...`).
-        energy: the map that names are read against; measured with 32 samples where none is given.
-        store: where the run is kept, the default one where none is given. The same request again is answered from it.
+        energy: the map that names are read against; where none is given, that of 32 samples, from the store if it is
+            there, else measured.
+        store: where the run and the map are kept, the default one where none is given. The same request again is
+            answered from it.
         progress: called with (stage, passes done, passes in all).
 
     Raises:
@@ -64,22 +62,10 @@ def compare(
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "settings"
         raise UsageError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
-    for name in placements:
-        if isinstance(name, str):
-            check_name(name)
-    check_trainable(model.name, model.objective)  # before anything is measured
-    if energy is None:
-        energy = probe(model, task)
-    chosen = [item for item in placements if isinstance(item, Placement)]
-    # Read together, as a job reads them: `random` draws no module that another name holds.
-    read = [item for item in placements if isinstance(item, str)]
-    chosen += place_for(energy, config, read) if read else []
-    named = Counter(placement.name for placement in chosen).most_common(1)[0]
-    if named[1] > 1:
-        raise UsageError(f"{named[1]} placements are called {named[0]}: give them different names")
-    twice = same(chosen)
-    if twice:
-        raise UsageError(f"{twice[0][0]} and {twice[0][1]} are the same placement: leave one out")
+    for item in placements:
+        if isinstance(item, str):
+            check_name(item)
     store = store or Store()
-    run = train(model, task, energy, chosen, config, store, progress=progress)
+    asked = ask(task, config, placements)
+    run = run_of(asked, model.local, lambda: model, store, energy=energy, progress=progress)
     return compare_run(run, store.runs.evaluations(run.id))

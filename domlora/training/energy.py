@@ -1,4 +1,4 @@
-"""Where the energy goes while an adapter trains: a map of the base modules at each step that a sweep asks for.
+"""Where the energy goes while an adapter trains: a map of the base modules at each step that a comparison asks for.
 
 In: a model, a task, a run. Out: EnergyMaps in the store whose provenance says which variant had trained for how many
 steps (`Provenance.trained`). Weights stay frozen and the adapter stays on: where PEFT has put a LoRA layer, inputs and
@@ -84,9 +84,9 @@ class TrainingEnergy:
         return {module.name for module in self.modules}
 
     def _known(self, key: str) -> EnergyMap | None:
-        found = self.store.maps.find(key)
-        of_this_run = found is not None and found.provenance.notes.get(MADE) == self.run.created.isoformat()
-        return found if of_this_run else None
+        energy = self.store.maps.find(key)
+        of_this_run = energy is not None and energy.provenance.notes.get(MADE) == self.run.created.isoformat()
+        return energy if of_this_run else None
 
 
 def probe_of(run: Run, probe: ProbeConfig) -> ProbeConfig:

@@ -26,7 +26,7 @@ def run_folder(run_id: str) -> Path:
 
 @contextmanager
 def alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Keeps a sweep's folder for this process: the same sweep twice at a time would mix up curves and checkpoints.
+    """Keeps a run's folder for this process: the same one twice at a time would mix up curves and checkpoints.
 
     Args:
         waiting: called while another process has it. One that dies gives it up.

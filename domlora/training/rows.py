@@ -1,6 +1,7 @@
 """Which rows a comparison reads: training rows in their order, and the rows held out. The same for all variants.
 
-In: a task and a `SweepConfig`. Out: encoded rows and warnings in whole sentences. Knows no model but its tokenizer.
+In: a task and a `SweepConfig`. Out: chosen rows, then encoded ones, and warnings in whole sentences. Knows no model but
+its tokenizer, and to choose rows not even that: who asks for what cannot be had hears it before anything is fetched.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from domlora.comparison.config import SweepConfig
 from domlora.data.tasks import Sample, Task
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
     from domlora.data.encoding import EncodedSample
 
 HELD_OUT_FRACTION = 0.2  # of the training rows that each missing split may take
+
+
+class ChosenRows(NamedTuple):
+    """Rows of a comparison before they are encoded.
+
+    Attributes:
+        splits: `train`, `validation` and `test`, each in its order.
+        warnings: what had to be split off.
+    """
+
+    splits: dict[str, tuple[Sample, ...]]
+    warnings: list[str]
 
 
 @dataclass(frozen=True)
@@ -38,34 +51,14 @@ class SweepRows:
     warnings: tuple[str, ...]
 
 
-def sweep_rows(task: Task, tokenizer: PreTrainedTokenizerBase, config: SweepConfig) -> SweepRows:
-    """Chooses and encodes the rows.
+def choose_rows(task: Task, config: SweepConfig) -> ChosenRows:
+    """Chooses the rows of each part, shuffled by the data seed.
 
     A split that the task does not have is taken out of its training rows, which then never train.
 
     Raises:
-        TaskError: no validation row can be had, or fewer training rows than one step reads.
+        TaskError: no validation or test row can be had, or fewer training rows than asked for or than one step reads.
     """
-    from domlora.data.encoding import encode  # brings transformers, which a check of the request does not need
-
-    chosen, warnings = choose_rows(task, config)
-    encoded: dict[str, tuple[EncodedSample, ...]] = {}
-    cut = 0
-    for name, samples in chosen.items():
-        encoding = encode(samples, tokenizer, config.max_length)
-        encoded[name] = encoding.samples
-        cut += encoding.truncated
-        if encoding.dropped:
-            row, reason = next(iter(encoding.dropped.items()))
-            warnings.append(f"{len(encoding.dropped)} {name} rows were left out, such as row {row}: {reason}.")
-    if cut:
-        warnings.append(f"{cut} rows were cut at {config.max_length} tokens.")
-    _check_train(len(encoded["train"]), config, task.name)
-    return SweepRows(**encoded, answered=chosen["test"][: config.answers], warnings=tuple(warnings))
-
-
-def choose_rows(task: Task, config: SweepConfig) -> tuple[dict[str, tuple[Sample, ...]], list[str]]:
-    """Rows of each split, shuffled by the data seed, before encoding; and warnings. Errors as `sweep_rows`."""
     pools = {name: list(task.split(name)) for name in ("train", "validation", "test")}
     generator = random.Random(f"sweep {config.data_seed}")
     for pool in pools.values():
@@ -93,7 +86,31 @@ def choose_rows(task: Task, config: SweepConfig) -> tuple[dict[str, tuple[Sample
             )
         pools["train"] = pools["train"][: config.train_rows]
     _check_train(len(pools["train"]), config, task.name)
-    return {name: tuple(pool) for name, pool in pools.items()}, warnings
+    return ChosenRows({name: tuple(pool) for name, pool in pools.items()}, warnings)
+
+
+def encode_rows(name: str, chosen: ChosenRows, tokenizer: PreTrainedTokenizerBase, config: SweepConfig) -> SweepRows:
+    """Encodes the rows that were chosen of the task of this name.
+
+    Raises:
+        TaskError: none of a part can be encoded, or fewer training rows than one step reads.
+    """
+    from domlora.data.encoding import encode  # brings transformers, which a check of the request does not need
+
+    warnings = list(chosen.warnings)
+    encoded: dict[str, tuple[EncodedSample, ...]] = {}
+    cut = 0
+    for part, samples in chosen.splits.items():
+        encoding = encode(samples, tokenizer, config.max_length)
+        encoded[part] = encoding.samples
+        cut += encoding.truncated
+        if encoding.dropped:
+            row, reason = next(iter(encoding.dropped.items()))
+            warnings.append(f"{len(encoding.dropped)} {part} rows were left out, such as row {row}: {reason}.")
+    if cut:
+        warnings.append(f"{cut} rows were cut at {config.max_length} tokens.")
+    _check_train(len(encoded["train"]), config, name)
+    return SweepRows(**encoded, answered=chosen.splits["test"][: config.answers], warnings=tuple(warnings))
 
 
 def step_rows(count: int, config: SweepConfig) -> list[list[int]]:

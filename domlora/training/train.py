@@ -1,7 +1,7 @@
 """Trains and evaluates the variants of one comparison, or goes on with it, and keeps all of it in the store.
 
-In: a loaded model, a task, placements, a `SweepConfig`. Out: a finished `Run`. A run that was interrupted goes on from
-its last checkpoint; one that is complete is answered from the store.
+In: a loaded model and a `Plan`: task, chosen rows, placements, a `SweepConfig`. Out: a finished `Run`. A run that was
+interrupted goes on from its last checkpoint; one that is complete is answered from the store.
 """
 
 from __future__ import annotations
@@ -16,36 +16,30 @@ from typing import Any
 import torch
 
 from domlora.comparison.config import SweepConfig, variant_name
-from domlora.comparison.key import sweep_key
 from domlora.comparison.placements import left_out
 from domlora.comparison.run import Evaluation, Metric, Run, Variant
 from domlora.data.encoding import EncodedSample, encode
 from domlora.data.tasks import Task, builtin_tasks, load_task
-from domlora.energy.energy_map import EnergyMap
 from domlora.errors import TaskError
-from domlora.generation import code_runner
 from domlora.models.device import device_name, peak_memory
 from domlora.models.loading import LoadedModel
-from domlora.models.reference import check_trainable
 from domlora.placements.placement import Placement
 from domlora.progress import Progress, silent
 from domlora.store.runs import Runs
 from domlora.store.store import Store
 from domlora.training.after import ANSWER_COST, evaluate_chosen
+from domlora.training.asked import Plan
 from domlora.training.energy import TrainingEnergy
 from domlora.training.lock import alone, run_folder
 from domlora.training.meter import Meter, total_passes
-from domlora.training.rows import SweepRows, sweep_rows
+from domlora.training.rows import SweepRows, encode_rows
 from domlora.training.sweep import Sweep
 from domlora.version import __version__
 
 
 def train(
     model: LoadedModel,
-    task: Task,
-    energy: EnergyMap,
-    placements: Sequence[Placement],
-    config: SweepConfig,
+    plan: Plan,
     store: Store,
     *,
     job: str | None = None,
@@ -59,34 +53,49 @@ def train(
         refresh: train again even if the store has the run.
 
     Raises:
-        DomLoRAError: as `compare`.
+        DomLoRAError: as `domlora.training.asked.run_of`.
     """
     started = time.perf_counter()
-    check_trainable(model.name, model.objective)
-    key = sweep_key(model.local.revision, task.content_hash, config, placements, energy.provenance.config)
-    known = store.runs.find(key)
-    if known is not None and known.status == "done" and not refresh:
-        return known
-    if config.run_code:
-        code_runner.check_runner()  # now, not after hours of training
-    rows = sweep_rows(task, model.tokenizer, config)
-    if config.energy_every and config.energy_samples > task.splits.get("train", 0):
-        raise TaskError(
-            f"the energy is to be measured on {config.energy_samples} training rows, but {task.name} has "
-            f"{task.splits.get('train', 0)}: lower --energy-samples"
-        )
+    task, config = plan.task, plan.config
+    rows = encode_rows(task.name, plan.rows, model.tokenizer, config)
     others = _other_tasks(task, model, config)
-    run = Run(
-        id=key[:12],
-        key=key,
+    run = _new_run(model, plan, rows, others, job)
+    folder = run_folder(run.id)
+    with alone(folder, lambda: progress("waiting for the same comparison in another process", 0, 0)):
+        run = store.runs.start(run, replace=refresh)
+        if run.status == "done":
+            return run
+        if model.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(model.device)
+        meter = Meter(_passes(run, rows, others), progress)
+        log = StoreLog(store.runs, run.id)
+        by_name = {placement.name: placement for placement in plan.placements}
+        # A run that was removed and begun anew must not go on from the checkpoint of the old one.
+        name = f"{plan.key} {run.created.isoformat()}"
+        measured = plan.energy.provenance.config
+        energies = TrainingEnergy(model, task, run, measured, store) if config.energy_every else None
+        Sweep(model, rows, by_name, config, log, folder, name, meter, energies).run()
+        evaluate_chosen(model, store.runs, run.id, rows, others, meter)
+        meter.finish()
+        spent = float(run.facts.get("seconds", 0.0)) + time.perf_counter() - started
+        return store.runs.finish(run.id, {"seconds": spent, "peak_memory_bytes": peak_memory(model.device)})
+
+
+def _new_run(
+    model: LoadedModel, plan: Plan, rows: SweepRows, others: Mapping[str, Sequence[EncodedSample]], job: str | None
+) -> Run:
+    """The run as it begins: nothing trained yet."""
+    return Run(
+        id=plan.key[:12],
+        key=plan.key,
         model=model.name,
-        model_source=model.local.origin,
+        model_source=model.local.source,
         model_revision=model.local.revision,
-        task=task.name,
-        task_source=task.source,
-        task_hash=task.content_hash,
-        config=config,
-        placements=tuple(placements),
+        task=plan.task.name,
+        task_source=plan.task.source,
+        task_hash=plan.task.content_hash,
+        config=plan.config,
+        placements=plan.placements,
         created=datetime.now(UTC),
         job=job,
         facts={
@@ -97,33 +106,16 @@ def train(
             "train_rows": len(rows.train),
             "validation_rows": len(rows.validation),
             "test_rows": len(rows.test),
-            "energy_map": energy.id,
+            "energy_map": plan.energy.id,
             "forgetting_tasks": list(others),
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
             | {"domlora": __version__},
         },
-        warnings=(*rows.warnings, *left_out(energy, placements)),
-        variants=tuple(variants_of(placements, config)),
+        warnings=(*rows.warnings, *left_out(plan.energy, plan.placements)),
+        variants=tuple(variants_of(plan.placements, plan.config)),
+        model_origin=model.local.origin,
+        task_origin=plan.task.origin,
     )
-    folder = run_folder(run.id)
-    with alone(folder, lambda: progress("waiting for the same comparison in another process", 0, 0)):
-        run = store.runs.start(run, replace=refresh)
-        if run.status == "done":
-            return run
-        if model.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(model.device)
-        meter = Meter(_passes(run, rows, others), progress)
-        log = StoreLog(store.runs, run.id)
-        by_name = {placement.name: placement for placement in placements}
-        # A run that was removed and begun anew must not go on from the checkpoint of the old one.
-        name = f"{key} {run.created.isoformat()}"
-        measured = energy.provenance.config
-        energies = TrainingEnergy(model, task, run, measured, store) if config.energy_every else None
-        Sweep(model, rows, by_name, config, log, folder, name, meter, energies).run()
-        evaluate_chosen(model, store.runs, run.id, rows, others, meter)
-        meter.finish()
-        spent = float(run.facts.get("seconds", 0.0)) + time.perf_counter() - started
-        return store.runs.finish(run.id, {"seconds": spent, "peak_memory_bytes": peak_memory(model.device)})
 
 
 @dataclass(frozen=True)
@@ -174,7 +166,7 @@ def variants_of(placements: Sequence[Placement], config: SweepConfig) -> Iterato
 
 def _other_tasks(task: Task, model: LoadedModel, config: SweepConfig) -> dict[str, tuple[EncodedSample, ...]]:
     """Validation rows of the built-in tasks that this one is not."""
-    found = {}
+    encoded = {}
     for name in builtin_tasks() if config.forgetting_rows else ():
         other = load_task(name)
         if other.content_hash == task.content_hash:
@@ -182,10 +174,10 @@ def _other_tasks(task: Task, model: LoadedModel, config: SweepConfig) -> dict[st
         count = min(config.forgetting_rows, other.splits["validation"])
         samples = other.draw(count, config.data_seed, "validation")
         try:
-            found[name] = encode(samples, model.tokenizer, config.max_length).samples
+            encoded[name] = encode(samples, model.tokenizer, config.max_length).samples
         except TaskError:  # none of them fits into so few tokens: the task is not named among those looked at
             continue
-    return found
+    return encoded
 
 
 def _passes(run: Run, rows: SweepRows, others: Mapping[str, Sequence[EncodedSample]]) -> int:

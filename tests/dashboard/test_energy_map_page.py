@@ -15,9 +15,11 @@ from dashboard.shared import heatmap
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.placements import place_for
 from domlora.comparison.run import BASE, Run, Variant
+from domlora.data.origin import TaskOrigin
 from domlora.energy.energy_map import EnergyMap
 from domlora.energy.files import read
 from domlora.errors import UsageError
+from domlora.models.origin import ModelOrigin
 from domlora.paths import sample_data_path
 from domlora.probes.config import ProbeConfig, Trained
 from domlora.probes.registry import PROBES
@@ -324,6 +326,18 @@ def test_launch_of_a_folder_and_a_file_names_both():
         "kind": "Comparison", "model": "another one", "own_model": "/models/tiny", "task": "another one",
         "own_task": "/d/rows.jsonl",
     }  # fmt: skip
+
+
+def test_a_gguf_and_a_file_are_measured_again_by_their_whole_paths():
+    energy = make_map(
+        [1, 2], model="tiny", model_source="GGUF tiny.gguf, de-quantised", task="rows", task_source="rows.jsonl",
+        model_origin=ModelOrigin(kind="gguf", place="/models/tiny.gguf", sha256="00"),
+        task_origin=TaskOrigin(kind="file", place="/data/my rows.jsonl", format="messages"),
+    )  # fmt: skip
+    command = map_words.repeat_command(energy)
+    assert command.startswith("domlora probe /models/tiny.gguf --task '/data/my rows.jsonl' --samples")
+    query = pick.subject_query(energy.provenance)
+    assert (query["own_model"], query["own_task"]) == ("/models/tiny.gguf", "/data/my rows.jsonl")
 
 
 @pytest.mark.parametrize("singly", [False, True])

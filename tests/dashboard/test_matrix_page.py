@@ -14,6 +14,7 @@ from dashboard.matrix import missing_cells
 from dashboard.matrix import queries as matrix_queries
 from dashboard.matrix.queries import Choice
 from dashboard.shared import queries
+from domlora.data.origin import TaskOrigin
 from domlora.jobs.queue import Queue
 from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
@@ -272,6 +273,14 @@ def test_rows_of_a_file_are_found_by_the_job_that_measured_them(some_cells):
     job = Queue(some_cells).submit(ProbeRequest(model="ref-llama", task="/data/own.jsonl"))
     Queue(some_cells).finish(job.id, "done", result=energy.id)
     (lacking,) = missing_cells.missing(choice)
+    assert lacking.request.task == "/data/own.jsonl"
+
+
+def test_rows_of_a_file_are_found_by_the_path_that_its_map_names(some_cells):
+    origin = TaskOrigin(kind="file", place="/data/own.jsonl", format="messages")
+    some_cells.maps.add(cell("ref-llama", "own", task_source="own.jsonl", task_origin=origin))
+    queries.forget_lists()
+    (lacking,) = missing_cells.missing(Choice("page", ("b",), ("own",)))
     assert lacking.request.task == "/data/own.jsonl"
 
 

@@ -34,7 +34,8 @@ def fill(gains=GAINS, *, key="ab", **facts) -> Run:
     """A finished run of single modules in the store."""
     run, evaluations = world(gains, seeds=1)
     store = Store()
-    kept = store.runs.start(replace(run, id="", key=key * 32, model="ref", status="running", **facts))
+    anew = {"model_origin": None, "task_origin": None}  # read from the words in `facts`
+    kept = store.runs.start(replace(run, id="", key=key * 32, model="ref", status="running", **anew, **facts))
     store.runs.add_evaluations(kept.id, evaluations)
     return store.runs.finish(kept.id, {"energy_map": "none"})
 

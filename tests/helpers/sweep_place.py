@@ -16,6 +16,7 @@ from domlora.models.loading import load_model
 from domlora.paths import home
 from domlora.store.store import Store
 from domlora.training import checkpoints, sweep, train
+from domlora.training.asked import ask, plan
 from tests.helpers.sweeping import placement
 
 CLOSE = 1e-5
@@ -69,7 +70,8 @@ class Place:
         config = SweepConfig(**SETTINGS | settings, placements=[p.name for p in placements])
         store = Store()
         try:
-            run = train.train(self.model, self.task, self.energy, placements, config, store, progress=progress)
+            made = plan(ask(self.task, config, placements), self.model.local.revision, self.energy)
+            run = train.train(self.model, made, store, progress=progress)
             return run, store.runs.metrics(run.id), store.runs.evaluations(run.id)
         finally:
             store.close()

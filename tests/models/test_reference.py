@@ -17,7 +17,7 @@ from domlora.cli.main import main
 from domlora.data.encoding import encode
 from domlora.data.tasks import builtin_tasks
 from domlora.errors import ModelError
-from domlora.models.catalogue import REFERENCE_MODELS, base_name, is_ready, known_models
+from domlora.models.catalogue import REFERENCE_MODELS, is_ready, known_models
 from domlora.models.fetch import localise
 from domlora.models.reference import resolve
 from domlora.training.evaluation import evaluate_base
@@ -164,17 +164,12 @@ def test_reference_models_are_marked_and_come_after_the_real_ones(capsys):
 
 
 def test_an_adapter_names_a_base_that_transformers_loads(loaded):
-    local = loaded("ref-gpt2").local
-    base = base_name("ref-gpt2", local.origin)
+    base = loaded("ref-gpt2").local.origin.base_name
     assert loaded("ref-gpt2").base_name == base
     model = AutoModelForCausalLM.from_pretrained(base)
     assert model.dtype == torch.float32  # the files are float16
     for key, weight in model.state_dict().items():
         assert torch.equal(weight, loaded("ref-gpt2").model.state_dict()[key])
-
-
-def test_a_folder_elsewhere_that_bears_the_name_is_its_own_base():
-    assert base_name("ref-llama", "folder /elsewhere/ref-llama") == "/elsewhere/ref-llama"
 
 
 def test_a_model_that_was_not_installed_says_how_to_make_it(tmp_path, monkeypatch):

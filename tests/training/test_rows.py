@@ -9,7 +9,7 @@ import pytest
 from domlora.comparison.config import SweepConfig
 from domlora.data.tasks import load_task
 from domlora.errors import TaskError
-from domlora.training.rows import choose_rows, micro_batches, step_rows, sweep_rows
+from domlora.training.rows import choose_rows, encode_rows, micro_batches, step_rows
 from tests.helpers.sweeping import write_task
 
 FEW = {"batch_size": 4, "validation_rows": 6, "test_rows": 8}
@@ -24,6 +24,10 @@ def whole(tmp_path):
 @pytest.fixture
 def split(tmp_path):
     return load_task(str(write_task(tmp_path / "split.jsonl", splits=("train", "validation", "test"))))
+
+
+def encoded(task, tokenizer, config):
+    return encode_rows(task.name, choose_rows(task, config), tokenizer, config)
 
 
 def contents(samples):
@@ -101,7 +105,7 @@ def test_accumulation_reads_the_rows_of_a_larger_batch():
 
 def test_rows_are_encoded_with_their_responses_marked(whole, tokenizer):
     config = SweepConfig(**FEW, answers=3)
-    rows = sweep_rows(whole, tokenizer, config)
+    rows = encoded(whole, tokenizer, config)
     assert (len(rows.train), len(rows.validation), len(rows.test)) == (46, 6, 8)
     first = rows.train[0]
     said = tokenizer.decode([i for i, counts in zip(first.ids, first.response, strict=True) if counts])
@@ -116,7 +120,7 @@ def test_rows_that_do_not_fit_are_left_out_or_cut_and_both_are_said(tmp_path, to
     long = {"messages": [{"role": "user", "content": "fox " * 90}, {"role": "assistant", "content": "dog"}]}
     with path.open("a") as file:
         file.write("\n" + "\n".join([json.dumps(long)] * 12))
-    rows = sweep_rows(load_task(str(path)), tokenizer, SweepConfig(**FEW, max_length=64))
+    rows = encoded(load_task(str(path)), tokenizer, SweepConfig(**FEW, max_length=64))
     assert any("rows were left out" in warning for warning in rows.warnings)
     assert any("were cut at 64 tokens" in warning for warning in rows.warnings)
     assert all(len(row.ids) <= 64 for row in rows.train)
@@ -124,4 +128,4 @@ def test_rows_that_do_not_fit_are_left_out_or_cut_and_both_are_said(tmp_path, to
 
 def test_a_part_of_which_no_row_fits_is_an_error(whole, tokenizer):
     with pytest.raises(TaskError, match="raise --max-length"):
-        sweep_rows(whole, tokenizer, SweepConfig(**FEW, max_length=4))
+        encoded(whole, tokenizer, SweepConfig(**FEW, max_length=4))
