@@ -9,7 +9,7 @@ every token of a batch does). And the denominator, which depends on W alone, com
 seed, not from one draw a token: so that no batch size changes it, and its error stays near 1 %.
 
 PLoP places adapters where the score is low: a weight that is not yet aligned with the task's features has more to
-learn. It chooses types of modules, by the mean of their modules' scores: `by_kind`. A bias is not part of W x.
+learn. Its authors choose types of modules, by the mean of their modules' scores. A bias is not part of W x.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import torch
 from transformers import PreTrainedModel
 
 from domlora.data.encoding import EncodedSample
-from domlora.energy.energy_map import EnergyMap
 from domlora.models.modules import AdaptableModule
 from domlora.models.weights import bias_of, weight_of
 from domlora.probes.activation_norm import TokenMeans
@@ -68,9 +67,3 @@ def random_inputs(width: int, seed: int, drawn: dict[int, torch.Tensor]) -> torc
         generator = torch.Generator().manual_seed((seed * 1_000_003 + width) % 2**63)
         drawn[width] = torch.nn.functional.normalize(torch.randn(RANDOM_INPUTS, width, generator=generator), dim=1)
     return drawn[width]
-
-
-def by_kind(energy: EnergyMap) -> dict[str, float]:
-    """PLoP's own answer: the mean score of each kind of module, lowest first. It places adapters at the first ones."""
-    means = energy.modules.groupby("kind")["energy"].mean().sort_values(kind="stable")
-    return {str(kind): float(mean) for kind, mean in means.items()}

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from domlora.cli.main import main
 from domlora.energy import files as energy_files
 from domlora.errors import UsageError
 from domlora.jobs.matrix import matrix_of, plan, submit_missing
@@ -17,17 +16,10 @@ from domlora.models.catalogue import BUILTIN_MODELS
 from domlora.paths import sample_data_path
 from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
+from tests.helpers.command import run
 
 SETTINGS = ("--samples", 4, "--rank", 4)
 CONFIG = ProbeConfig(samples=4, rank=4)
-
-
-def run(capsys, *argv):
-    """Exit status, stdout, stderr of one command."""
-    capsys.readouterr()
-    status = main([str(a) for a in argv])
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import zipfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,22 +23,14 @@ from domlora.jobs.spec import SweepRequest
 from domlora.paths import sample_data_path
 from domlora.store.store import Store
 from domlora.training.lock import alone, run_folder
+from tests.helpers.pages import APP, page, text
 
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 CONFIG = SweepConfig(
     placements=("dominant", "qv", "all-linear"), learning_rates=(1e-3, 1e-2), seeds=2, steps=20, evaluate_every=10
 )
 VIEWS = ("Curves", "Result", "Learning rates", "Forgetting", "Answers", "Settings", "Take away")
 LOST = "all-linear lr=0.01 seed=1"
 ROWS = 20
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches():
-    import streamlit as st
-
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 @pytest.fixture(scope="module")
@@ -85,19 +76,6 @@ def fill(
     store.runs.add_metrics(run.id, points)
     store.runs.add_evaluations(run.id, evaluations)
     return store.runs.finish(run.id) if ended else run
-
-
-def page(name: str = "compare", **query: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=60).run()
-    for key, value in query.items():
-        app.query_params[key] = value
-    return app.switch_page(f"{name}/page.py").run()
-
-
-def text(app: AppTest) -> str:
-    """All that the page says in words."""
-    kinds = (app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(element.value for kind in kinds for element in kind)
 
 
 def figures(app: AppTest) -> list[dict]:

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -19,18 +18,9 @@ from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
 from tests.helpers.matrix_cells import FUSED, cell
+from tests.helpers.pages import APP
 
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 PANELS = ("Maps", "Winners", "Agreement", "Samples")
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches():
-    """Streamlit's caches live as long as the process; every test begins without them."""
-    import streamlit as st
-
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -39,11 +29,6 @@ def no_worker(monkeypatch):
     from domlora.jobs import local
 
     monkeypatch.setattr(local, "ensure_worker", lambda: None)
-
-
-@pytest.fixture
-def no_shipped_maps(tmp_path, monkeypatch):
-    monkeypatch.setattr(queries, "sample_data_path", lambda: tmp_path / "nothing")
 
 
 @pytest.fixture

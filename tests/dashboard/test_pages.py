@@ -2,32 +2,15 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.shared import queries
 from domlora.energy.files import read
 from domlora.paths import sample_data_path
 from domlora.store.store import Store
-from tests.energy.test_energy_map import make_map
-
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches():
-    """Streamlit's caches live as long as the process; every test begins without them."""
-    import streamlit as st
-
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def no_shipped_maps(tmp_path, monkeypatch):
-    monkeypatch.setattr(queries, "sample_data_path", lambda: tmp_path / "nothing")
+from tests.helpers.maps import make_map
+from tests.helpers.pages import APP
 
 
 def page(name: str) -> AppTest:

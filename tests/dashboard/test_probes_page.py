@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,17 +16,9 @@ from domlora.jobs.queue import Queue
 from domlora.probes.registry import PROBES
 from domlora.ranking.rank import rank
 from domlora.store.store import Store
-from tests.ranking.test_ranking import GAINS, scored, world
-
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches():
-    import streamlit as st
-
-    st.cache_data.clear()
-    st.cache_resource.clear()
+from tests.helpers import pages
+from tests.helpers.pages import text
+from tests.helpers.ranked import GAINS, scored, world
 
 
 def fill(gains=GAINS, *, key="ab", **facts) -> Run:
@@ -47,15 +38,7 @@ def measure(run: Run, **scores) -> None:
 
 
 def page(**query: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=60).run()
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.switch_page("probes/page.py").run()
-
-
-def text(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(element.value for kind in kinds for element in kind)
+    return pages.page("probes", **query)
 
 
 def figures(app: AppTest) -> dict[str, dict]:

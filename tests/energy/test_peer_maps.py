@@ -16,10 +16,10 @@ from domlora.jobs.execute import run_probe
 from domlora.jobs.spec import ProbeRequest
 from domlora.placements import place
 from domlora.probes.config import ProbeConfig, ProbeName
-from domlora.probes.plop import by_kind
 from domlora.probes.registry import PROBES
 from domlora.store.store import Store
-from tests.energy.test_energy_map import make_map
+from tests.helpers.command import run
+from tests.helpers.maps import make_map
 
 NAMES = get_args(ProbeName)
 
@@ -30,14 +30,6 @@ def peer_map(name, scores, sample_scores=None, **provenance):
     config = ProbeConfig(probe=name, against=against)
     energy = make_map(scores, sample_scores, config=config, **provenance)
     return EnergyMap(energy.modules.drop(columns=["first_token", "prompt", "response"]), energy.provenance)
-
-
-def run(capsys, *argv):
-    """Exit status, stdout, stderr of one command."""
-    capsys.readouterr()
-    status = main([str(a) for a in argv])
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 def silent(stage, done, total):
@@ -115,12 +107,6 @@ def test_words_of_page_are_as_before():
 def test_a_probe_without_any_score_says_so():
     assert "Saliency" not in peer_map("saliency", [0.0, 0.0]).verdict.sentence
     assert "Activation norm is zero for every module" in peer_map("activation-norm", [0.0, 0.0]).verdict.sentence
-
-
-def test_plop_averages_by_kind_lowest_first():
-    energy = peer_map("plop", [2.0, 1.0, 3.0])
-    energy.modules["kind"] = ["q", "v", "q"]
-    assert list(by_kind(energy).items()) == [("v", 1.0), ("q", 2.5)]
 
 
 # --- measured maps ----------------------------------------------------------------------------------------------------

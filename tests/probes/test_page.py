@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers.pytorch_utils import Conv1D
 
 from domlora.data.batches import group_by_length
 from domlora.data.encoding import EncodedSample
@@ -13,42 +12,8 @@ from domlora.models.census import find_modules
 from domlora.probes import passes
 from domlora.probes.config import ProbeConfig
 from domlora.probes.page import estimator
+from tests.helpers.probing import closed_form, fill_padding, make_samples, weight_gradients
 from tests.helpers.tiny_models import MODELS, make
-
-
-def make_samples(count=5, seed=0):
-    """Ragged samples with a prompt, a response, and a template token after it."""
-    generator = np.random.default_rng(seed)
-    samples = []
-    for i in range(count):
-        length = int(generator.integers(6, 20))
-        prompt = int(generator.integers(1, length - 3))
-        response = [prompt <= t < length - 1 for t in range(length)]
-        samples.append(EncodedSample(tuple(generator.integers(3, 97, length).tolist()), tuple(response), i + 1))
-    return samples
-
-
-def weight_gradients(model, modules, samples):
-    """(samples, modules) list of dL/dW as (out, in), by plain autograd, one unpadded sample at a time."""
-    model.requires_grad_(True)
-    rows = []
-    for sample in samples:
-        model.zero_grad()
-        labels = [token if counts else -100 for token, counts in zip(sample.ids, sample.response, strict=True)]
-        model(input_ids=torch.tensor([sample.ids]), labels=torch.tensor([labels])).loss.backward()
-        grads = []
-        for module in modules:
-            layer = model.get_submodule(module.name)
-            grad = layer.weight.grad.double().clone()
-            grads.append(grad.T if isinstance(layer, Conv1D) else grad)  # not by the census, which is under test
-        rows.append(grads)
-    return rows
-
-
-def closed_form(grad, config):
-    """s² r / (3 in) ‖G‖²: the variance of PEFT's A is 1 / (3 in)."""
-    scaling = config.alpha / config.rank
-    return scaling**2 * config.rank / (3 * grad.shape[1]) * float(grad.square().sum())
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -83,18 +48,6 @@ def test_batch_size_and_padding_do_not_change_energy(estimator, reduction):
     one, three, eight = (estimator.measure(model, modules, samples, config, max_samples=n).energies for n in (1, 3, 8))
     torch.testing.assert_close(one, three, rtol=1e-4, atol=0)
     torch.testing.assert_close(one, eight, rtol=1e-4, atol=0)
-
-
-def fill_padding(monkeypatch, token):
-    """From here on every padded position of a probe holds this token."""
-    collate = passes.collate
-
-    def noisy(*args):
-        batch = collate(*args)
-        batch.ids[~batch.attention] = token
-        return batch
-
-    monkeypatch.setattr(passes, "collate", noisy)
 
 
 def test_what_a_padded_position_holds_does_not_matter(monkeypatch):

@@ -16,26 +16,12 @@ from domlora.probes import interference, plop, saliency, spectral
 from domlora.probes.config import ProbeConfig, ProbeName
 from domlora.probes.registry import PROBES, check
 from domlora.probes.score import OF_WEIGHTS
-from domlora.probes.score import score as score_all
+from tests.helpers.probing import closed_form, make_samples, measure, score, weight_gradients
 from tests.helpers.tiny_models import make
-from tests.probes.test_page import closed_form, make_samples, weight_gradients
 
 # Split projections; Conv1D and fused qkv with biases; fused qkv and parallel blocks; biases everywhere.
 NAMES = ("llama", "gpt2", "gpt_neox", "opt")
 EXPERTS = ("mixtral", "gpt_oss")
-GRADIENT_PROBES = ("page-no-first", "gradient-norm", "fisher", "saliency")
-SAMPLE_PROBES = (*GRADIENT_PROBES, "activation-norm", "plop")
-ALL = tuple(name for name in get_args(ProbeName) if name != "interference")
-
-
-def score(model, samples, *configs, **bounds):
-    """The measurements of some probes in one pass."""
-    scored = score_all(model, find_modules(model).modules, samples, configs, **bounds)
-    return [one.found for one in scored]
-
-
-def measure(model, samples, name, **settings):
-    return score(model, samples, ProbeConfig(probe=name, rank=4, **settings))[0]
 
 
 def plain_weight(model, module):

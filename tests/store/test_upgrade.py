@@ -15,8 +15,8 @@ from domlora.energy import files as energy_files
 from domlora.jobs.queue import Queue
 from domlora.store import schema
 from domlora.store.store import Store
-from tests.store.test_runs import a_run, empty_store
-from tests.store.test_store import REQUEST, energy_map, run_python
+from tests.helpers.runs import a_run
+from tests.helpers.stores import REQUEST, empty_store, energy_map, run_python
 
 SCHEMA_1 = """
 CREATE TABLE energy_maps (

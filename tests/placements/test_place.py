@@ -23,8 +23,8 @@ from domlora.models.census import find_modules
 from domlora.placements.methods import METHODS
 from domlora.placements.place import NAMES, check_name, place, place_all
 from domlora.placements.placement import PlacedModule, Placement, same
-from tests.energy.test_energy_map import make_map
 from tests.helpers import tiny_models
+from tests.helpers.maps import make_map
 
 DOWN = "model.layers.{}.mlp.down_proj"
 
