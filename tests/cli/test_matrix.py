@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -181,16 +179,3 @@ def test_nothing_is_queued_where_one_cell_cannot_be_meant(tiny_folder, task_file
     with pytest.raises(UsageError, match="no model 'nonsense'"):
         submit_missing(Store(), [str(tiny_folder), "nonsense"], [str(task_file)], CONFIG)
     assert not Queue(Store()).list()
-
-
-def test_an_answer_from_the_store_imports_neither_torch_nor_scipy(command, home, capsys):
-    run(capsys, *command)
-    code = (
-        "import sys; from domlora.cli import main; status = main(sys.argv[1:]); "
-        "heavy = {'torch', 'transformers', 'peft', 'scipy'} & set(sys.modules); "
-        "sys.exit(f'imported {heavy}' if heavy else status)"
-    )
-    argv = [sys.executable, "-c", code, *map(str, command)]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "between models" in done.stdout

@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import numpy as np
@@ -360,11 +358,3 @@ def test_runs_that_qualify_and_maps_that_fit():
         Summary(id="code", probe="interference", against="code"),
     ]  # fmt: skip
     assert [m.id for m in rank.fitting(run, listed)] == ["new", "plop", "chat", "code"]
-
-
-def test_ranking_needs_no_torch():
-    code = (
-        "import sys, domlora.ranking.rank, domlora.cli.probes; "
-        "sys.exit('torch' in sys.modules or 'peft' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -209,9 +209,3 @@ def test_home_with_odd_characters_works(tmp_path, monkeypatch):
     Queue(Store()).submit(REQUEST)
     assert len(Queue(Store()).list()) == 1
     assert (tmp_path / "a b?c#d%20é" / "domlora.db").exists()
-
-
-def test_store_is_cheap_to_import():
-    heavy = "{'torch', 'transformers', 'pandas', 'pyarrow', 'scipy'}"
-    code = f"import sys, domlora.store, domlora.jobs.worker, domlora.jobs.child; print({heavy} & set(sys.modules))"
-    assert run_python(code).communicate()[0] == "set()\n"
