@@ -74,3 +74,16 @@ def score(model, samples, *configs, **bounds):
 
 def measure(model, samples, name, **settings):
     return score(model, samples, ProbeConfig(probe=name, rank=4, **settings))[0]
+
+
+class HalfOfTheTokens(torch.nn.Module):
+    """A down-projection that reads every second token, as a router would have it; all tokens where they are even."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        if x.shape[1] % 2 == 0:
+            return self.inner(x)
+        return torch.cat([self.inner(x[:, ::2]), x[:, 1::2, : self.inner.out_features]], dim=1)

@@ -12,7 +12,7 @@ from domlora.models.census import find_modules
 from domlora.probes import passes
 from domlora.probes.config import ProbeConfig
 from domlora.probes.page import estimator
-from tests.helpers.probing import closed_form, fill_padding, make_samples, weight_gradients
+from tests.helpers.probing import HalfOfTheTokens, closed_form, fill_padding, make_samples, weight_gradients
 from tests.helpers.tiny_models import MODELS, make
 
 
@@ -193,19 +193,6 @@ def test_a_model_without_a_finite_loss_is_said_to_be_damaged_and_its_rows_are_no
         model.model.layers[1].mlp.down_proj.weight[0, 0] = float("nan")
     with pytest.raises(ProbeError, match=r"the loss of row \d \(and of 2 of 2 others\) is nan: the model's own"):
         estimator.measure(model, find_modules(model).modules, make_samples(3), ProbeConfig(rank=4))
-
-
-class HalfOfTheTokens(torch.nn.Module):
-    """A down-projection that reads every second token, as a router would have it; all tokens where they are even."""
-
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x):
-        if x.shape[1] % 2 == 0:
-            return self.inner(x)
-        return torch.cat([self.inner(x[:, ::2]), x[:, 1::2, : self.inner.out_features]], dim=1)
 
 
 def test_a_module_that_reads_a_part_of_the_tokens_in_one_batch_is_not_measured_from_the_others():

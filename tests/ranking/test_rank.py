@@ -64,6 +64,32 @@ def test_a_probe_of_noise_says_so_in_words():
     assert "No probe is told apart from chance on these 30 modules" in found.sentence
 
 
+@pytest.fixture(scope="module")
+def borderline():
+    """A probe whose own 95 % interval of rho is just above zero: ranked alone, and among seven of noise."""
+    run, evaluations = world(GAINS)
+    generator = np.random.default_rng(1)
+    page = scored(run, GAINS + generator.normal(0, 1.8, 30))
+    others = ("page-no-first", "gradient-norm", "fisher", "saliency", "activation-norm", "weight-norm", "spectral")
+    noise = [scored(run, generator.random(30), name) for name in others]
+    alone, among = (rank(run, evaluations, maps, resamples=1000) for maps in ([page], [page, *noise]))
+    assert row(alone, "page")["low"] == row(among, "page")["low"] > 0
+    return alone, among
+
+
+def test_the_more_probes_are_tried_the_more_it_takes_to_be_told_apart_from_chance(borderline):
+    alone, among = (row(found, "page")["verdict"] for found in borderline)
+    assert (alone, among) == ("better than chance", CHANCE)
+
+
+def test_the_lead_over_a_trivial_rule_counts_all_probes_that_were_tried(borderline):
+    (rule, alone), (same_rule, among) = (found.baseline_lead for found in borderline)
+    assert rule == same_rule
+    assert alone["page"][0] == among["page"][0]
+    assert among["page"][1] < 0 < alone["page"][1]
+    assert among["page"][2] > alone["page"][2]
+
+
 def test_prefers_turns_the_scores_of_probes_that_like_them_low():
     run, evaluations = world(GAINS)
     found = rank(run, evaluations, [scored(run, -GAINS, "plop"), scored(run, -GAINS, "page")], resamples=300)
