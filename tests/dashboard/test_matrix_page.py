@@ -1,7 +1,6 @@
 """The page of architectures × tasks with Streamlit's own test runner: what it says, what it lacks, what it launches."""
 
 import json
-import time
 
 import pandas as pd
 import pytest
@@ -17,6 +16,7 @@ from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
 from tests.helpers.matrix_cells import FUSED, cell
 from tests.helpers.pages import APP
+from tests.helpers.waiting import eventually
 
 PANELS = ("Maps", "Winners", "Agreement", "Samples")
 
@@ -194,10 +194,8 @@ def test_a_cell_that_was_measured_meanwhile_is_on_the_page(some_cells):
     app.run()
     assert app.dataframe[-1].value.loc["b", "code"].startswith("probing: 3 of 8")
     Queue(some_cells).finish(job.id, "done", result=some_cells.maps.add(cell("b", "code", (2, "up"), kinds=FUSED)))
-    time.sleep(queries.LIST_SECONDS)
-    app.run()
+    eventually(lambda: "All 4 cells are measured" in text_of(app.run()))  # the list of maps is kept for seconds
     assert not app.exception
-    assert "All 4 cells are measured" in text_of(app)
     assert "**b**" in text_of(app)
     assert app.button(key="measure_missing").disabled
 
