@@ -58,10 +58,6 @@ class AdaptableModule:
         """Columns of PEFT's `A`, whose variance is 1 / (3 · fan_in)."""
         return self.out_features if self.swapped else self.in_features
 
-    def adapter_parameters(self, rank: int) -> int:
-        """Trainable parameters of a LoRA adapter of this rank here."""
-        return rank * self.experts * (self.in_features + self.out_features)
-
 
 @dataclass(frozen=True)
 class Census:

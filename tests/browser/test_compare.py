@@ -5,14 +5,9 @@ import re
 
 import pytest
 
-from tests.browser.test_overview import CHROMIUM, app, page
+from tests.helpers.browser import MARKS
 
-__all__ = ["app", "page"]  # fixtures, used by their names
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
+pytestmark = MARKS
 PLACEMENTS = ("dominant", "qv", "all-linear")
 STEPS = 400
 

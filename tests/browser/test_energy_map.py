@@ -3,16 +3,9 @@
 import re
 from urllib.parse import parse_qs, urlparse
 
-import pytest
+from tests.helpers.browser import MARKS, click_cell
 
-from tests.browser.test_overview import CHROMIUM, app, click_cell, page
-
-__all__ = ["app", "page"]  # fixtures, used by their names
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
+pytestmark = MARKS
 ROWS = ("q", "k", "v", "o", "gate", "up", "down")
 
 

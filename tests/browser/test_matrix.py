@@ -3,16 +3,9 @@
 import json
 import re
 
-import pytest
+from tests.helpers.browser import MARKS
 
-from tests.browser.test_overview import CHROMIUM, app, page
-
-__all__ = ["app", "page"]  # fixtures, used by their names
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
+pytestmark = MARKS
 
 
 def test_a_missing_cell_is_measured_and_compared(app, page, tiny_folder, task_file):

@@ -1,64 +1,10 @@
 """The main job in a real browser: see the maps, open a cell, launch a probe of a small model, see its map appear."""
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
-import pytest
+from tests.helpers.browser import MARKS, click_cell
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def app(home):
-    """Address of the running dashboard, as a user starts it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.headless", "true"]
-    # One thread: models this small are no faster with more, and far slower where something else has the other core.
-    environment = {**os.environ, "DOMLORA_HOME": str(home), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([*command, "--server.port", str(port)], cwd=ROOT, env=environment)
-    url = f"http://localhost:{port}"
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health").read()
-            break
-        except OSError:
-            time.sleep(0.2)
-    yield url
-    process.terminate()
-    process.wait(10)
-
-
-@pytest.fixture
-def page():
-    from playwright.sync_api import expect, sync_playwright
-
-    expect.set_options(timeout=20_000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic", "--disable-background-networking"]
-        )
-        yield browser.new_page(viewport={"width": 1440, "height": 1000})
-        browser.close()
-
-
-def click_cell(page, column: int, row: int, columns: int, rows: int) -> None:
-    """Clicks the middle of a heatmap's cell."""
-    box = page.locator(".nsewdrag").first.bounding_box()
-    page.mouse.click(box["x"] + box["width"] * (column + 0.5) / columns, box["y"] + box["height"] * (row + 0.5) / rows)
+pytestmark = MARKS
 
 
 def test_a_click_on_a_cell_opens_its_module_and_the_link_reopens_it(app, page):

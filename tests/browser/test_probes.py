@@ -2,17 +2,10 @@
 
 import re
 
-import pytest
-
-from tests.browser.test_overview import CHROMIUM, app, page
+from tests.helpers.browser import MARKS
 from tests.helpers.sweeping import write_task
 
-__all__ = ["app", "page"]  # fixtures, used by their names
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
+pytestmark = MARKS
 
 
 def test_ranking_probes_from_start_to_chart(app, page, tiny_folder, tmp_path):

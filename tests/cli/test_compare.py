@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.cli.test_main import run
+from tests.helpers.command import run
 
 TINY = ("--lr", "1e-2,1e-3", "--steps", 2, "--rank", 2, "--batch-size", 2, "--answers", 1, "--answer-tokens", 3,
         "--forgetting-rows", 2, "--samples", 4)  # fmt: skip

@@ -6,14 +6,7 @@ import shutil
 import pytest
 
 from domlora.cli.main import main
-
-
-def run(capsys, *argv):
-    """Exit status, stdout, stderr of one command."""
-    capsys.readouterr()
-    status = main([str(a) for a in argv])
-    out = capsys.readouterr()
-    return status, out.out, out.err
+from tests.helpers.command import run
 
 
 def test_probe_prints_one_json_object_and_the_second_call_comes_from_the_store(capsys, tiny_folder, task_file):

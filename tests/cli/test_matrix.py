@@ -3,12 +3,9 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
-from domlora.cli.main import main
 from domlora.energy import files as energy_files
 from domlora.errors import UsageError
 from domlora.jobs.matrix import matrix_of, plan, submit_missing
@@ -17,17 +14,10 @@ from domlora.models.catalogue import BUILTIN_MODELS
 from domlora.paths import sample_data_path
 from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
+from tests.helpers.command import run
 
 SETTINGS = ("--samples", 4, "--rank", 4)
 CONFIG = ProbeConfig(samples=4, rank=4)
-
-
-def run(capsys, *argv):
-    """Exit status, stdout, stderr of one command."""
-    capsys.readouterr()
-    status = main([str(a) for a in argv])
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 @pytest.fixture(scope="session")
@@ -189,16 +179,3 @@ def test_nothing_is_queued_where_one_cell_cannot_be_meant(tiny_folder, task_file
     with pytest.raises(UsageError, match="no model 'nonsense'"):
         submit_missing(Store(), [str(tiny_folder), "nonsense"], [str(task_file)], CONFIG)
     assert not Queue(Store()).list()
-
-
-def test_an_answer_from_the_store_imports_neither_torch_nor_scipy(command, home, capsys):
-    run(capsys, *command)
-    code = (
-        "import sys; from domlora.cli.main import main; status = main(sys.argv[1:]); "
-        "heavy = {'torch', 'transformers', 'peft', 'scipy'} & set(sys.modules); "
-        "sys.exit(f'imported {heavy}' if heavy else status)"
-    )
-    argv = [sys.executable, "-c", code, *map(str, command)]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "between models" in done.stdout

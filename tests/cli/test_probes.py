@@ -6,7 +6,7 @@ import pytest
 
 from domlora.probes.registry import PROBES
 from domlora.store.store import Store
-from tests.cli.test_main import run
+from tests.helpers.command import run
 from tests.helpers.sweeping import write_task
 
 TINY = (

@@ -2,102 +2,31 @@
 
 import io
 import json
-import subprocess
-import sys
 import zipfile
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.compare import tables
 from dashboard.shared import words
-from domlora.comparison.config import SweepConfig, variant_name
-from domlora.comparison.placements import place_for
-from domlora.comparison.run import Answer, Evaluation, Metric, Run, Variant
+from domlora.comparison.config import variant_name
+from domlora.comparison.run import Answer
 from domlora.energy.files import read
 from domlora.jobs.queue import Queue
 from domlora.jobs.spec import SweepRequest
 from domlora.paths import sample_data_path
 from domlora.store.store import Store
 from domlora.training.lock import alone, run_folder
+from tests.helpers.compared import CONFIG, VIEWS, fill
+from tests.helpers.pages import page, text
 
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
-CONFIG = SweepConfig(
-    placements=("dominant", "qv", "all-linear"), learning_rates=(1e-3, 1e-2), seeds=2, steps=20, evaluate_every=10
-)
-VIEWS = ("Curves", "Result", "Learning rates", "Forgetting", "Answers", "Settings", "Take away")
 LOST = "all-linear lr=0.01 seed=1"
-ROWS = 20
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches():
-    import streamlit as st
-
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 @pytest.fixture(scope="module")
 def energy():
     return read(sample_data_path() / "maps" / "smollm2-135m-math.parquet")
-
-
-def fill(
-    energy, *, steps: int, ended: bool, job: str | None = None, key: str = "ab", config=CONFIG, diverged=()
-) -> Run:
-    """A run in the store whose losses are 2 less a tenth per placement in order, with noise of a known seed."""
-    store, generator = Store(), np.random.default_rng(0)
-    placements = tuple(place_for(energy, config))
-    variants, points, evaluations = [], [], [Evaluation("base", "test", (2.5,) * ROWS, (0.4,) * ROWS)]
-    evaluations.append(Evaluation("base", "chat", (2.0,) * 4, (0.5,) * 4))
-    for i, placement in enumerate(placements):
-        for rate in config.learning_rates:
-            for seed in range(config.seeds):
-                name = variant_name(placement.name, "lora", rate, seed)
-                lost = name in diverged
-                end = 2 - i / 10 + (0.05 if rate == 1e-2 else 0) + seed / 100
-                for step in range(0, (steps // 2 if lost else steps) + 1, 10):
-                    points += [Metric(name, step, "eval_loss", end + 0.5 * (1 - step / config.steps))]
-                status = "diverged" if lost else "done" if ended else "training"
-                results = {}
-                if status == "done":
-                    results = {"eval_loss_before": 2.5, "eval_loss_after": end}
-                    losses = tuple(end + generator.normal(0, 0.02, ROWS))
-                    evaluations.append(Evaluation(name, "test", losses, (0.5,) * ROWS))
-                    evaluations.append(Evaluation(name, "chat", (2.1, 2.2, 2.0, 2.1), (0.5,) * 4))
-                variants.append(
-                    Variant(name, placement.name, "lora", rate, seed, placement.trainable_parameters,
-                            len(placement.modules), status, "the loss was not finite at step 11" if lost else None,
-                            results)
-                )  # fmt: skip
-    run = store.runs.start(
-        Run(id="", key=key * 32, model="smollm2-135m", model_source="smollm2-135m", model_revision="r1", task="math",
-            task_source="math", task_hash="0" * 64, config=config, placements=placements,
-            created=datetime.now(UTC) - timedelta(minutes=len(store.runs.list())), job=job,
-            facts={"device": "cpu", "seconds": 120.0, "peak_memory_bytes": 2_000_000_000, "versions": {"peft": "1"}},
-            variants=tuple(variants))
-    )  # fmt: skip
-    store.runs.add_metrics(run.id, points)
-    store.runs.add_evaluations(run.id, evaluations)
-    return store.runs.finish(run.id) if ended else run
-
-
-def page(name: str = "compare", **query: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=60).run()
-    for key, value in query.items():
-        app.query_params[key] = value
-    return app.switch_page(f"{name}/page.py").run()
-
-
-def text(app: AppTest) -> str:
-    """All that the page says in words."""
-    kinds = (app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(element.value for kind in kinds for element in kind)
 
 
 def figures(app: AppTest) -> list[dict]:
@@ -368,20 +297,3 @@ def test_launch_of_a_model_without_a_map_says_when_sizes_are_known(tmp_path):
     assert "the job probes first" in text(app)
     assert "no energy map of this model yet" in text(app)
     assert not app.button(key="start").disabled
-
-
-def test_neither_page_imports_torch(energy):
-    run = fill(energy, steps=20, ended=True)
-    code = (
-        "import sys; from streamlit.testing.v1 import AppTest\n"
-        f"app = AppTest.from_file({str(APP)!r}, default_timeout=60).run()\n"
-        "app.query_params['kind'] = 'Comparison'\n"
-        "app.switch_page('launch/page.py').run(); assert not app.exception\n"
-        f"for view in {VIEWS}:\n"
-        f"    app.query_params['run'] = {run.id!r}; app.query_params['view'] = view\n"
-        "    app.switch_page('compare/page.py').run(); assert not app.exception, view\n"
-        "heavy = {'torch', 'transformers', 'peft'} & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy}' if heavy else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=APP.parents[1])
-    assert done.returncode == 0, done.stderr[-500:]

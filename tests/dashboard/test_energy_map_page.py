@@ -24,10 +24,8 @@ from domlora.paths import sample_data_path
 from domlora.probes.config import ProbeConfig, Trained
 from domlora.probes.registry import PROBES
 from domlora.store.store import Store
-from tests.dashboard.test_compare_page import fresh_caches, page, text
-from tests.energy.test_energy_map import make_map
-
-__all__ = ["fresh_caches"]  # a fixture
+from tests.helpers.maps import make_map
+from tests.helpers.pages import page, text
 
 TABS = ("Why here", "Ranking", "Difference", "Training", "Adapter", "Data and provenance")
 STEPS = (0, 5, 10)

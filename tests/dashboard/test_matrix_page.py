@@ -1,10 +1,6 @@
 """The page of architectures × tasks with Streamlit's own test runner: what it says, what it lacks, what it launches."""
 
 import json
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -20,18 +16,10 @@ from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
 from tests.helpers.matrix_cells import FUSED, cell
+from tests.helpers.pages import APP
+from tests.helpers.waiting import eventually
 
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 PANELS = ("Maps", "Winners", "Agreement", "Samples")
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches():
-    """Streamlit's caches live as long as the process; every test begins without them."""
-    import streamlit as st
-
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -40,11 +28,6 @@ def no_worker(monkeypatch):
     from domlora.jobs import local
 
     monkeypatch.setattr(local, "ensure_worker", lambda: None)
-
-
-@pytest.fixture
-def no_shipped_maps(tmp_path, monkeypatch):
-    monkeypatch.setattr(queries, "sample_data_path", lambda: tmp_path / "nothing")
 
 
 @pytest.fixture
@@ -212,10 +195,8 @@ def test_a_cell_that_was_measured_meanwhile_is_on_the_page(some_cells):
     app.run()
     assert app.dataframe[-1].value.loc["b", "code"].startswith("probing: 3 of 8")
     Queue(some_cells).finish(job.id, "done", result=some_cells.maps.add(cell("b", "code", (2, "up"), kinds=FUSED)))
-    time.sleep(queries.LIST_SECONDS)
-    app.run()
+    eventually(lambda: "All 4 cells are measured" in text_of(app.run()))  # the list of maps is kept for seconds
     assert not app.exception
-    assert "All 4 cells are measured" in text_of(app)
     assert "**b**" in text_of(app)
     assert app.button(key="measure_missing").disabled
 
@@ -327,17 +308,3 @@ def test_a_store_that_cannot_be_opened_is_one_line(home):
     app = page()
     assert not app.exception
     assert len(app.error) == 1
-
-
-def test_the_page_never_imports_torch():
-    code = (
-        "import sys; from streamlit.testing.v1 import AppTest\n"
-        f"app = AppTest.from_file({str(APP)!r}, default_timeout=60).run().switch_page('matrix/page.py').run()\n"
-        "assert not app.exception\n"
-        f"for panel in {PANELS!r}:\n"
-        "    app.segmented_control(key='panel').set_value(panel).run(); assert not app.exception, panel\n"
-        "heavy = {'torch', 'transformers', 'peft'} & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy}' if heavy else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=APP.parents[1])
-    assert done.returncode == 0, done.stderr[-500:]

@@ -1,33 +1,13 @@
 """Pages one at a time, with Streamlit's own test runner: no data, shipped data, a broken store."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.shared import queries
 from domlora.energy.files import read
 from domlora.paths import sample_data_path
 from domlora.store.store import Store
-from tests.energy.test_energy_map import make_map
-
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches():
-    """Streamlit's caches live as long as the process; every test begins without them."""
-    import streamlit as st
-
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def no_shipped_maps(tmp_path, monkeypatch):
-    monkeypatch.setattr(queries, "sample_data_path", lambda: tmp_path / "nothing")
+from tests.helpers.maps import make_map
+from tests.helpers.pages import APP
 
 
 def page(name: str) -> AppTest:
@@ -106,19 +86,6 @@ def test_two_hundred_maps_are_listed(home):
     app = page("overview")
     assert not app.exception
     assert any(" of 20" in caption.value for caption in app.caption)
-
-
-def test_the_dashboard_process_never_imports_torch():
-    code = (
-        "import sys; from streamlit.testing.v1 import AppTest\n"
-        f"app = AppTest.from_file({str(APP)!r}, default_timeout=30).run(); assert not app.exception\n"
-        "for name in ('energy_map', 'launch', 'jobs'):\n"
-        "    app.switch_page(f'{name}/page.py').run(); assert not app.exception, name\n"
-        "heavy = {'torch', 'transformers', 'peft'} & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy}' if heavy else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=APP.parents[1])
-    assert done.returncode == 0, done.stderr[-500:]
 
 
 def test_a_rank_set_for_a_larger_module_is_lowered_for_a_smaller_one():

@@ -1,10 +1,7 @@
 """The Probes page, its tables and its charts, with runs and maps that a real store holds."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,17 +14,9 @@ from domlora.jobs.queue import Queue
 from domlora.probes.registry import PROBES
 from domlora.ranking.rank import rank
 from domlora.store.store import Store
-from tests.ranking.test_ranking import GAINS, scored, world
-
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches():
-    import streamlit as st
-
-    st.cache_data.clear()
-    st.cache_resource.clear()
+from tests.helpers import pages
+from tests.helpers.pages import text
+from tests.helpers.ranked import GAINS, scored, world
 
 
 def fill(gains=GAINS, *, key="ab", **facts) -> Run:
@@ -48,15 +37,7 @@ def measure(run: Run, **scores) -> None:
 
 
 def page(**query: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=60).run()
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.switch_page("probes/page.py").run()
-
-
-def text(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(element.value for kind in kinds for element in kind)
+    return pages.page("probes", **query)
 
 
 def figures(app: AppTest) -> dict[str, dict]:
@@ -227,11 +208,3 @@ def test_charts_work_without_intervals_and_for_probes_of_two_tasks(found):
     single = rank(run, evaluations, [scored(run, GAINS)], resamples=100)
     assert charts.rhos(single).data[0].x is not None
     assert "(" not in charts.scatter(single, "page").layout.title.text
-
-
-def test_the_page_needs_no_torch():
-    code = (
-        "import sys, dashboard.queries_probes, dashboard.charts_probes, dashboard.launch_ranking;"
-        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'peft')))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0

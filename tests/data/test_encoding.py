@@ -5,12 +5,7 @@ import pytest
 from domlora.data.encoding import encode
 from domlora.data.tasks import Message, Sample
 from domlora.errors import TaskError
-
-
-def conversation(*contents, row=1):
-    """user, assistant, user, ... in turn."""
-    roles = ("user", "assistant")
-    return Sample(tuple(Message(roles[i % 2], text) for i, text in enumerate(contents)), row=row)
+from tests.helpers.conversations import conversation
 
 
 def responses(encoding, tokenizer):

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -374,10 +373,3 @@ def test_built_in_tasks_have_rows_enough_and_all_splits(name):
     task = load_task(name)
     assert len(task.samples) >= 400
     assert set(task.splits) == {"train", "validation", "test"}
-
-
-def test_importing_tasks_loads_nothing_heavy():
-    heavy = {"torch", "transformers", "streamlit", "pandas", "pyarrow", "datasets", "numpy"}
-    code = "import domlora.data.tasks, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not heavy & set(done.stdout.split())

@@ -18,7 +18,8 @@ from domlora.placements import place
 from domlora.probes.config import ProbeConfig, ProbeName
 from domlora.probes.registry import PROBES
 from domlora.store.store import Store
-from tests.energy.test_energy_map import make_map
+from tests.helpers.command import run
+from tests.helpers.maps import make_map
 
 NAMES = get_args(ProbeName)
 
@@ -29,14 +30,6 @@ def peer_map(name, scores, sample_scores=None, **provenance):
     config = ProbeConfig(probe=name, against=against)
     energy = make_map(scores, sample_scores, config=config, **provenance)
     return EnergyMap(energy.modules.drop(columns=["first_token", "prompt", "response"]), energy.provenance)
-
-
-def run(capsys, *argv):
-    """Exit status, stdout, stderr of one command."""
-    capsys.readouterr()
-    status = main([str(a) for a in argv])
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 def silent(stage, done, total):

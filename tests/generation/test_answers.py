@@ -16,7 +16,7 @@ from domlora.errors import TaskError
 from domlora.generation import answers
 from domlora.generation.answers import can_be_asked, end_tokens, generate, prompts
 from domlora.generation.grading import final_number, is_correct
-from tests.data.test_encoding import conversation
+from tests.helpers.conversations import conversation
 
 QUESTIONS = ["what is two and two?", "write a short poem please", "fox", "the quick brown fox jumps over the lazy dog"]
 SAMPLES = [conversation(question, "four", row=i) for i, question in enumerate(QUESTIONS)]

@@ -9,6 +9,7 @@ import pytest
 
 from domlora.generation import code_runner
 from domlora.generation.code_runner import CodeResult, CodeRunnerError, Limits, check_runner, extract_code, run_tests
+from tests.helpers.waiting import eventually
 
 GOOD = "def double(x):\n    return 2 * x\n"
 TESTS = "assert double(4) == 8\nassert double(0) == 0"
@@ -104,15 +105,11 @@ def test_no_process_can_be_started():
 def test_what_was_started_nevertheless_ends_with_the_run(monkeypatch):
     limits = {name: value for name, value in code_runner._resources(SHORT).items() if name != "RLIMIT_NPROC"}
     monkeypatch.setattr(code_runner, "_resources", lambda _: limits)
-    code = "import os, time\nchild = os.fork()\nif not child:\n    time.sleep(60)\nprint(child)\nos._exit(0)"
+    code = "import os, time\nchild = os.fork()\nif not child:\n    time.sleep(3600)\nprint(child)\nos._exit(0)"
     result = run_tests(code, TESTS, SHORT)
     assert not result.passed
     child = int(result.output)
-    for _ in range(50):
-        if not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE:
-            return
-        time.sleep(0.1)
-    pytest.fail(f"process {child} outlived its run")
+    eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
 
 
 def test_limits_cannot_be_raised_again():

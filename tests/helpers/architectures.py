@@ -1,4 +1,4 @@
-"""Writes docs/architectures.md from the tables of small random models: `python -m tests.architectures`.
+"""Writes docs/architectures.md from the tables of small random models: `python -m tests.helpers.architectures`.
 
 In: `tiny_models` and `encoder_models`, whose energies the tests hold against autograd. Out: what of each class has an
 energy, and what has none and why, as the census and one probe of the model say.
@@ -17,11 +17,11 @@ from domlora.models.modules import AdaptableModule, Skipped
 from domlora.probes.config import ProbeConfig
 from domlora.probes.page import estimator
 from tests.helpers import encoder_models, tiny_models
-from tests.probes.test_page import make_samples
+from tests.helpers.probing import make_samples
 
 FILE = Path(__file__).parents[2] / "docs" / "architectures.md"
 
-HEAD = """<!-- Written by `python -m tests.architectures`; a test fails if it is stale. -->
+HEAD = """<!-- Written by `python -m tests.helpers.architectures`; a test fails if it is stale. -->
 # Architectures
 
 Each class below is built small, with random weights, and the energy of every module is compared with plain autograd

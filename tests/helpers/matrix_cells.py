@@ -8,7 +8,7 @@ import numpy as np
 
 from domlora.energy.energy_map import EnergyMap
 from domlora.probes.config import ProbeConfig
-from tests.energy.test_energy_map import make_map
+from tests.helpers.maps import make_map
 
 SPLIT = ("q", "k", "v", "o", "gate", "up", "down")
 FUSED = ("qkv", "o", "up", "down")

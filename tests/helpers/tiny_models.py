@@ -1,6 +1,6 @@
 """One small random model of every covered class, by name, with the kinds that a block of it must show.
 
-`docs/architectures.md` is written from these tables (`python -m tests.architectures`).
+`docs/architectures.md` is written from these tables (`python -m tests.helpers.architectures`).
 """
 
 from __future__ import annotations

@@ -9,21 +9,23 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from domlora.errors import JobError, ProbeError, StoreError
+from domlora.jobs import child as child_module
 from domlora.jobs import local
 from domlora.jobs.child import Reporter, describe
 from domlora.jobs.queue import Queue
 from domlora.jobs.spec import ProbeRequest, SweepRequest
 from domlora.jobs.worker import Worker
 from domlora.store.store import Store
+from tests.helpers.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +34,11 @@ import os, signal, sys, time
 from pathlib import Path
 from domlora.errors import TaskError
 from domlora.jobs import child
+from domlora.jobs.queue import Queue
+
+def wait_for_the_end():
+    while True:
+        signal.pause()
 
 def compute(request, store, progress, job_id):
     assert Queue(store).get(job_id).request.model == request.model
@@ -39,19 +46,19 @@ def compute(request, store, progress, job_id):
     marker = Path(os.environ["DOMLORA_HOME"]) / "started"
     if request.model == "slow-at-first" and not marker.exists():
         marker.touch()
-        time.sleep(60)
+        wait_for_the_end()
     if request.model == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if request.model in ("slow", "stubborn"):
         progress("probing", 1, 8)
-        time.sleep(60)
+        wait_for_the_end()
     if request.model == "further-each-time":  # as a sweep that goes on from its checkpoint
         marker.touch()
         before = len(marker.read_text())
-        progress("training", before + 1, 4)
         marker.write_text("x" * (before + 1))
+        progress("training", before + 1, 4)
         if before < 3:
-            time.sleep(60)
+            wait_for_the_end()
     if request.model == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if request.model == "crash":
@@ -64,11 +71,16 @@ def compute(request, store, progress, job_id):
         raise KeyError("lm_head\\nand more")
     if request.model == "memory":
         raise MemoryError
-    if request.model == "short":
-        time.sleep(0.3)
+    if request.model == "meets another":
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline and not met(store, request.model):
+            time.sleep(0.02)
     for done in range(9):
         progress("probing", done, 8)
     return f"{request.model}@{request.device}"
+
+def met(store, model):  # two jobs of this model have started
+    return sum(job.request.model == model and job.started is not None for job in Queue(store).list()) > 1
 
 child.KINDS.update(probe="__main__:compute", sweep="__main__:compute")
 child.BEAT_SECONDS = 0.2
@@ -106,7 +118,7 @@ def start_worker(tmp_path, child_script):
     script.write_text(WORKER)
     started = []
 
-    def start(idle_exit: float = 30) -> subprocess.Popen:
+    def start(idle_exit: float = 10 * PATIENCE) -> subprocess.Popen:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         log = open(tmp_path / f"worker{len(started)}.log", "wb")  # noqa: SIM115
         with log:
@@ -125,14 +137,6 @@ def start_worker(tmp_path, child_script):
 
 def submit(store: Store, model: str, device: str = "auto"):
     return Queue(store).submit(ProbeRequest(model=model, task="math", device=device))
-
-
-def eventually(condition, seconds: float = 15):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return value
 
 
 def until(store: Store, job, status: str):
@@ -174,7 +178,7 @@ def test_jobs_end_with_a_result_or_with_one_line_that_says_why(store, child_scri
 
 def test_devices_run_side_by_side_each_with_the_jobs_meant_for_it(store, child_script):
     jobs = [
-        submit(store, "short"), submit(store, "short"), submit(store, "quick", "cpu"),
+        submit(store, "meets another"), submit(store, "meets another"), submit(store, "quick", "cpu"),
         submit(store, "quick", "cuda:1"), submit(store, "quick", "cuda"),
     ]  # fmt: skip
     work(store, child_script, ["cuda:0", "cuda:1"])
@@ -235,7 +239,7 @@ def test_job_of_a_killed_worker_is_finished_by_the_next_and_leaves_no_orphan(sto
     first.kill()
     first.wait()
     assert not local.worker_alive()
-    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 5)
+    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
     assert Queue(store).get(job.id).status == "running", "nobody has noticed yet"
     start_worker()
     done = until(store, job, "done")
@@ -262,7 +266,7 @@ def test_stopped_worker_gives_its_job_back(store, start_worker, kind):
     eventually(lambda: Queue(store).get(job.id).done == 1)
     child = only_child(worker)
     worker.send_signal(kind)
-    assert worker.wait(10) == 0
+    assert worker.wait(PATIENCE) == 0
     left = Queue(store).get(job.id)
     assert (left.status, left.attempts, left.worker, left.error) == ("queued", 0, None, None)
     assert not child.is_running()
@@ -273,7 +277,7 @@ def test_worker_outlives_a_locked_store(store, start_worker, tmp_path, monkeypat
     submit(store, "quick")
     (tmp_path / "worker.py").write_text("import domlora.store.database as d; d.BUSY_SECONDS = 0\n" + WORKER)
     with store.database.writing():
-        worker = start_worker(idle_exit=20)
+        worker = start_worker()
         eventually(lambda: "locked by another process" in (tmp_path / "worker0.log").read_text())
         assert worker.poll() is None
     until(store, Queue(store).list()[0], "done")
@@ -281,12 +285,16 @@ def test_worker_outlives_a_locked_store(store, start_worker, tmp_path, monkeypat
 
 
 def test_idle_worker_goes_and_a_second_one_is_refused(store, start_worker, tmp_path):
-    first = start_worker(idle_exit=2)
+    first = start_worker()
     eventually(local.worker_alive)
     second = start_worker()
-    assert second.wait(10) == 1
+    assert second.wait(PATIENCE) == 1
     assert "serves the store already" in (tmp_path / "worker1.log").read_text()
-    assert first.wait(10) == 0 and not local.worker_alive()
+    first.terminate()
+    assert first.wait(PATIENCE) == 0
+    idle = start_worker(idle_exit=0.2)
+    assert idle.wait(PATIENCE) == 0 and not local.worker_alive()
+    assert " serves" in (tmp_path / "worker2.log").read_text()
 
 
 def test_ensure_worker_starts_one_worker_however_many_call(store):
@@ -294,7 +302,7 @@ def test_ensure_worker_starts_one_worker_however_many_call(store):
     code = "from domlora.jobs.local import ensure_worker; ensure_worker(); ensure_worker()"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     callers = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(4)]
-    assert [caller.wait(20) for caller in callers] == [0] * 4
+    assert [caller.wait(PATIENCE) for caller in callers] == [0] * 4
     assert local.worker_alive(), "from the moment that ensure_worker returns"
     failed = until(store, job, "failed")  # by the real job function: such a task does not exist
     assert "/nowhere/rows.jsonl" in failed.error and "\n" not in failed.error
@@ -352,7 +360,8 @@ class Recorder:
         self.reports.append((stage, done, total))
 
 
-def test_progress_is_thinned_but_keeps_the_first_and_last_of_a_stage():
+def test_progress_is_thinned_but_keeps_the_first_and_last_of_a_stage(monkeypatch):
+    monkeypatch.setattr(child_module, "time", SimpleNamespace(monotonic=lambda: 100.0))  # a clock that stands still
     recorder = Recorder()
     report = Reporter(recorder, "job")
     report("loading", 0, 0)

@@ -69,6 +69,16 @@ def test_a_shallow_down_projection_with_most_of_the_energy_is_what_the_paper_saw
     assert verdicts(matrix({"alpha": [at, at]}, height=height))[SHALLOW_DOWN] == verdict
 
 
+@pytest.mark.parametrize(("layer", "verdict"), [(2, "supported"), (3, "contradicted")])
+def test_shallow_is_the_first_third_of_the_depth(layer, verdict):
+    """The first block is at depth 0 and the last at 1: of eight blocks the third is at 2 / 7, the fourth at 3 / 7."""
+    down = 7 * layer + 6
+    maps = [make_map(around(peak(down, 8, height=5000)), task=task) for task in TASKS[:2]]
+    claim = claims(Matrix(maps))[2]
+    assert (claim.claim, claim.verdict) == (SHALLOW_DOWN, verdict)
+    assert claim.numbers["down"] == 2
+
+
 def test_claims_of_maps_without_single_samples_have_no_interval():
     maps = [make_map(peak(at, 2), model, task) for model, at in (("alpha", 6), ("beta", 3)) for task in TASKS[:2]]
     found = claims(Matrix(maps))

@@ -5,19 +5,10 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import JetMoeConfig, JetMoeForCausalLM
-from transformers.pytorch_utils import Conv1D
 
 from domlora.errors import ModelError
 from domlora.models.census import find_modules
 from tests.helpers.tiny_models import COMMON, MODELS, make
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_every_block_shows_its_canonical_kinds(name):
-    modules = find_modules(make(name)).modules
-    for layer in (0, 1):
-        assert sorted(m.kind for m in modules if m.layer == layer) == sorted(MODELS[name][3])
-    assert {m.stack for m in modules} == {"decoder"}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -42,28 +33,12 @@ def test_every_name_is_one_that_peft_adapts_and_its_parameters_are_counted(name)
     for module in modules[:: max(1, len(modules) // 4)]:
         adapted = get_peft_model(make(name), LoraConfig(r=4, target_modules=[module.name]))
         assert adapted.targeted_module_names == [module.name]
-        assert adapted.get_nb_trainable_parameters()[0] == module.adapter_parameters(4)
+        assert adapted.get_nb_trainable_parameters()[0] == 4 * (module.in_features + module.out_features)
 
 
 def test_embeddings_and_head_are_left_out():
     names = {m.name for m in find_modules(make("opt")).modules}
     assert not any("lm_head" in name or "embed" in name for name in names)
-
-
-class Unknown(nn.Module):
-    """An architecture nobody has heard of: two `dense` in one block, one Conv1D."""
-
-    def __init__(self):
-        super().__init__()
-        mix, out = nn.ModuleDict({"dense": nn.Linear(4, 6)}), nn.ModuleDict({"dense": nn.Linear(6, 4)})
-        self.stages = nn.ModuleList([nn.ModuleDict({"mix": mix, "out": out, "twist": Conv1D(5, 4)})])
-
-
-def test_unknown_architecture_is_named_after_its_modules_without_clashes():
-    modules = find_modules(Unknown()).modules
-    assert [(m.kind, m.in_features, m.out_features) for m in modules] == [
-        ("mix.dense", 4, 6), ("out.dense", 6, 4), ("twist", 4, 5),
-    ]  # fmt: skip
 
 
 def test_3d_weights_of_an_unknown_class_are_listed_as_skipped_and_not_dropped():

@@ -3,7 +3,6 @@
 import copy
 import json
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from peft import LoraConfig, get_peft_model
 from streamlit.testing.v1 import AppTest
 
 import domlora
-from domlora.cli.main import main
 from domlora.data.encoding import IGNORED, MASK_RATE, encode_masked, encode_pairs
 from domlora.data.tasks import Message, Sample, load_task
 from domlora.errors import ModelError, TaskError
@@ -20,11 +18,12 @@ from domlora.jobs.execute import run_sweep
 from domlora.jobs.spec import SweepRequest
 from domlora.models.census import find_modules
 from domlora.store.store import Store
+from tests.helpers.command import run
 from tests.helpers.encoder_folders import save
 from tests.helpers.encoder_models import ROBERTA
+from tests.helpers.pages import APP
 from tests.helpers.tiny_models import COMMON
 
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 CHAT = Sample(
     (
         Message("user", "what is two?"),
@@ -46,13 +45,6 @@ def folders(tmp_path_factory):
 @pytest.fixture(scope="module")
 def loaded(folders):
     return {name: domlora.load_model(folder) for name, folder in folders.items()}
-
-
-def run(capsys, *argv):
-    capsys.readouterr()
-    status = main([str(a) for a in argv])
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 # Loading

@@ -22,7 +22,7 @@ from domlora.models.reference import resolve
 from domlora.placements.place import place, place_all
 from domlora.probes.recorder import Measurement
 from domlora.training.adapters import Adapters
-from tests.energy.test_energy_map import make_map
+from tests.helpers.maps import make_map
 from tests.helpers.tiny_models import MIXED, make
 
 

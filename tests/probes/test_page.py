@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers.pytorch_utils import Conv1D
 
 from domlora.data.batches import group_by_length
 from domlora.data.encoding import EncodedSample
@@ -14,42 +13,8 @@ from domlora.probes import passes
 from domlora.probes.config import ProbeConfig
 from domlora.probes.page import per_sample
 from domlora.probes.page.estimator import measure
+from tests.helpers.probing import HalfOfTheTokens, closed_form, fill_padding, make_samples, weight_gradients
 from tests.helpers.tiny_models import MODELS, make
-
-
-def make_samples(count=5, seed=0):
-    """Ragged samples with a prompt, a response, and a template token after it."""
-    generator = np.random.default_rng(seed)
-    samples = []
-    for i in range(count):
-        length = int(generator.integers(6, 20))
-        prompt = int(generator.integers(1, length - 3))
-        response = [prompt <= t < length - 1 for t in range(length)]
-        samples.append(EncodedSample(tuple(generator.integers(3, 97, length).tolist()), tuple(response), i + 1))
-    return samples
-
-
-def weight_gradients(model, modules, samples):
-    """(samples, modules) list of dL/dW as (out, in), by plain autograd, one unpadded sample at a time."""
-    model.requires_grad_(True)
-    rows = []
-    for sample in samples:
-        model.zero_grad()
-        labels = [token if counts else -100 for token, counts in zip(sample.ids, sample.response, strict=True)]
-        model(input_ids=torch.tensor([sample.ids]), labels=torch.tensor([labels])).loss.backward()
-        grads = []
-        for module in modules:
-            layer = model.get_submodule(module.name)
-            grad = layer.weight.grad.double().clone()
-            grads.append(grad.T if isinstance(layer, Conv1D) else grad)  # not by the census, which is under test
-        rows.append(grads)
-    return rows
-
-
-def closed_form(grad, config):
-    """s² r / (3 in) ‖G‖²: the variance of PEFT's A is 1 / (3 in)."""
-    scaling = config.alpha / config.rank
-    return scaling**2 * config.rank / (3 * grad.shape[1]) * float(grad.square().sum())
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -84,18 +49,6 @@ def test_batch_size_and_padding_do_not_change_energy(estimator, reduction):
     one, three, eight = (measure(model, modules, samples, config, max_samples=n).energies for n in (1, 3, 8))
     torch.testing.assert_close(one, three, rtol=1e-4, atol=0)
     torch.testing.assert_close(one, eight, rtol=1e-4, atol=0)
-
-
-def fill_padding(monkeypatch, token):
-    """From here on every padded position of a probe holds this token."""
-    collate = passes.collate
-
-    def noisy(*args):
-        batch = collate(*args)
-        batch.ids[~batch.attention] = token
-        return batch
-
-    monkeypatch.setattr(passes, "collate", noisy)
 
 
 def test_what_a_padded_position_holds_does_not_matter(monkeypatch):
@@ -239,19 +192,6 @@ def test_a_model_without_a_finite_loss_is_said_to_be_damaged_and_its_rows_are_no
         model.model.layers[1].mlp.down_proj.weight[0, 0] = float("nan")
     with pytest.raises(ProbeError, match=r"the loss of row \d \(and of 2 of 2 others\) is nan: the model's own"):
         measure(model, find_modules(model).modules, make_samples(3), ProbeConfig(rank=4))
-
-
-class HalfOfTheTokens(torch.nn.Module):
-    """A down-projection that reads every second token, as a router would have it; all tokens where they are even."""
-
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x):
-        if x.shape[1] % 2 == 0:
-            return self.inner(x)
-        return torch.cat([self.inner(x[:, ::2]), x[:, 1::2, : self.inner.out_features]], dim=1)
 
 
 def test_a_module_that_reads_a_part_of_the_tokens_in_one_batch_is_not_measured_from_the_others():

@@ -6,9 +6,8 @@ import torch
 from domlora.errors import ProbeError
 from domlora.probes import passes, saliency
 from domlora.probes.config import ProbeConfig
+from tests.helpers.probing import ALL, SAMPLE_PROBES, fill_padding, make_samples, measure, score
 from tests.helpers.tiny_models import make
-from tests.probes.test_page import fill_padding, make_samples
-from tests.probes.test_peer_probes import ALL, SAMPLE_PROBES, measure, score
 
 
 @pytest.mark.parametrize("model_name", ["llama", "gpt_oss", "gpt_neox"])

@@ -17,26 +17,12 @@ from domlora.probes.config import ProbeConfig, ProbeName
 from domlora.probes.interface import OfWeights
 from domlora.probes.registry import PROBES, check
 from domlora.probes.score import load
-from domlora.probes.score import score as score_all
+from tests.helpers.probing import HalfOfTheTokens, closed_form, make_samples, measure, score, weight_gradients
 from tests.helpers.tiny_models import make
-from tests.probes.test_page import closed_form, make_samples, weight_gradients
 
 # Split projections; Conv1D and fused qkv with biases; fused qkv and parallel blocks; biases everywhere.
 NAMES = ("llama", "gpt2", "gpt_neox", "opt")
 EXPERTS = ("mixtral", "gpt_oss")
-GRADIENT_PROBES = ("page-no-first", "gradient-norm", "fisher", "saliency")
-SAMPLE_PROBES = (*GRADIENT_PROBES, "activation-norm", "plop")
-ALL = tuple(name for name in get_args(ProbeName) if name != "interference")
-
-
-def score(model, samples, *configs, **bounds):
-    """The measurements of some probes in one pass."""
-    scored = score_all(model, find_modules(model).modules, samples, configs, **bounds)
-    return [one.found for one in scored]
-
-
-def measure(model, samples, name, **settings):
-    return score(model, samples, ProbeConfig(probe=name, rank=4, **settings))[0]
 
 
 def plain_weight(model, module):
@@ -255,6 +241,19 @@ def test_interference_sums_the_squared_cosines_of_principal_angles(name):
     np.testing.assert_allclose(found.energies, brute, rtol=1e-2)
     (itself,) = score(model, samples, config, others={"other": samples})
     np.testing.assert_allclose(itself.energies, 4, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("own", "other"), [(7, 8), (8, 7)])
+def test_what_either_task_leaves_unmeasured_has_no_interference(own, other):
+    """Of a sample of 7 tokens the layer reads a part, of 8 all."""
+    model = make("llama")
+    model.model.layers[1].mlp.down_proj = HalfOfTheTokens(model.model.layers[1].mlp.down_proj)
+    tasks = [[EncodedSample(tuple(range(3, 3 + n)), (False,) * 2 + (True,) * (n - 2), 1)] for n in (own, other)]
+    config = ProbeConfig(probe="interference", against="other", rank=4)
+    (found,) = score(model, tasks[0], config, others={"other": tasks[1]})
+    names = [module.name for module in find_modules(model).modules]
+    reasons = {names[i]: reason for i, reason in found.unmeasured.items()}
+    assert reasons == {"model.layers.1.mlp.down_proj.inner": "reads only a part of the tokens"}
 
 
 def test_a_sketch_finds_the_same_directions(monkeypatch):

@@ -9,10 +9,9 @@ from domlora.data.tasks import load_task
 from domlora.energy.measure import probe
 from domlora.models.census import find_modules
 from domlora.models.loading import load_model
-from domlora.probes import plop
 from domlora.probes.config import ProbeConfig
 from domlora.probes.page import estimator
-from tests.probes.test_page import closed_form, weight_gradients
+from tests.helpers.probing import closed_form, weight_gradients
 
 pytestmark = pytest.mark.slow
 TOKENS = 128
@@ -86,7 +85,7 @@ def test_plop_of_each_type_of_module_equals_a_loop_over_tokens(models_home, monk
     monkeypatch.setenv("DOMLORA_HOME", str(models_home))
     loaded, task = load_model("smollm2-135m"), load_task("math")
     config = ProbeConfig(probe="plop", samples=2, max_length=TOKENS)
-    found = plop.by_kind(probe(loaded, task, config))
+    found = probe(loaded, task, config).modules.groupby("kind")["energy"].mean().sort_values().to_dict()
     inputs, random = {}, torch.Generator().manual_seed(123)
     layers = {n: m for n, m in loaded.model.named_modules() if isinstance(m, torch.nn.Linear) and ".layers." in n}
     for name, layer in layers.items():

@@ -7,95 +7,22 @@ from __future__ import annotations
 
 import math
 import signal
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from domlora.comparison.config import SweepConfig, variant_name
-from domlora.comparison.key import sweep_key
-from domlora.comparison.run import Answer, Evaluation, Metric, Run, Variant
-from domlora.energy.key import request_key
+from domlora.comparison.run import Answer, Metric, Run, Variant
 from domlora.errors import StoreError
-from domlora.placements.placement import PlacedModule, Placement
-from domlora.probes.config import ProbeConfig
 from domlora.store import schema
 from domlora.store.store import Store
-from tests.store.test_store import POSTGRES, run_python
-
-
-def placed(kind: str, layer: int = 0) -> PlacedModule:
-    return PlacedModule(
-        module=f"layers.{layer}.{kind}", stack="decoder", layer=layer, kind=kind, in_features=8, out_features=4, rank=8
-    )
-
-
-DOMINANT = Placement(name="dominant", modules=(placed("down"),), rank=8, alpha=16.0)
-QV = Placement(name="qv", modules=(placed("q"), placed("v")), rank=8, alpha=16.0)
-CONFIG = SweepConfig(placements=("dominant", "qv"), learning_rates=(1e-3,), seeds=1, steps=60)
-A, B = variant_name("dominant", "lora", 1e-3, 0), variant_name("qv", "lora", 1e-3, 0)
-
-
-def a_run(key: str = "a", **changes) -> Run:
-    run = Run(
-        id=(key * 64)[:12],
-        key=(key * 64)[:64],
-        model="smollm2-135m",
-        model_source="hub",
-        model_revision="abc",
-        task="math",
-        task_source="built-in",
-        task_hash="def",
-        config=CONFIG,
-        placements=(DOMINANT, QV),
-        created=datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=UTC),
-        job="feed",
-        facts={"device": "cpu", "train_rows": 340, "versions": {"torch": "2.13.0"}},
-        warnings=("the placements differ in size",),
-        variants=(
-            Variant(A, "dominant", "lora", 1e-3, 0, trainable_parameters=16_896, modules=1),
-            Variant(B, "qv", "lora", 1e-3, 0, trainable_parameters=2**40, modules=60),
-        ),
-    )
-    return replace(run, **changes)
-
-
-def evaluation(variant: str, part: str = "test", losses=(1.5, 2.5)) -> Evaluation:
-    return Evaluation(variant, part, tuple(losses), tuple(0.5 for _ in losses))
-
-
-def answer(variant: str, row: int = 0, text: str = "4") -> Answer:
-    return Answer(variant, row, "2 + 2?", "#### 4", text, correct=True)
+from tests.helpers.runs import A, B, a_run, answer, evaluation
+from tests.helpers.stores import run_python
 
 
 def by_name(run: Run) -> dict[str, Variant]:
     return {variant.name: variant for variant in run.variants}
-
-
-def empty_store(backend: str) -> str | None:
-    """The URL of a store without tables."""
-    if backend == "sqlite":
-        return None
-    if not POSTGRES:
-        pytest.skip("DOMLORA_TEST_POSTGRES names no database")
-    engine = sa.create_engine(POSTGRES)
-    schema.metadata.drop_all(engine)
-    engine.dispose()
-    return POSTGRES
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, home):
-    return empty_store(request.param)
-
-
-@pytest.fixture
-def store(url):
-    opened = Store(url)
-    yield opened
-    opened.close()
 
 
 # What goes in comes out
@@ -310,7 +237,7 @@ def test_processes_that_write_at_once_lose_nothing(store):
 STARTER = """
 import sys
 from domlora.store.store import Store
-from tests.test_store_runs import a_run
+from tests.helpers.runs import a_run
 print(Store(sys.argv[1] or None).runs.start(a_run(job="feed")).job)
 """
 
@@ -410,35 +337,3 @@ for step in range(10**6):
     writer.communicate()
     counts = Store().runs.metrics(run.id).groupby("step").size()
     assert len(counts) > 20 and set(counts) == {20}
-
-
-# The key of a comparison
-
-
-def test_key_of_a_comparison_follows_all_that_decides_its_numbers():
-    probe = ProbeConfig()
-    key = sweep_key("abc", "def", CONFIG, [DOMINANT, QV], probe)
-    assert key == sweep_key("abc", "def", CONFIG.model_copy(), (DOMINANT, QV), probe)
-    others = [
-        sweep_key("abd", "def", CONFIG, [DOMINANT, QV], probe),
-        sweep_key("abc", "deg", CONFIG, [DOMINANT, QV], probe),
-        sweep_key("abc", "def", CONFIG.model_copy(update={"steps": 61}), [DOMINANT, QV], probe),
-        sweep_key("abc", "def", CONFIG, [DOMINANT.model_copy(update={"modules": (placed("down", 1),)}), QV], probe),
-        sweep_key("abc", "def", CONFIG, [DOMINANT, QV], ProbeConfig(samples=5)),
-        request_key("abc", "def", probe),
-    ]
-    assert len({key, *others}) == 7 and all(len(other) == 64 for other in others)
-
-
-def test_settings_that_came_later_leave_the_keys_of_older_runs_as_they_are():
-    """The literal was computed before `energy_every` and `energy_samples` were there."""
-    module = PlacedModule(
-        module="model.layers.0.mlp.down_proj", stack="decoder", layer=0, kind="down", in_features=64, out_features=32,
-        rank=8,
-    )  # fmt: skip
-    placements = [Placement(name="dominant", modules=(module,), rank=8, alpha=16)]
-    key = sweep_key("abc", "def", SweepConfig(), placements, ProbeConfig())
-    assert key == "1076363ec2b7fd1915f41223a30a5d9c6b560f87c2ccb772db107a3d4f18ea8a"
-    assert key == sweep_key("abc", "def", SweepConfig(energy_samples=4), placements, ProbeConfig())
-    asked = [SweepConfig(energy_every=2), SweepConfig(energy_every=3), SweepConfig(energy_every=2, energy_samples=4)]
-    assert len({key, *(sweep_key("abc", "def", one, placements, ProbeConfig()) for one in asked)}) == 4

@@ -27,8 +27,8 @@ from domlora.errors import StoreError
 from domlora.jobs.queue import Queue
 from domlora.store import schema
 from domlora.store.store import Store
-from tests.store.test_runs import A, B, a_run, answer, empty_store, evaluation
-from tests.store.test_store import REQUEST, energy_map, run_python
+from tests.helpers.runs import A, B, a_run, answer, evaluation
+from tests.helpers.stores import REQUEST, empty_store, energy_map, run_python
 
 ROOT = Path(__file__).parents[2]
 SCHEMA_2 = Path(__file__).with_name("schema_2.sql")

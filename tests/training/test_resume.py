@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from domlora.training.adapters import Adapters
 from domlora.training.lock import LOCK
 from tests.helpers.sweep_place import Killed, Place, Watch, assert_same_end, checkpoint_of, curve, kill, small_waves
 from tests.helpers.sweeping import write_task
+from tests.helpers.waiting import PATIENCE, eventually
 
 SLOW = pytest.mark.slow
 
@@ -179,12 +179,10 @@ def test_the_same_comparison_twice_at_a_time_is_trained_once(place, monkeypatch)
 
     def begin():
         thread.start()
-        deadline = time.monotonic() + 20
-        while not heard and time.monotonic() < deadline:
-            time.sleep(0.02)
+        eventually(lambda: heard)
 
     first, metrics, _ = place.run([place.all], progress=Watch(3, begin), fresh=False)
-    thread.join(30)
+    thread.join(PATIENCE)
     assert results == [first]
     assert {stage for stage, _, _ in heard} == {"waiting for the same comparison in another process"}
     assert list(curve(metrics, "all lr=0.01 seed=0")) == [1, 2, 3, 4, 5, 6]

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
 from domlora.training.sweep import Sweep
 from tests.helpers.sweeping import write_task
+from tests.helpers.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 SWEEP = {
@@ -34,19 +34,23 @@ SWEEP = {
     "validation_rows": 5, "test_rows": 6, "checkpoint_every": 2, "forgetting_rows": 0, "answers": 0,
 }  # fmt: skip
 
-# A job as any other, but slow enough to be killed in the middle.
+# A job as any other, but its first attempt goes no further than the tenth step, and waits there to be killed.
 CHILD = """
-import sys, time
+import itertools, signal, sys
 from domlora.jobs import child
+from domlora.paths import home
 from domlora.training.lockstep import Lockstep
 
-quick = Lockstep.backward
+backward, count = Lockstep.backward, itertools.count(1)
 
-def slow(*arguments):
-    time.sleep(0.15)
-    return quick(*arguments)
+def held(*arguments):
+    if next(count) > 10 and not (home() / "held").exists():
+        (home() / "held").touch()
+        while True:
+            signal.pause()
+    return backward(*arguments)
 
-Lockstep.backward = slow
+Lockstep.backward = held
 child.BEAT_SECONDS = 0.2
 sys.exit(child.main())
 """
@@ -56,7 +60,7 @@ import sys
 from domlora.jobs.worker import Worker, serve
 from domlora.store.store import Store
 worker = Worker(Store(), ["cpu"], child_command=[sys.executable, sys.argv[1]], stale=2.0, poll=0.05, grace=0.5)
-sys.exit(serve(worker, idle_exit=60))
+sys.exit(serve(worker, idle_exit=1800))
 """
 
 
@@ -173,14 +177,6 @@ def start_worker(tmp_path):
         worker.wait()
 
 
-def eventually(condition, seconds: float = 60):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return value
-
-
 @pytest.mark.slow
 def test_after_kill_9_of_the_worker_another_one_ends_with_the_same_numbers(
     store, request_for, start_worker, monkeypatch
@@ -188,7 +184,8 @@ def test_after_kill_9_of_the_worker_another_one_ends_with_the_same_numbers(
     request = request_for(steps=24, checkpoint_every=4, evaluate_every=6)
     job = Queue(store).submit(request)
     worker = start_worker()
-    checkpoint = eventually(lambda: next(iter(home().glob("runs/*/checkpoint.pt")), None))
+    eventually((home() / "held").exists)
+    (checkpoint,) = home().glob("runs/*/checkpoint.pt")
     child = psutil.Process(worker.pid).children()[0]
     worker.send_signal(signal.SIGKILL)
     worker.wait()

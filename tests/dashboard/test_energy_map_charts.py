@@ -5,7 +5,7 @@ import pytest
 
 from dashboard.energy_map import charts
 from dashboard.shared import heatmap
-from tests.energy.test_energy_map import make_map
+from tests.helpers.maps import make_map
 
 
 def test_heatmap_puts_each_energy_in_its_cell_and_outlines_the_winner():

@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import numpy as np
@@ -373,9 +371,3 @@ def test_same_run_same_answer_and_another_seed_differs_little():
     assert other.table.loc["o", "difference"] == one.table.loc["o", "difference"]
     assert other.table.loc["o", "low"] != one.table.loc["o", "low"]
     assert other.table.loc["o", "low"] == pytest.approx(one.table.loc["o", "low"], abs=0.05)
-
-
-def test_importing_the_comparison_loads_no_torch():
-    code = "import sys, domlora.comparison; print({'torch', 'transformers', 'peft', 'streamlit'} & set(sys.modules))"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "set()"

@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,73 +9,20 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from domlora.comparison.config import SweepConfig, variant_name
-from domlora.comparison.run import BASE, Evaluation, Run, Variant
+from domlora.comparison.run import Run, Variant
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError, UsageError
-from domlora.placements.placement import PlacedModule, Placement
-from domlora.probes.config import ProbeConfig, Trained
+from domlora.placements.placement import Placement
+from domlora.probes.config import Trained
 from domlora.ranking import metrics
 from domlora.ranking.rank import fitting, qualifies, rank
 from domlora.ranking.result import CHANCE
 from domlora.statistics import bootstrap, intervals
-from tests.energy.test_energy_map import make_map
-
-ROWS = 40
-KINDS = ("q", "k", "v", "up", "down")
-SIZES = {"q": 32, "k": 16, "v": 16, "up": 96, "down": 96}
-HARD = np.random.default_rng(3).normal(2.0, 0.5, ROWS)  # how hard each row is, the same for every module
-
-
-def world(gains, *, noise=0.01, seeds=1, rates=(1e-3,), validation=None, rows=ROWS):
-    """A finished run of single modules `KINDS[i % 5]@(i // 5)` that improve the loss by `gains`, plus row noise.
-
-    Args:
-        validation: (module, rate) -> improvement on validation rows; the gain of the module where none is given.
-    """
-    generator = np.random.default_rng(11)
-    placements, variants, evaluations = [], [], [Evaluation(BASE, "test", tuple(HARD[:rows]), (0.5,) * rows)]
-    for i, gain in enumerate(gains):
-        kind, layer = KINDS[i % 5], i // 5
-        one = PlacedModule(
-            module=f"layers.{layer}.{kind}", stack="decoder", layer=layer, kind=kind, in_features=32,
-            out_features=SIZES[kind], rank=2,
-        )  # fmt: skip
-        placements.append(Placement(name=f"{kind}@{layer}", modules=(one,), rank=2, alpha=4))
-        for rate in rates:
-            for seed in range(seeds):
-                name = variant_name(placements[-1].name, "lora", rate, seed)
-                on_validation = gain if validation is None else validation(i, rate)
-                results = {"eval_loss_before": 2.0, "eval_loss_after": 2.0 - on_validation}
-                variants.append(
-                    Variant(name, placements[-1].name, "lora", rate, seed, one.parameters, 1, "done", None, results)
-                )
-                own = gain if validation is None else on_validation / 2  # a rate is as good on test rows, by half
-                losses = HARD[:rows] - own + generator.normal(0, noise, rows)
-                evaluations.append(Evaluation(name, "test", tuple(losses), (0.5,) * rows))
-    config = SweepConfig(
-        placements=tuple(p.name for p in placements) or ("q",), learning_rates=rates, seeds=seeds, steps=7
-    )
-    run = Run("r1", "key", "tiny", "folder", "r", "math", "built-in", "t", config, tuple(placements),
-              datetime(2026, 1, 1, tzinfo=UTC), "done", variants=tuple(variants))  # fmt: skip
-    return run, evaluations
-
-
-def scored(run, scores, probe="page", seconds=2.0, **facts) -> EnergyMap:
-    """A map of a probe that gives the modules of a run these scores, in another order than the run has them."""
-    modules = [placement.modules[0] for placement in run.placements]
-    table = pd.DataFrame([m.model_dump(exclude={"rank"}) for m in modules])
-    table["energy"] = np.asarray(scores, dtype=float)
-    config = ProbeConfig(probe=probe, against="chat" if probe == "interference" else None)
-    made = make_map([1.0], config=config, seconds=seconds, **{"key": probe[:4].ljust(64, "k"), **facts})
-    return EnergyMap(table.sort_values("module", ignore_index=True), made.provenance)
+from tests.helpers.ranked import GAINS, ROWS, scored, world
 
 
 def row(found, probe) -> pd.Series:
     return found.table.set_index("probe").loc[probe]
-
-
-GAINS = np.random.default_rng(5).permutation(np.linspace(0.1, 1.5, 30))
 
 
 # --- what must come out ----------------------------------------------------------------------------------------------
@@ -117,6 +62,32 @@ def test_a_probe_of_noise_says_so_in_words():
     noise = np.random.default_rng(1).random(30)
     found = rank(run, evaluations, [scored(run, noise), scored(run, -noise, "fisher")], resamples=500)
     assert "No probe is told apart from chance on these 30 modules" in found.sentence
+
+
+@pytest.fixture(scope="module")
+def borderline():
+    """A probe whose own 95 % interval of rho is just above zero: ranked alone, and among seven of noise."""
+    run, evaluations = world(GAINS)
+    generator = np.random.default_rng(1)
+    page = scored(run, GAINS + generator.normal(0, 1.8, 30))
+    others = ("page-no-first", "gradient-norm", "fisher", "saliency", "activation-norm", "weight-norm", "spectral")
+    noise = [scored(run, generator.random(30), name) for name in others]
+    alone, among = (rank(run, evaluations, maps, resamples=1000) for maps in ([page], [page, *noise]))
+    assert row(alone, "page")["low"] == row(among, "page")["low"] > 0
+    return alone, among
+
+
+def test_the_more_probes_are_tried_the_more_it_takes_to_be_told_apart_from_chance(borderline):
+    alone, among = (row(found, "page")["verdict"] for found in borderline)
+    assert (alone, among) == ("better than chance", CHANCE)
+
+
+def test_the_lead_over_a_trivial_rule_counts_all_probes_that_were_tried(borderline):
+    (rule, alone), (same_rule, among) = (found.baseline_lead for found in borderline)
+    assert rule == same_rule
+    assert alone["page"][0] == among["page"][0]
+    assert among["page"][1] < 0 < alone["page"][1]
+    assert among["page"][2] > alone["page"][2]
 
 
 def test_prefers_turns_the_scores_of_probes_that_like_them_low():
@@ -413,11 +384,3 @@ def test_runs_that_qualify_and_maps_that_fit():
         Summary(id="code", probe="interference", against="code"),
     ]  # fmt: skip
     assert [m.id for m in fitting(run, listed)] == ["new", "plop", "chat", "code"]
-
-
-def test_ranking_needs_no_torch():
-    code = (
-        "import sys, domlora.ranking.rank, domlora.cli.probes; "
-        "sys.exit('torch' in sys.modules or 'peft' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

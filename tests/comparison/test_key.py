@@ -1,0 +1,39 @@
+"""The key of a comparison: what decides its numbers, and nothing else."""
+
+from __future__ import annotations
+
+from domlora.comparison.config import SweepConfig
+from domlora.comparison.key import sweep_key
+from domlora.energy.key import request_key
+from domlora.placements.placement import PlacedModule, Placement
+from domlora.probes.config import ProbeConfig
+from tests.helpers.runs import CONFIG, DOMINANT, QV, placed
+
+
+def test_key_of_a_comparison_follows_all_that_decides_its_numbers():
+    probe = ProbeConfig()
+    key = sweep_key("abc", "def", CONFIG, [DOMINANT, QV], probe)
+    assert key == sweep_key("abc", "def", CONFIG.model_copy(), (DOMINANT, QV), probe)
+    others = [
+        sweep_key("abd", "def", CONFIG, [DOMINANT, QV], probe),
+        sweep_key("abc", "deg", CONFIG, [DOMINANT, QV], probe),
+        sweep_key("abc", "def", CONFIG.model_copy(update={"steps": 61}), [DOMINANT, QV], probe),
+        sweep_key("abc", "def", CONFIG, [DOMINANT.model_copy(update={"modules": (placed("down", 1),)}), QV], probe),
+        sweep_key("abc", "def", CONFIG, [DOMINANT, QV], ProbeConfig(samples=5)),
+        request_key("abc", "def", probe),
+    ]
+    assert len({key, *others}) == 7 and all(len(other) == 64 for other in others)
+
+
+def test_settings_that_came_later_leave_the_keys_of_older_runs_as_they_are():
+    """The literal was computed before `energy_every` and `energy_samples` were there."""
+    module = PlacedModule(
+        module="model.layers.0.mlp.down_proj", stack="decoder", layer=0, kind="down", in_features=64, out_features=32,
+        rank=8,
+    )  # fmt: skip
+    placements = [Placement(name="dominant", modules=(module,), rank=8, alpha=16)]
+    key = sweep_key("abc", "def", SweepConfig(), placements, ProbeConfig())
+    assert key == "1076363ec2b7fd1915f41223a30a5d9c6b560f87c2ccb772db107a3d4f18ea8a"
+    assert key == sweep_key("abc", "def", SweepConfig(energy_samples=4), placements, ProbeConfig())
+    asked = [SweepConfig(energy_every=2), SweepConfig(energy_every=3), SweepConfig(energy_every=2, energy_samples=4)]
+    assert len({key, *(sweep_key("abc", "def", one, placements, ProbeConfig()) for one in asked)}) == 4

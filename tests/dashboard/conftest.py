@@ -1,0 +1,19 @@
+"""What every test of a page begins with."""
+
+import pytest
+
+from dashboard.shared import queries
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches():
+    """Streamlit's caches live as long as the process; every test begins without them."""
+    import streamlit as st
+
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def no_shipped_maps(tmp_path, monkeypatch):
+    monkeypatch.setattr(queries, "sample_data_path", lambda: tmp_path / "nothing")
