@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from domlora.comparison.config import SweepConfig, variant_name
-from domlora.comparison.run import Run, Variant
+from domlora.comparison.run import Answer, Evaluation, Run, Variant
 from domlora.placements.placement import PlacedModule, Placement
 
 
@@ -44,3 +44,11 @@ def a_run(key: str = "a", **changes) -> Run:
         ),
     )
     return replace(run, **changes)
+
+
+def evaluation(variant: str, part: str = "test", losses=(1.5, 2.5)) -> Evaluation:
+    return Evaluation(variant, part, tuple(losses), tuple(0.5 for _ in losses))
+
+
+def answer(variant: str, row: int = 0, text: str = "4") -> Answer:
+    return Answer(variant, row, "2 + 2?", "#### 4", text, correct=True)

@@ -13,20 +13,12 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from domlora.comparison.run import Answer, Evaluation, Metric, Run, Variant
+from domlora.comparison.run import Answer, Metric, Run, Variant
 from domlora.errors import StoreError
 from domlora.store import schema
 from domlora.store.store import Store
-from tests.helpers.runs import A, B, a_run
+from tests.helpers.runs import A, B, a_run, answer, evaluation
 from tests.helpers.stores import run_python
-
-
-def evaluation(variant: str, part: str = "test", losses=(1.5, 2.5)) -> Evaluation:
-    return Evaluation(variant, part, tuple(losses), tuple(0.5 for _ in losses))
-
-
-def answer(variant: str, row: int = 0, text: str = "4") -> Answer:
-    return Answer(variant, row, "2 + 2?", "#### 4", text, correct=True)
 
 
 def by_name(run: Run) -> dict[str, Variant]:
