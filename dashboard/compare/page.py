@@ -38,8 +38,8 @@ run_id = labels[st.selectbox("Run", list(labels), key="run", bind="query-params"
 try:
     run = queries.run(run_id)
     job = live.job_of(run)
-    live = live.is_live(run, job)
-    if not live:
+    running = live.is_live(run, job)
+    if not running:
         live.conclusion(run)
     view = st.segmented_control(
         "View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
@@ -83,7 +83,7 @@ try:
         )  # fmt: skip
         choice = Choice(baseline=baseline)
     if view in LIVE_VIEWS:
-        if live:
+        if running:
             live.live(run.id, view, choice)
         else:
             live.body(run, job, view, choice)
@@ -93,7 +93,7 @@ try:
         details.settings(run, runs)
     else:
         details.take_away(run)
-    if live:
+    if running:
         live.cancel(run, job)
 except DomLoRAError as error:
     st.error(str(error))

@@ -13,11 +13,11 @@ kind = st.segmented_control(
     label_visibility="collapsed",
 )  # fmt: skip
 try:
-    subject = subject.choose()
+    chosen = subject.choose()
     if kind == "Comparison":
-        comparison.form(subject)
+        comparison.form(chosen)
     else:
-        probe.form(subject)
+        probe.form(chosen)
     if "job" in st.query_params:
         st.divider()
         job_view.show(st.query_params["job"])
