@@ -88,7 +88,7 @@ def test_the_core_knows_no_page_and_no_library_of_pages():
         for where, name in imported(file)
         if name.split(".")[0] in ("dashboard", "streamlit", "plotly")
     }
-    assert found == {("domlora/cli/main.py", "streamlit.web.cli")}
+    assert found == {("domlora/cli/dashboard.py", "streamlit.web.cli")}
 
 
 def test_the_dashboard_imports_nothing_that_computes():

@@ -146,6 +146,7 @@ def group(commands: Any, name: str, run: Callable, text: str) -> Any:
 
 
 def command(group: Any, name: str, run: Callable, text: str, *, json_output: bool = False) -> argparse.ArgumentParser:
+    """An action of a group, or a command by itself."""
     parser = group.add_parser(name, help=text, description=text)
     if json_output:
         parser.add_argument(
@@ -170,6 +171,7 @@ def open_queue() -> Queue:
 
 
 def count(text: str) -> int:
+    """The `type` of an argument that is a whole number above 0."""
     number = int(text)
     if number < 1:
         raise ValueError(text)

@@ -6,12 +6,32 @@ import argparse
 import sys
 from typing import Any
 
-from domlora.cli.arguments import open_queue
+from domlora.cli.arguments import command, group, open_queue
 from domlora.cli.output import plain, print_json, print_table
+from domlora.cli.probe import add_probe_arguments, queue_probe
 from domlora.cli.queueing import start_worker
 
 
-def _jobs_list(arguments: argparse.Namespace) -> None:
+def add_jobs(commands: Any) -> None:
+    """`domlora jobs`."""
+    jobs = group(commands, "jobs", _list, "queued, running and ended jobs")
+    command(jobs, "list", _list, "all jobs, newest first", json_output=True)
+    for name, run, text in (
+        ("show", _show, "one job and the end of its log"),
+        ("cancel", _cancel, "stop a queued or running job"),
+        ("retry", _retry, "queue the request of a job again"),
+    ):
+        command(jobs, name, run, text).add_argument("id", help="of a job, or how it begins (`domlora jobs`)")
+    add_probe_arguments(command(jobs, "submit", queue_probe, "the same as `domlora probe --queue`", json_output=True))
+
+
+def add_worker(commands: Any) -> None:
+    """`domlora worker`, whose options the worker reads itself."""
+    worker = commands.add_parser("worker", help="run queued jobs until stopped", add_help=False)
+    worker.set_defaults(run=_worker, passes_on=True)
+
+
+def _list(arguments: argparse.Namespace) -> None:
     from domlora.jobs.spec import KIND_NAMES
 
     jobs = open_queue().list()
@@ -37,7 +57,7 @@ def _progress(job: Any) -> str:
     return f"{job.stage} {of}"
 
 
-def _jobs_show(arguments: argparse.Namespace) -> None:
+def _show(arguments: argparse.Namespace) -> None:
     from domlora.jobs.local import log_tail
 
     job = open_queue().get(arguments.id)
@@ -45,12 +65,12 @@ def _jobs_show(arguments: argparse.Namespace) -> None:
     print(log_tail(job.id, 20), file=sys.stderr)
 
 
-def _jobs_cancel(arguments: argparse.Namespace) -> None:
+def _cancel(arguments: argparse.Namespace) -> None:
     job = open_queue().cancel(arguments.id)
     print(f"job {job.id}: {'cancelled' if job.ended else 'will stop within seconds'}", file=sys.stderr)
 
 
-def _jobs_retry(arguments: argparse.Namespace) -> None:
+def _retry(arguments: argparse.Namespace) -> None:
     job = open_queue().retry(arguments.id)
     start_worker([job])
     print(job.id)

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
-from domlora.cli.arguments import open_store
+from domlora.cli.arguments import command, count, group, open_store
 from domlora.cli.output import note, plain, print_json, print_table, say
 from domlora.probes.registry import PROBES
+
+MAP_HEAD = ("", "module", "share", "95 % interval", "energy", "at first token")
+MAP_ID = "of a map, or how it begins (`domlora maps`)"
+
+
+def add_maps(commands: Any) -> None:
+    """`domlora maps`."""
+    maps = group(commands, "maps", _list, "energy maps in the store")
+    command(maps, "list", _list, "all maps, newest first", json_output=True)
+    show = command(maps, "show", _show, "one map: its strongest modules and its verdict", json_output=True)
+    show.add_argument("id", help=MAP_ID)
+    show.add_argument("--top", type=count, default=10, help="modules shown (default 10)")
+    export = command(maps, "export", _export, "write a map to a file")
+    export.add_argument("id", help=MAP_ID)
+    export.add_argument("out", type=Path, metavar="FILE.parquet|.csv|.json", help="file to write")
+    command(maps, "remove", _remove, "delete a map").add_argument("id", help=MAP_ID)
 
 
 def print_map(energy: Any, top: int) -> None:
@@ -27,9 +44,6 @@ def print_map(energy: Any, top: int) -> None:
     say(f"Map {energy.id}")
 
 
-MAP_HEAD = ("", "module", "share", "95 % interval", "energy", "at first token")
-
-
 def _map_row(energy: Any, index: Any, row: Any) -> tuple[str, ...]:
     """A module in the columns that its probe has: no shares of what is no amount."""
     if not energy.probe.additive:
@@ -40,7 +54,7 @@ def _map_row(energy: Any, index: Any, row: Any) -> tuple[str, ...]:
     return str(row["rank"]), row["module"], f"{row['share']:.2%}", interval, f"{row['energy']:.4g}", first
 
 
-def _maps_list(arguments: argparse.Namespace) -> None:
+def _list(arguments: argparse.Namespace) -> None:
     maps = open_store().maps.list()
     if arguments.json:
         return print_json([plain(m) for m in maps])
@@ -63,19 +77,19 @@ def _amounts(found: Any) -> tuple[str, str]:
     return f"{found.dominant.share:.1%}", f"{found.effective_modules:.0f} of {found.modules}"
 
 
-def _maps_show(arguments: argparse.Namespace) -> None:
+def _show(arguments: argparse.Namespace) -> None:
     from domlora.energy.files import to_json
 
     energy = open_store().maps.get(arguments.id)
     print_json(to_json(energy, lists=False)) if arguments.json else print_map(energy, arguments.top)
 
 
-def _maps_export(arguments: argparse.Namespace) -> None:
+def _export(arguments: argparse.Namespace) -> None:
     from domlora.energy.files import write
 
     write(open_store().maps.get(arguments.id), arguments.out)
     print(f"wrote {arguments.out}", file=sys.stderr)
 
 
-def _maps_remove(arguments: argparse.Namespace) -> None:
+def _remove(arguments: argparse.Namespace) -> None:
     print(f"removed map {open_store().maps.remove(arguments.id)}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from domlora.cli.arguments import add_model_and_task, add_settings, checked, count, list_of, open_store, subject
 from domlora.cli.maps import print_map
@@ -15,7 +16,10 @@ from domlora.probes.config import ProbeConfig
 from domlora.probes.registry import PROBES
 
 
-def _add_probe(parser: argparse.ArgumentParser) -> None:
+def add_probe(commands: Any) -> None:
+    """`domlora probe`."""
+    words = "measure every module of a model on a task, by PAGE or another probe"
+    parser = commands.add_parser("probe", help=words, description=words)
     add_probe_arguments(parser)
     add_queue(parser)
     parser.add_argument(
@@ -27,6 +31,7 @@ def _add_probe(parser: argparse.ArgumentParser) -> None:
 
 
 def add_probe_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is measured, and how."""
     add_model_and_task(parser)
     add_settings(parser, ProbeConfig, "probe", "against")
     add_settings(parser, ProbeRequest, "also", types={"also": _probe_names})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from domlora.cli.arguments import command, group
 from domlora.cli.output import note, plain, print_json, print_table, say
 from domlora.errors import SweepError, UsageError
 
@@ -22,31 +23,19 @@ RUN_ID = "of a comparison, or how it begins (`domlora runs`)"
 
 def add_runs(commands: Any) -> None:
     """`domlora runs`."""
-    text = "comparisons in the store"
-    parser = commands.add_parser("runs", help=text, description=text)
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.set_defaults(run=_runs_list)
-    actions = parser.add_subparsers(metavar="ACTION")
-
-    def action(name: str, run: Callable, words: str, *, json_output: bool = True) -> argparse.ArgumentParser:
-        one = actions.add_parser(name, help=words, description=words)
-        if json_output:
-            one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="JSON on stdout")
-        one.set_defaults(run=run)
-        return one
-
-    action("list", _runs_list, "all comparisons, newest first")
-    show = action("show", _runs_show, "one comparison: its table and what it says")
+    runs = group(commands, "runs", _list, "comparisons in the store")
+    command(runs, "list", _list, "all comparisons, newest first", json_output=True)
+    show = command(runs, "show", _show, "one comparison: its table and what it says", json_output=True)
     show.add_argument("id", help=RUN_ID)
     add_baseline(show)
-    export = action("export", _runs_export, "write an adapter and all that is needed to use it", json_output=False)
+    export = command(runs, "export", _export, "write an adapter and all that is needed to use it")
     export.add_argument("id", help=RUN_ID)
     export.add_argument("--variant", help="its name (default: the first seed of the best contestant)")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write into")
-    cancel = action("cancel", _runs_cancel, "end one variant and go on with the others", json_output=False)
+    cancel = command(runs, "cancel", _cancel, "end one variant and go on with the others")
     cancel.add_argument("id", help=RUN_ID)
     cancel.add_argument("variant", help="its name, such as 'qv lr=0.001 seed=0'")
-    action("remove", _runs_remove, "delete a comparison", json_output=False).add_argument("id", help=RUN_ID)
+    command(runs, "remove", _remove, "delete a comparison").add_argument("id", help=RUN_ID)
 
 
 def add_baseline(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +75,7 @@ def print_comparison(comparison: Comparison, as_json: bool) -> None:
     say(f"Run {run.id}")
 
 
-def _runs_list(arguments: argparse.Namespace) -> None:
+def _list(arguments: argparse.Namespace) -> None:
     from domlora.store.store import Store
 
     runs = Store().runs.list()
@@ -121,14 +110,14 @@ def _counts(run: Run) -> str:
     return f"{done} of {len(run.variants)} done"
 
 
-def _runs_show(arguments: argparse.Namespace) -> None:
+def _show(arguments: argparse.Namespace) -> None:
     from domlora.store.store import Store
 
     store = Store()
     print_comparison(comparison_of(store, store.runs.get(arguments.id), arguments.baseline), arguments.json)
 
 
-def _runs_export(arguments: argparse.Namespace) -> None:
+def _export(arguments: argparse.Namespace) -> None:
     from domlora.comparison import export
     from domlora.store.store import Store
 
@@ -153,7 +142,7 @@ def _runs_export(arguments: argparse.Namespace) -> None:
     print(f"wrote {variant.name} to {arguments.out}", file=sys.stderr)
 
 
-def _runs_cancel(arguments: argparse.Namespace) -> None:
+def _cancel(arguments: argparse.Namespace) -> None:
     from domlora.store.store import Store
 
     store = Store()
@@ -162,7 +151,7 @@ def _runs_cancel(arguments: argparse.Namespace) -> None:
     print(f"{arguments.variant} will stop within seconds", file=sys.stderr)
 
 
-def _runs_remove(arguments: argparse.Namespace) -> None:
+def _remove(arguments: argparse.Namespace) -> None:
     import shutil
 
     from domlora.store.store import Store
