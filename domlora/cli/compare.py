@@ -1,4 +1,4 @@
-"""The commands that place adapters and compare placements: `place`, `compare`, `runs`. Torch only once they compute."""
+"""`domlora compare`: fine-tune placements side by side and print what that says. Torch only once it trains."""
 
 from __future__ import annotations
 

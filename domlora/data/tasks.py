@@ -50,7 +50,7 @@ _Numbered = tuple[str, int, str, dict[str, Any]]  # place for errors, row, split
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn; role is system, user or assistant (`domlora.formats.chat` says what becomes of others)."""
+    """One turn; role is system, user or assistant (`data.formats.chat` says what becomes of others)."""
 
     role: str
     content: str

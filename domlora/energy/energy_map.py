@@ -2,7 +2,7 @@
 
 In: one row a module from a probe. Out: shares, the dominant module, the effective number of modules, bootstrap
 intervals, a verdict. Which end of the scores is the better one, the probe's entry in `probes.registry` says. Pure
-pandas and numpy, so that the dashboard reads maps without torch. Files: `energy_files`.
+pandas and numpy, so that the dashboard reads maps without torch. Files: `energy.files`.
 """
 
 from __future__ import annotations

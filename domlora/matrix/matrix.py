@@ -2,7 +2,7 @@
 
 In: energy maps of one probe. Out: one row a module of a cell (a model on a task), one row a cell with its winner, and
 a sentence a model. How alike cells are says `agreement`, what that means for the paper's claims `claims`, how many
-samples it takes `sample_curve`; how the maps are found or measured says `matrix_work`. No torch here.
+samples it takes `sample_size`; how the maps are found or measured says `jobs.matrix`. No torch here.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Trained(BaseModel):
     """Which adapter was on the model when a map was measured in the middle of its training.
 
     Attributes:
-        run, variant: of the comparison, as `domlora.runs` names them.
+        run, variant: of the comparison, as `comparison.run` names them.
         step: optimizer steps done.
     """
 

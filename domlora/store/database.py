@@ -1,8 +1,8 @@
-"""The database under the store: its tables, how it is opened, and what its errors mean in one line.
+"""The database under the store: how it is opened and brought up to date, and what its errors mean in one line.
 
 In: a SQLAlchemy URL, or None for the SQLite file of this home. Out: transactions to read and to write in, and values
-as every database takes them. Everything that differs between SQLite and PostgreSQL is in this file; `store` and
-`store_runs` hold only SQL that both understand.
+as every database takes them. Everything that differs between SQLite and PostgreSQL is in this file; `maps`, `runs` and
+the queue of jobs hold only SQL that both understand.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def compare(
     Args:
         model: from `domlora.load_model`; as it was afterwards.
         task: from `domlora.load_task`.
-        placements: names (`dominant`, `qv`, `random:3`, see `domlora.placements.NAMES`) or placements.
+        placements: names (`dominant`, `qv`, `random:3`, see `domlora.placements.names.NAMES`) or placements.
         config: all other settings at once; or name them as keywords (`learning_rates=[1e-3, 5e-3], seeds=2, ...`).
         energy: the map that names are read against; where none is given, that of 32 samples, from the store if it is
             there, else measured.

@@ -1,7 +1,7 @@
 """Loss and token accuracy on held-out rows, of the base model and of many variants at once.
 
 In: encoded rows. Out: one number a row and variant, in the order of the rows, since paired comparisons need the rows.
-Free-text answers are in `answers`.
+Free-text answers are in `generation`.
 """
 
 from __future__ import annotations
