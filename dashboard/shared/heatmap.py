@@ -45,6 +45,8 @@ def heatmap(
     """Layers by kinds of one stack, the module that the probe prefers outlined and named.
 
     Args:
+        measure: a key of `measures_of`.
+        log: colour by the logarithm; cells of 0 or less stay empty.
         selected: a module that is outlined too.
         picked: modules that are outlined instead of all others; None where none are being picked.
     """
