@@ -1,22 +1,22 @@
 """Plotly figures of a comparison, from tables. Pure functions: no Streamlit, no store, no torch.
 
-In: the tables of `compare_tables`. Out: figures that keep their zoom while they grow (`uirevision`), that show the
-same colour for the same contestant everywhere, and that can be read without colour: a contestant also has a symbol,
+In: tables of a run and of its `Comparison`. Out: figures that keep their zoom while they grow (`uirevision`), that show
+the same colour for the same contestant everywhere, and that can be read without colour: a contestant also has a symbol,
 a learning rate a dash pattern.
 """
 
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard.compare.tables import GROUPS
-from dashboard.shared.figures import BAR, COLOURS, DASHES, SYMBOLS
+from dashboard.shared.figures import COLOURS, DASHES, SYMBOLS, error_bars, finish_long
 
 TITLE = 56  # characters a line of a title, so that none is cut beside the menu at 800 pixels
 METRICS = {
@@ -73,7 +73,7 @@ def curves(
 
     Args:
         metrics: columns variant, step, name, value.
-        variants: those to draw, a table of `compare_tables.variant_table`.
+        variants: those to draw, a table of `dashboard.compare.tables.variant_table`.
         order: all contestants of the run in order; it fixes the colours.
         group: a key of `GROUPS`.
         revision: the zoom is kept as long as this stays.
@@ -93,10 +93,7 @@ def curves(
         members = points[mask]
         if members.empty:
             continue
-        colour = palette[fixed["contestant"]] if "contestant" in fixed else COLOURS[i % len(COLOURS)]
-        if "contestant" not in fixed and "placement" in fixed:
-            colour = palette[members["contestant"].iloc[0]]
-        dash = DASHES[rates.index(fixed["learning_rate"]) % len(DASHES)] if "learning_rate" in fixed else "solid"
+        colour, dash = _line_style(fixed, str(members["contestant"].iloc[0]), i, palette, rates)
         label = _label(fixed)
         ended = members["status"].isin(["diverged", "cancelled"])
         for i_lost, (name, lost) in enumerate(members[ended].groupby("variant", sort=False)):
@@ -120,13 +117,28 @@ def curves(
     return _finish(figure, _curve_title(metric, ends), 400, revision=f"{revision}-{metric}-{log}")
 
 
+def _line_style(
+    fixed: Mapping[str, Any], contestant: str, place: int, palette: Mapping[str, str], rates: Sequence[float]
+) -> tuple[str, str]:
+    """Colour and dash of a group: its contestant's colour where it has one, its learning rate's dash where it has one.
+
+    Args:
+        fixed: what all members of the group have in common.
+        contestant: of the first member; it also gives a group of one placement its colour.
+        place: of the group among all, for the colour of others.
+    """
+    own_colour = "contestant" in fixed or "placement" in fixed
+    colour = palette[contestant] if own_colour else COLOURS[place % len(COLOURS)]
+    dash = DASHES[rates.index(fixed["learning_rate"]) % len(DASHES)] if "learning_rate" in fixed else "solid"
+    return colour, dash
+
+
 def _mean(members: pd.DataFrame, smoothing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
     """Steps that every started member has reached, with mean, least, largest and the number of members."""
     if members.empty:
         empty = np.empty(0)
         return empty, empty, empty, empty, 0
-    wide = members.pivot_table(index="step", columns="variant", values="value")
-    wide = wide.dropna()
+    wide = members.pivot_table(index="step", columns="variant", values="value").dropna()
     table = np.column_stack([smooth(wide[name].to_numpy(), smoothing) for name in wide])  # (steps, members)
     return wide.index.to_numpy(), table.mean(axis=1), table.min(axis=1), table.max(axis=1), table.shape[1]
 
@@ -196,20 +208,20 @@ def pareto(
     figure = go.Figure()
     palette, marks = colours(order), symbols(order)
     table = table[np.isfinite(table["loss"].astype(float))]
-    edge = table[table["on_front"].astype(bool)].sort_values("trainable_parameters")
-    if len(edge) > 1:
+    front = table[table["on_front"].astype(bool)].sort_values("trainable_parameters")
+    if len(front) > 1:
         figure.add_scatter(
-            x=edge["trainable_parameters"], y=edge["loss"], mode="lines", name="Pareto front", hoverinfo="skip",
+            x=front["trainable_parameters"], y=front["loss"], mode="lines", name="Pareto front", hoverinfo="skip",
             line={"color": "grey", "dash": "dot", "shape": "hv"},
         )  # fmt: skip
     for row in table.itertuples():
         interval = np.isfinite(row.low) and np.isfinite(row.high)
         span = f"<br>95 % interval {row.low:.3f} to {row.high:.3f}" if interval else "<br>one seed: no interval"
         error = (
-            {"type": "data", "symmetric": False, "array": [max(0.0, row.high - row.loss)],
-             "arrayminus": [max(0.0, row.loss - row.low)], "thickness": 1.4, "width": 5}
-            if interval else None
-        )  # fmt: skip
+            error_bars([max(0.0, row.high - row.loss)], [max(0.0, row.loss - row.low)], thickness=1.4, width=5)
+            if interval
+            else None
+        )
         figure.add_scatter(
             x=[row.trainable_parameters], y=[row.loss], mode="markers", name=row.contestant, error_y=error,
             marker={"color": palette[row.contestant], "symbol": marks[row.contestant], "size": 12},
@@ -227,17 +239,15 @@ def pareto(
         dtick="D2" if _narrow(table["trainable_parameters"]) else 1,
     )  # fmt: skip
     figure.update_yaxes(title=f"{part} {LOSS}")
-    return _finish(
-        figure, _pareto_title(table, edge), 340, revision=revision
-    )  # fmt: skip
+    return _finish(figure, _pareto_title(table, front), 340, revision=revision)
 
 
-def _pareto_title(table: pd.DataFrame, edge: pd.DataFrame) -> str:
+def _pareto_title(table: pd.DataFrame, front: pd.DataFrame) -> str:
     if table.empty:
         return "Nothing has been measured to the end yet"
     best = table.loc[table["loss"].astype(float).idxmin()]
     small = table.loc[table["trainable_parameters"].astype(int).idxmin()]
-    if len(edge) > 1 and best["contestant"] != small["contestant"]:
+    if len(front) > 1 and best["contestant"] != small["contestant"]:
         factor = best["trainable_parameters"] / small["trainable_parameters"]
         return f"{best['contestant']} has the lowest loss, with {factor:,.0f} times the fewest parameters"
     return f"{best['contestant']} has the lowest loss ({best['loss']:.3f}) and no more parameters than the others"
@@ -261,11 +271,11 @@ def sensitivity(table: pd.DataFrame, order: Sequence[str], *, revision: str = ""
             f"{row.loss:.3f} at {row.learning_rate:g}" + (f", diverged seeds: {row.diverged}" if row.diverged else "")
             for row in good.itertuples()
         ]
-        error = {"type": "data", "symmetric": False, "array": (good["high"] - good["loss"]).fillna(0),
-                 "arrayminus": (good["loss"] - good["low"]).fillna(0), "thickness": 1.2}  # fmt: skip
+        above, below = (good["high"] - good["loss"]).fillna(0), (good["loss"] - good["low"]).fillna(0)
         figure.add_scatter(
-            x=good["learning_rate"], y=good["loss"], error_y=error, mode="lines+markers", name=name, hovertext=text,
-            legendgroup=name, line={"color": palette[name], "width": 2}, hovertemplate="%{hovertext}",
+            x=good["learning_rate"], y=good["loss"], error_y=error_bars(above, below, thickness=1.2),
+            mode="lines+markers", name=name, hovertext=text, legendgroup=name,
+            line={"color": palette[name], "width": 2}, hovertemplate="%{hovertext}",
             marker={"color": palette[name], "symbol": marks[name], "size": 9},
         )  # fmt: skip
         bad = rows[~np.isfinite(rows["loss"]) & (rows["diverged"] > 0)]
@@ -309,10 +319,12 @@ def differences(table: pd.DataFrame, order: Sequence[str], baseline: str, *, rev
         differs = interval and (row.difference_low > 0 or row.difference_high < 0)
         sure += bool(differs)
         error = (
-            {"type": "data", "symmetric": False, "array": [row.difference_high - row.difference],
-             "arrayminus": [row.difference - row.difference_low], "thickness": 1.6, "width": 5}
-            if interval else None
-        )  # fmt: skip
+            error_bars(
+                [row.difference_high - row.difference], [row.difference - row.difference_low], thickness=1.6, width=5
+            )
+            if interval
+            else None
+        )
         span = f"95 % interval {row.difference_low:+.3f} to {row.difference_high:+.3f}" if interval else "no interval"
         figure.add_scatter(
             x=[row.difference], y=[row.contestant], error_x=error, mode="markers", name=row.contestant,
@@ -341,8 +353,7 @@ def forgetting(table: pd.DataFrame, order: Sequence[str], *, revision: str = "")
     patterns = ("", "/", "\\", "x", "-", "|", "+", ".")
     for i, name in enumerate(name for name in order if name in set(table["contestant"])):
         rows = table[table["contestant"] == name]
-        error = {"type": "data", "symmetric": False, "array": rows["high"] - rows["change"],
-                 "arrayminus": rows["change"] - rows["low"], "thickness": 1.2, "color": "grey"}  # fmt: skip
+        error = error_bars(rows["high"] - rows["change"], rows["change"] - rows["low"], thickness=1.2, color="grey")
         figure.add_bar(
             x=rows["task"], y=rows["change"], name=name, error_y=error,
             marker={"color": palette[name], "pattern": {"shape": patterns[i % len(patterns)], "solidity": 0.2,
@@ -371,26 +382,17 @@ def _faint(colour: str, opacity: float) -> str:
     return f"rgba({red},{green},{blue},{opacity})"
 
 
-def _finish(
-    figure: go.Figure, title: str, height: int, *, legend: bool = True, revision: str = ""
-) -> go.Figure:  # fmt: skip
-    """Title, legend below the plot with room for its lines, transparent ground.
+def _finish(figure: go.Figure, title: str, height: int, *, legend: bool = True, revision: str = "") -> go.Figure:
+    """As all figures, with room for the lines of the legend, dragging that zooms, and a zoom that outlives a redraw.
 
     Args:
         height: without the legend.
+        revision: the zoom is kept as long as this stays.
     """
-    lines = textwrap.wrap(title, TITLE, break_on_hyphens=False)
     names = [str(trace.name) for trace in figure.data if trace.name and trace.showlegend is not False]
     widest = max(map(len, names), default=0) * 6.5 + 55  # pixels, about
     below = 26 * math.ceil(len(names) / max(1, 600 // widest))
-    figure.update_layout(
-        title={"text": "<br>".join(lines), "font": {"size": 15}, "x": 0, "xanchor": "left", "y": 1, "yanchor": "top",
-               "yref": "container", "pad": {"t": 10}},
-        height=height + below, margin={"l": 10, "r": 16, "t": 30 + 20 * len(lines), "b": 50 + below},
-        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0, "xanchor": "left"},
-        showlegend=legend and len(names) > 0, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        uirevision=revision or "fixed", modebar={"bgcolor": "rgba(0,0,0,0)", "color": "grey", "activecolor": BAR},
-    )  # fmt: skip
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
-    return figure
+    figure.update_layout(uirevision=revision or "fixed")
+    return finish_long(
+        figure, title, height, letters=TITLE, legend=legend and len(names) > 0, legend_height=below, zoom=True
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.compare import tables
 from dashboard.shared import queries, words
@@ -28,28 +29,17 @@ def forget_unknown(key: str, options: Sequence[object]) -> None:
 
 def answers(run: Run) -> None:
     """The reference, the base model and the chosen variants on one test row, side by side."""
-    found = queries.answers(run.id)
-    if not found:
+    given = queries.answers(run.id)
+    if not given:
         st.info(
             "No sample answers yet: they are written when training is over."
             if run.status == "running" and run.config.answers
             else "No sample answers: the run was asked for none, or ended before they were written."
         )
         return
-    measured = tables.shortened(queries.comparison(run, None).answers)
-    if len(measured):
-        percent = st.column_config.NumberColumn(format="percent")
-        st.dataframe(
-            measured[["contestant", "measure", "before", "after", "low", "high", "rows"]], key="answers_table",
-            hide_index=True, width="stretch",
-            column_config={
-                "before": percent, "after": percent,
-                "low": st.column_config.NumberColumn("95 % from", format="percent"),
-                "high": st.column_config.NumberColumn("to", format="percent"),
-            },
-        )  # fmt: skip
-    rows = sorted({answer.row for answer in found})
-    names = list(dict.fromkeys(answer.variant for answer in found))
+    _answer_measures(run)
+    rows = sorted({answer.row for answer in given})
+    names = list(dict.fromkeys(answer.variant for answer in given))
     trained = [name for name in names if name != BASE]
     forget_unknown("answer_row", rows)
     forget_unknown("answer_variants", trained)
@@ -58,7 +48,7 @@ def answers(run: Run) -> None:
         "Test row", rows, key="answer_row", bind="query-params", format_func=lambda row: f"row {row + 1}"
     )
     shown = right.multiselect("Variants", trained, trained[:2], key="answer_variants", bind="query-params")
-    by_name = {answer.variant: answer for answer in found if answer.row == row}
+    by_name = {answer.variant: answer for answer in given if answer.row == row}
     if not by_name:
         st.info("No variant answered this row.")
         return
@@ -77,7 +67,24 @@ def answers(run: Run) -> None:
             _answer(column, name, text, correct)
 
 
-def _answer(column, name: str, text: str, correct: bool | None) -> None:
+def _answer_measures(run: Run) -> None:
+    """How good the answers of each contestant are over all rows, where that can be measured."""
+    table = tables.shortened(queries.comparison(run, None).answers)
+    if table.empty:
+        return
+    percent = st.column_config.NumberColumn(format="percent")
+    st.dataframe(
+        table[["contestant", "measure", "before", "after", "low", "high", "rows"]], key="answers_table",
+        hide_index=True, width="stretch",
+        column_config={
+            "before": percent, "after": percent,
+            "low": st.column_config.NumberColumn("95 % from", format="percent"),
+            "high": st.column_config.NumberColumn("to", format="percent"),
+        },
+    )  # fmt: skip
+
+
+def _answer(column: DeltaGenerator, name: str, text: str, correct: bool | None) -> None:
     mark = {True: " · correct", False: " · wrong", None: ""}[correct]
     column.markdown(f"**{name}**{mark}")
     column.code(text or "(empty)", language=None, wrap_lines=True)

@@ -78,9 +78,9 @@ def conclusion(run: Run) -> None:
     """What can and what cannot be said of a run that has ended, and what makes it unequal or incomplete."""
     comparison = queries.comparison(run, None)
     st.markdown(comparison.conclusion)
-    placements = {variant.placement for variant in run.variants}  # names keep their first letter
-    found = [w if w.split(" ")[0] in placements else w[0].upper() + w[1:] for w in comparison.warnings]
-    warnings = list(dict.fromkeys(warning.rstrip(".") + "." for warning in [*run.warnings, *found]))
+    placements = {variant.placement for variant in run.variants}  # a warning that begins with a name stays as it is
+    unequal = [w if w.split(" ")[0] in placements else w[0].upper() + w[1:] for w in comparison.warnings]
+    warnings = list(dict.fromkeys(warning.rstrip(".") + "." for warning in [*run.warnings, *unequal]))
     if len(warnings) == 1:
         st.warning(warnings[0])
     elif warnings:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dashboard.shared.words import short_name
+from domlora.comparison.export import archive
 from domlora.comparison.selection import contestant_name
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
     from domlora.comparison.run import Run
-from domlora.comparison.export import archive
 
 # What one line of a chart stands for, and the columns whose values it fixes.
 GROUPS: dict[str, tuple[str, ...]] = {

@@ -1,4 +1,8 @@
-"""Plotly figures of two maps side by side, of one through training, and of experts. Pure functions of tables."""
+"""Plotly figures of the Energy map page other than the map itself. Pure functions: no Streamlit, no store, no torch.
+
+In: an energy map, the difference of two, or the shares of one through training. Out: the figures of its tabs: ranked
+modules, concentration, positions, largest outputs, experts, differences, training.
+"""
 
 from __future__ import annotations
 
@@ -10,49 +14,54 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard.energy_map.tables import Difference
-from dashboard.shared import figures, heatmap
-from dashboard.shared.figures import ACCENT, BAR, COLOURS, DASHES, SYMBOLS, finish, short
-from dashboard.shared.heatmap import measures_of
+from dashboard.shared import heatmap
+from dashboard.shared.figures import (
+    ACCENT,
+    BAR,
+    CHOSEN,
+    COLOURS,
+    COLOURSCALE,
+    DASHES,
+    SYMBOLS,
+    error_bars,
+    finish,
+    log10,
+    short,
+)
 from domlora.energy.energy_map import EnergyMap
-from domlora.models.kinds import in_order
 from domlora.probes.config import POSITION_EDGES
 
 # Blue to orange over a light grey, told apart by those who see no red or no green; both ends stand out on white and on
 # black.
 DIVERGING = [[0.0, "#08519c"], [0.25, "#6baed6"], [0.5, "#eeeeee"], [0.75, "#f0a35c"], [1.0, "#a63603"]]
 FRAME_MS = 700
-DECADES = 4  # of a logarithmic scale: smaller shares are shown as its end
+DECADES = 4  # powers of ten that a logarithmic scale spans; smaller shares have the colour of its lower end
 
 
-def difference(found: Difference, stack: str, names: tuple[str, str], selected: str | None = None) -> go.Figure:
+def difference(measured: Difference, stack: str, names: tuple[str, str], selected: str | None = None) -> go.Figure:
     """Where the first map has more (orange) and where the second (blue), on a scale centred at zero."""
-    table = found.table[found.table["stack"] == stack]
-    kinds, layers = _grid(table)
-    largest = float(found.table["difference"].abs().max()) or 1.0
-    form = ".2%" if found.shares else ".4g"
-    points = " points" if found.shares else ""
+    table = measured.table[measured.table["stack"] == stack]
+    kinds, layers = heatmap.axes_of(table)
+    largest = float(measured.table["difference"].abs().max()) or 1.0
+    form = ".2%" if measured.shares else ".4g"
+    points = " points" if measured.shares else ""
     text = [
         f"<b>{row.module}</b><br>{names[0]}: {row.first:{form}}<br>{names[1]}: {row.second:{form}}<br>difference "
-        + (f"{row.difference * 100:+.2f}" if found.shares else f"{row.difference:+.4g}")
+        + (f"{row.difference * 100:+.2f}" if measured.shares else f"{row.difference:+.4g}")
         + points
         for row in table.itertuples()
     ]
     figure = go.Figure(
         go.Heatmap(
-            z=_cells(table, kinds, layers, "difference"), x=layers, y=kinds, colorscale=DIVERGING, zmid=0,
+            z=heatmap.cells(table, kinds, layers, "difference"), x=layers, y=kinds, colorscale=DIVERGING, zmid=0,
             zmin=-largest, zmax=largest, xgap=1, ygap=1, hoverinfo="skip",
-            colorbar={"title": {"text": f"difference<br>of {'shares' if found.shares else 'scores'}<br>",
-                                "side": "top"}, "thickness": 12, "tickformat": "+.1%" if found.shares else "+.2g"},
+            colorbar={"title": {"text": f"difference<br>of {'shares' if measured.shares else 'scores'}<br>",
+                                "side": "top"}, "thickness": 12, "tickformat": "+.1%" if measured.shares else "+.2g"},
         )
     )  # fmt: skip
-    figure.add_scatter(
-        x=table["layer"], y=table["kind"], mode="markers", customdata=table["module"], hovertext=text,
-        hovertemplate="%{hovertext}<extra></extra>", showlegend=False,
-        marker={"symbol": "square", "size": 22, "opacity": 0},
-        selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
-    )  # fmt: skip
+    heatmap.add_click_targets(figure, table, text)
     if selected is not None:
-        heatmap.outline(figure, table, [(selected, figures.CHOSEN, "dot")])
+        heatmap.outline(figure, table, [(selected, CHOSEN, "dot")])
     title = f"Orange: more in {names[0]}. Blue: more in {names[1]}."
     return heatmap.finish_grid(figure, title, layers, kinds)
 
@@ -63,22 +72,22 @@ def training_map(
     """The shares of one stack at a step, on one colour scale for all steps, with a button that plays them in order.
 
     Args:
-        table: of `queries_energy_map.training_table`.
+        table: of `dashboard.energy_map.queries.training_table`.
         change: show the difference to the shares before training instead.
         log: colour by the logarithm (of shares only).
     """
     first = table[table["step"] == table["step"].min()].set_index("module")["share"]
     table = table.assign(change=table["share"] - table["module"].map(first))
     of_stack = table[table["stack"] == stack]
-    kinds, layers = _grid(of_stack)
+    kinds, layers = heatmap.axes_of(of_stack)
     scale = _training_scale(table, change, log)
     steps = sorted(table["step"].unique())
 
-    def layer(at: int) -> go.Heatmap:
+    def map_at(at: int) -> go.Heatmap:
         rows = of_stack[of_stack["step"] == at]
-        values = _cells(rows, kinds, layers, "change" if change else "share")
+        values = heatmap.cells(rows, kinds, layers, "change" if change else "share")
         if log and not change:
-            values = np.log10(values, out=np.full_like(values, scale["zmin"]), where=values > 0)
+            values = log10(values, otherwise=scale["zmin"])
         words = [
             f"<b>{row.module}</b><br>step {at}<br>share {row.share:.2%} ({row.change * 100:+.2f} points since start)"
             for row in rows.itertuples()
@@ -90,26 +99,28 @@ def training_map(
             hoverongaps=False, xgap=1, ygap=1, **scale,
         )  # fmt: skip
 
-    figure = go.Figure(layer(step))
+    figure = go.Figure(map_at(step))
     if selected is not None:
-        heatmap.outline(figure, of_stack[of_stack["step"] == steps[0]], [(selected, figures.CHOSEN, "dot")])
+        heatmap.outline(figure, of_stack[of_stack["step"] == steps[0]], [(selected, CHOSEN, "dot")])
     figure = heatmap.finish_grid(figure, _step_title(step, change), layers, kinds)
     figure.frames = [
-        go.Frame(data=[layer(at)], name=str(at), layout={"title": {"text": _step_title(at, change)}}) for at in steps
+        go.Frame(data=[map_at(at)], name=str(at), layout={"title": {"text": _step_title(at, change)}}) for at in steps
     ]
+    return figure.update_layout(updatemenus=[_player(steps)])
+
+
+def _player(steps: Sequence[int]) -> dict[str, Any]:
+    """A button that plays the frames of all steps in order, and one that stops."""
     play = {"frame": {"duration": FRAME_MS, "redraw": True}, "transition": {"duration": 0}, "fromcurrent": False}
     stop = {"frame": {"duration": 0, "redraw": True}, "mode": "immediate"}
-    figure.update_layout(
-        updatemenus=[{
-            "type": "buttons", "direction": "left", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom",
-            "showactive": False, "pad": {"t": 0, "b": 2}, "bgcolor": "rgba(127,127,127,0.15)", "font": {"size": 12},
-            "buttons": [
-                {"label": "▶ play", "method": "animate", "args": [[str(at) for at in steps], play]},
-                {"label": "❚❚", "method": "animate", "args": [[None], stop]},
-            ],
-        }]
-    )  # fmt: skip
-    return figure
+    return {
+        "type": "buttons", "direction": "left", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom",
+        "showactive": False, "pad": {"t": 0, "b": 2}, "bgcolor": "rgba(127,127,127,0.15)", "font": {"size": 12},
+        "buttons": [
+            {"label": "▶ play", "method": "animate", "args": [[str(at) for at in steps], play]},
+            {"label": "❚❚", "method": "animate", "args": [[None], stop]},
+        ],
+    }  # fmt: skip
 
 
 def training_lines(table: pd.DataFrame, modules: Sequence[str], step: int) -> go.Figure:
@@ -118,7 +129,7 @@ def training_lines(table: pd.DataFrame, modules: Sequence[str], step: int) -> go
     for i, module in enumerate(modules):
         rows = table[table["module"] == module].sort_values("step")
         figure.add_scatter(
-            x=rows["step"], y=rows["share"], mode="lines+markers", name=figures.short(module),
+            x=rows["step"], y=rows["share"], mode="lines+markers", name=short(module),
             line={"color": COLOURS[i % len(COLOURS)], "dash": DASHES[i % len(DASHES)], "width": 2},
             marker={"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 8},
             hovertemplate=f"<b>{module}</b><br>step %{{x}}: %{{y:.2%}}<extra></extra>",
@@ -126,7 +137,7 @@ def training_lines(table: pd.DataFrame, modules: Sequence[str], step: int) -> go
     figure.add_vline(x=step, line={"color": "grey", "dash": "dot", "width": 1})
     figure.update_xaxes(title="optimizer steps (dotted: the step above)", rangemode="tozero")
     figure.update_yaxes(title="share of all energy", tickformat=".0%", rangemode="tozero")
-    figure = figures.finish(figure, f"Shares of the {len(modules)} strongest modules", 380)
+    figure = finish(figure, f"Shares of the {len(modules)} strongest modules", 380)
     legend = {"orientation": "h", "y": -0.25, "yanchor": "top", "x": 0, "xanchor": "left"}
     return figure.update_layout(legend=legend, showlegend=True)
 
@@ -140,13 +151,13 @@ def experts(energy: EnergyMap, module: str) -> go.Figure:
     figure = go.Figure(
         go.Bar(
             x=[str(i) for i in range(len(shares))], y=shares, customdata=values,
-            marker_color=[figures.ACCENT if i == best else figures.BAR for i in range(len(shares))],
+            marker_color=[ACCENT if i == best else BAR for i in range(len(shares))],
             hovertemplate="expert %{x}<br>%{y:.1%} of this tensor's energy (%{customdata:.3g})<extra></extra>",
         )
     )  # fmt: skip
     figure.update_xaxes(title="expert", type="category")
     figure.update_yaxes(title="share of the tensor's energy", tickformat=".0%")
-    return figures.finish(figure, f"Expert {best} has {shares[best]:.0%} of {len(shares)} experts' energy", 300)
+    return finish(figure, f"Expert {best} has {shares[best]:.0%} of {len(shares)} experts' energy", 300)
 
 
 def _step_title(step: int, change: bool) -> str:
@@ -168,18 +179,8 @@ def _training_scale(table: pd.DataFrame, change: bool, log: bool) -> dict[str, A
         bar |= {"title": {"text": "log10<br>share<br>", "side": "top"}}
         smallest = float(table["share"][table["share"] > 0].min()) if (table["share"] > 0).any() else top
         low = max(np.log10(smallest), np.log10(top) - DECADES)
-        return {"colorscale": figures.COLOURSCALE, "zmin": low, "zmax": np.log10(top), "colorbar": bar}
-    return {"colorscale": figures.COLOURSCALE, "zmin": 0, "zmax": top, "colorbar": bar | {"tickformat": ".0%"}}
-
-
-def _grid(table: pd.DataFrame) -> tuple[list[str], list[int]]:
-    return in_order(table["kind"]), sorted(table["layer"].unique())
-
-
-def _cells(table: pd.DataFrame, kinds: Sequence[str], layers: Sequence[int], values: str) -> np.ndarray:
-    """(kinds, layers); NaN where there is no module."""
-    grid = table.pivot(index="kind", columns="layer", values=values)
-    return grid.reindex(index=kinds, columns=layers).to_numpy(dtype=float)
+        return {"colorscale": COLOURSCALE, "zmin": low, "zmax": np.log10(top), "colorbar": bar}
+    return {"colorscale": COLOURSCALE, "zmin": 0, "zmax": top, "colorbar": bar | {"tickformat": ".0%"}}
 
 
 def ranked_bars(energy: EnergyMap, count: int) -> go.Figure:
@@ -191,7 +192,7 @@ def ranked_bars(energy: EnergyMap, count: int) -> go.Figure:
     if energy.bootstrap is not None and probe.additive:
         low, high = energy.bootstrap.low[table.index], energy.bootstrap.high[table.index]
         share = table["share"].to_numpy()
-        error = {"type": "data", "symmetric": False, "array": high - share, "arrayminus": share - low, "thickness": 1.2}
+        error = error_bars(high - share, share - low, thickness=1.2)
     word = measure if probe.additive else "score"
     figure = go.Figure(
         go.Bar(
@@ -200,7 +201,7 @@ def ranked_bars(energy: EnergyMap, count: int) -> go.Figure:
             hovertemplate=f"<b>%{{customdata}}</b><br>{word} %{{x:{form}}}<extra></extra>",
         )
     )  # fmt: skip
-    amount = measures_of(probe)["energy"]
+    amount = heatmap.measures_of(probe)["energy"]
     if probe.additive:
         interval = ", with 95 % interval" if error else ""
         figure.update_xaxes(title=f"share of all {amount}{interval}", tickformat=".0%", rangemode="tozero")

@@ -18,8 +18,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.matrix.charts import TITLE, finish
-from dashboard.shared.figures import ACCENT, COLOURSCALE, cut
+from dashboard.matrix.charts import TITLE, TITLE_GAP
+from dashboard.shared.figures import ACCENT, COLOURSCALE, cut, finish
 from dashboard.shared.heatmap import leader, measures_of
 from domlora.energy.energy_map import EnergyMap
 from domlora.models.kinds import in_order
@@ -37,8 +37,8 @@ NAME = 12  # letters of a task that fit over a heatmap in a narrow window
 
 def measures(probe: ProbeInfo) -> dict[str, str]:
     """What the heatmaps can be coloured by. Energies of two models have no common unit, their shares have."""
-    found = measures_of(probe)
-    return {"share": found["share"], "energy_per_parameter": found["energy_per_parameter"]} if probe.additive else found
+    words = measures_of(probe)
+    return {name: word for name, word in words.items() if name != "energy" or not probe.additive}
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Scale:
     """The colour scale that all heatmaps of a page share.
 
     Attributes:
+        measure: a key of `measures`.
         name: of the measure, in words.
         low, high: values at its ends, as logarithms to base 10 if `log`.
         reverse: bright is low, where the probe prefers low scores.
@@ -105,8 +106,10 @@ def colour_bar(scale: Scale) -> go.Figure:
     figure.update_xaxes(tickvals=at, ticktext=names, showgrid=False, zeroline=False)
     figure.update_yaxes(visible=False)
     how = ", logarithmic" if scale.log else ""
-    figure = finish(figure, f"One colour scale for all: {scale.name}{how}", 84)
-    return figure.update_layout(margin={"l": 24, "r": 24, "t": 34, "b": 28})
+    return finish(
+        figure, f"One colour scale for all: {scale.name}{how}", 84, title_gap=TITLE_GAP,
+        margin={"l": 24, "r": 24, "b": 28}, automargin=False,
+    )  # fmt: skip
 
 
 def figure(maps: Mapping[str, EnergyMap | None], model: str, scale: Scale, alignment: str, deepest: int) -> go.Figure:
@@ -129,21 +132,21 @@ def figure(maps: Mapping[str, EnergyMap | None], model: str, scale: Scale, align
         _panel_title(drawn, i, task, energy)
         drawn.update_xaxes(
             row=1, col=i, range=[-0.5, len(columns) - 0.5], tickvals=list(range(len(columns))), ticktext=columns,
-            tickangle=-90, tickfont={"size": 10}, showgrid=False, zeroline=False, automargin=True,
+            tickangle=-90, tickfont={"size": 10}, showgrid=False, zeroline=False,
         )  # fmt: skip
     relative = alignment != ALIGNMENTS[0]
     half = 0.5 * _layer_size(count, alignment)
     drawn.update_yaxes(
-        range=[1 + half, -half] if relative else [count - 0.5, -0.5], showgrid=False, zeroline=False, automargin=True,
+        range=[1 + half, -half] if relative else [count - 0.5, -0.5], showgrid=False, zeroline=False,
         **({"tickvals": [0, 0.25, 0.5, 0.75, 1]} if relative else {"dtick": _whole_step(_layer_height(deepest))}),
     )  # fmt: skip
     drawn.update_yaxes(title="relative depth" if relative else "layer", row=1, col=1)
     drawn.update_layout(coloraxis={**scale.axis(), "showscale": False})
     inner = DEPTH_HEIGHT if relative else count * _layer_height(deepest)
     longest = max((len(column) for column in columns), default=4)
-    title = _finding(model, known) if known else f"{model}: no map yet"
-    drawn = finish(drawn, title, HEAD + inner + 14 + 6 * longest)
-    return drawn.update_layout(margin={"t": HEAD, "b": 14 + 6 * longest})
+    title = _leaders(model, known) if known else f"{model}: no map yet"
+    foot = 14 + 6 * longest  # for the kinds, which are written upwards
+    return finish(drawn, title, HEAD + inner + foot, title_gap=TITLE_GAP, margin={"t": HEAD, "b": foot})
 
 
 def blocks(tasks: Sequence[str]) -> list[Sequence[str]]:
@@ -172,7 +175,7 @@ def _cells(energy: EnergyMap) -> pd.DataFrame:
     return table
 
 
-def _finding(model: str, known: Sequence[EnergyMap]) -> str:
+def _leaders(model: str, known: Sequence[EnergyMap]) -> str:
     """Which module leads, and on how many of the tasks."""
     leads = Counter((energy.dominant["layer"], energy.dominant["kind"]) for energy in known)
     (layer, kind), wins = leads.most_common(1)[0]

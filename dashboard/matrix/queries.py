@@ -20,10 +20,11 @@ from dashboard.shared import queries
 from dashboard.shared.queries import MapRow
 from domlora.data.tasks import builtin_tasks
 from domlora.matrix import agreement, claims, matrix, sample_size
-from domlora.matrix import winners as core_winners
 from domlora.matrix.agreement import Agreement
 from domlora.matrix.claims import Claim
 from domlora.matrix.matrix import Matrix
+from domlora.matrix.winners import winner_sentence
+from domlora.matrix.winners import winners as winners_table
 from domlora.models.catalogue import known_models
 from domlora.paths import home
 from domlora.probes.config import ProbeName
@@ -133,7 +134,7 @@ def _findings(
     ids: tuple[str, ...], models: tuple[str, ...], where: str, _matrix: Matrix
 ) -> tuple[list[Claim], dict[str, str]]:
     measured = {model for model, _, _ in _matrix.present}
-    sentences = {model: core_winners.winner_sentence(_matrix, model) for model in models if model in measured}
+    sentences = {model: winner_sentence(_matrix, model) for model in models if model in measured}
     said = claims.claims(_matrix)
     if not all(energy.probe.additive for _, _, energy in _matrix.present):
         said = [claim for claim in said if claim.claim != claims.SHALLOW_DOWN]  # norms and ratios have no shares
@@ -165,7 +166,7 @@ def enough(curve: pd.DataFrame) -> int | None:
 def winners(choice: Choice) -> pd.DataFrame:
     """A row for each measured cell, see `domlora.matrix.winners`, and how many layers its model has."""
     found = matrix_of(choice)
-    table = core_winners.winners(found)
+    table = winners_table(found)
     layers = {model: energy.provenance.layers for model, _, energy in found.present}
     return table.assign(layers=table["model"].map(layers))
 

@@ -1,6 +1,7 @@
-"""Plotly figures from tables. Pure functions: no Streamlit, no store, no torch.
+"""The heatmap of one energy map, layers by kinds of modules. Pure functions: no Streamlit, no store, no torch.
 
-Fonts and backgrounds are left to the page's theme, so that light and dark both work. The colour scale is cividis.
+In: an `EnergyMap`. Out: its figure, and the parts of it that figures of differences and of training share: the grid,
+the outlines, the markers that can be clicked. Fonts are left to the page's theme, so that light and dark both work.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.shared.figures import ACCENT, CHOSEN, COLOURSCALE, finish
+from dashboard.shared.figures import ACCENT, CHOSEN, COLOURSCALE, cut, finish, log10
 from domlora.energy.energy_map import EnergyMap
 from domlora.models.kinds import in_order
 from domlora.probes.registry import ProbeInfo
@@ -43,40 +44,30 @@ def heatmap(
 ) -> go.Figure:
     """Layers by kinds of one stack, the module that the probe prefers outlined and named.
 
-    A trace of transparent square markers lies over the cells: Streamlit reports a click on those, not on a heatmap.
-    Each carries its module's name as `customdata`.
-
     Args:
+        measure: a key of `measures_of`.
+        log: colour by the logarithm; cells of 0 or less stay empty.
         selected: a module that is outlined too.
         picked: modules that are outlined instead of all others; None where none are being picked.
     """
     probe = energy.probe
     table = energy.table[energy.table["stack"] == stack]
-    kinds = in_order(table["kind"])
-    layers = sorted(table["layer"].unique())
-    grid = table.pivot(index="kind", columns="layer", values=measure).reindex(index=kinds, columns=layers)
-    values = grid.to_numpy(dtype=float)
-    if log:
-        values = np.log10(values, out=np.full_like(values, np.nan), where=values > 0)
+    kinds, layers = axes_of(table)
+    values = cells(table, kinds, layers, measure)
     name, form = MEASURES[measure]
     if "energy" in name:
         name = name.replace("energy", measures_of(probe)["energy"])
     unit = f"log10<br>{name}<br>" if log else f"{name}<br>"
     figure = go.Figure(
         go.Heatmap(
-            z=values, x=layers, y=kinds, colorscale=COLOURSCALE, reversescale=probe.prefers == "low", xgap=1, ygap=1,
-            hoverinfo="skip",
+            z=log10(values) if log else values, x=layers, y=kinds, colorscale=COLOURSCALE,
+            reversescale=probe.prefers == "low", xgap=1, ygap=1, hoverinfo="skip",
             colorbar={"title": {"text": unit, "side": "top"}, "thickness": 12,
                       "tickformat": "" if log or measure != "share" else ".0%"},
         )
     )  # fmt: skip
-    figure.add_scatter(
-        x=table["layer"], y=table["kind"], mode="markers", customdata=table["module"],
-        hovertext=[_hover(row, probe, name.replace("<br>", " "), measure, form) for row in table.itertuples()],
-        hovertemplate="%{hovertext}<extra></extra>", showlegend=False,
-        marker={"symbol": "square", "size": 22, "opacity": 0},
-        selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
-    )  # fmt: skip
+    texts = [_hover(row, probe, name.replace("<br>", " "), measure, form) for row in table.itertuples()]
+    add_click_targets(figure, table, texts)
     best = energy.dominant
     marked = [(best["module"], ACCENT, "solid")] if best["stack"] == stack else []
     if selected and selected != best["module"]:
@@ -95,6 +86,32 @@ def _hover(row: Any, probe: ProbeInfo, name: str, measure: str, form: str) -> st
         f"<b>{row.module}</b><br>layer {row.layer}, {row.kind}, {row.in_features} → {row.out_features}<br>"
         f"{name}: {format(getattr(row, measure), form)}<br>{share}rank {row.rank}"
     )
+
+
+def axes_of(table: pd.DataFrame) -> tuple[list[str], list[int]]:
+    """Kinds and layers of the modules of one stack, each in order."""
+    return in_order(table["kind"]), sorted(table["layer"].unique())
+
+
+def cells(table: pd.DataFrame, kinds: Sequence[str], layers: Sequence[int], column: str) -> np.ndarray:
+    """A column of numbers as a grid (kinds, layers); NaN where there is no module."""
+    grid = table.pivot(index="kind", columns="layer", values=column)
+    return grid.reindex(index=kinds, columns=layers).to_numpy(dtype=float)
+
+
+def add_click_targets(figure: go.Figure, table: pd.DataFrame, texts: Sequence[str]) -> None:
+    """Lays a transparent marker over each cell: Streamlit reports a click on markers, not on a heatmap.
+
+    Args:
+        table: one row a module; its name becomes the marker's `customdata`.
+        texts: what is shown over each marker.
+    """
+    figure.add_scatter(
+        x=table["layer"], y=table["kind"], mode="markers", customdata=table["module"], hovertext=texts,
+        hovertemplate="%{hovertext}<extra></extra>", showlegend=False,
+        marker={"symbol": "square", "size": 22, "opacity": 0},
+        selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
+    )  # fmt: skip
 
 
 def outline(figure: go.Figure, table: pd.DataFrame, marked: Iterable[tuple[str, str, str]]) -> None:
@@ -124,7 +141,7 @@ def leader(energy: EnergyMap) -> str:
 def finish_grid(figure: go.Figure, title: str, layers: Sequence[int], kinds: Sequence[str]) -> go.Figure:
     """Axes of a map of layers by kinds, the first kind on top."""
     figure.update_xaxes(
-        title="layer", range=[layers[0] - 0.5, layers[-1] + 0.5], dtick=_every(len(layers), 16), showgrid=False,
+        title="layer", range=[layers[0] - 0.5, layers[-1] + 0.5], dtick=tick_step(len(layers), 16), showgrid=False,
         zeroline=False,
     )  # fmt: skip
     figure.update_yaxes(
@@ -137,12 +154,12 @@ def thumbnail(energy: EnergyMap) -> go.Figure:
     """The shares of the winner's stack at a glance: no colour bar, no axis titles, the strongest module outlined."""
     figure = heatmap(energy, energy.dominant["stack"], next(iter(measures_of(energy.probe))), log=False)
     figure.data[0].showscale = False
-    figure.update_xaxes(title=None, dtick=_every(energy.provenance.layers, 6))
+    figure.update_xaxes(title=None, dtick=tick_step(energy.provenance.layers, 6))
     figure.update_yaxes(title=None)
     title = f"{energy.provenance.model} on {energy.provenance.task}"
-    return finish(figure, title if len(title) <= TITLE else title[: TITLE - 1] + "…", 230)
+    return finish(figure, cut(title, TITLE), 230)
 
 
-def _every(layers: int, ticks: int) -> int:
-    """Whole layers between two of at most so many ticks: a tick at layer 1.5 would be of no use."""
+def tick_step(layers: int, ticks: int) -> int:
+    """Layers between two ticks, so that there are at most `ticks`; whole ones, as there is no layer 1.5."""
     return next((step for step in (1, 2, 5, 10, 20, 50) if layers <= step * ticks), 100)

@@ -83,4 +83,4 @@ def test_unknown_kinds_follow_the_known_ones():
 
 @pytest.mark.parametrize(("layers", "ticks", "step"), [(4, 16, 1), (16, 16, 1), (30, 16, 2), (30, 6, 5), (126, 16, 10)])
 def test_ticks_stand_at_whole_layers(layers, ticks, step):
-    assert heatmap._every(layers, ticks) == step
+    assert heatmap.tick_step(layers, ticks) == step
