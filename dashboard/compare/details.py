@@ -11,20 +11,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.compare import tables
 from dashboard.shared import queries, words
+from dashboard.shared.widgets import forget_unknown
 from domlora.comparison.run import BASE, Answer, Run
 
 SHOWN_MODULES = 20  # a longer list is scrolled
 SNIPPET_HEIGHT = 420  # pixels
-
-
-def forget_unknown(key: str, options: Sequence[object]) -> None:
-    """Another run has other variants: a widget must not hold what it no longer offers."""
-    held = st.session_state.get(key)
-    if isinstance(held, list):
-        if not set(held) <= set(options):
-            del st.session_state[key]
-    elif held is not None and held not in options:
-        del st.session_state[key]
 
 
 def answers(run: Run) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.compare import charts, details, live, tables
 from dashboard.compare.live import Choice
 from dashboard.shared import queries, words
+from dashboard.shared.widgets import forget_unknown
 from domlora.errors import DomLoRAError
 
 VIEWS = ("Curves", "Result", "Learning rates", "Forgetting", "Answers", "Settings", "Take away")
@@ -76,7 +77,7 @@ try:
     elif view == "Result":
         comparison = queries.comparison(run, None)
         names = [contestant.name for contestant in comparison.contestants]
-        details.forget_unknown("baseline", names)
+        forget_unknown("baseline", names)
         baseline = st.selectbox(
             "Baseline of the differences", names, names.index(comparison.baseline) if comparison.baseline else 0,
             key="baseline", bind="query-params", format_func=words.short_name,

@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard.energy_map import charts
 from dashboard.energy_map import words as map_words
 from dashboard.shared import heatmap, queries
+from dashboard.shared.widgets import at_most
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError
 from domlora.placements.place import place
@@ -94,7 +95,7 @@ def why(view: View) -> None:
 def ranking(view: View) -> None:
     """The modules in the probe's order, and how fast their shares add up where they do."""
     most = max(2, min(60, len(view.energy.table)))
-    _within("top", most)
+    at_most("top", most)
     count = st.slider("Modules shown", 1, most, min(15, most), key="top", bind="query-params")
     if not view.open:
         return
@@ -107,7 +108,7 @@ def adapter(view: View) -> None:
     """The `LoraConfig` of the chosen module alone."""
     row = view.row
     limit = int(min(row["in_features"], row["out_features"]))
-    _within("rank", limit)
+    at_most("rank", limit)  # what was set for another module may be too large for this one
     rank = st.number_input("Rank", 1, limit, min(8, limit), key="rank", bind="query-params")
     try:
         placement = place(view.energy, f"module:{view.module}", rank=rank)
@@ -140,12 +141,6 @@ def data(view: View) -> None:
     if view.open:
         st.dataframe(energy.table, key="table", hide_index=True, width="stretch")
         st.json(p.model_dump(mode="json"), expanded=False)
-
-
-def _within(key: str, largest: int) -> None:
-    """What was set for another module, or stands in a link, may be too large for this one."""
-    if st.session_state.get(key) is not None and st.session_state[key] > largest:
-        st.session_state[key] = largest
 
 
 def _list(value: Any) -> Any:

@@ -9,6 +9,7 @@ from dashboard.energy_map import charts, tables
 from dashboard.energy_map.details import View
 from dashboard.shared import queries
 from dashboard.shared.queries import MapRow
+from dashboard.shared.widgets import forget_unknown
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError
 from domlora.probes.registry import PROBES
@@ -22,8 +23,7 @@ def show(view: View) -> None:
         st.info("There is no other map of this model, nor of one with as many modules: measure another task first.")
         st.page_link("launch/page.py", label="Launch a probe", icon=":material/play_arrow:")
         return
-    if st.session_state.get("other") not in (None, *labels):
-        del st.session_state["other"]  # of another model
+    forget_unknown("other", labels)  # of another model
     label = st.selectbox("Compare with", list(labels), key="other", bind="query-params")
     if not view.open:
         return

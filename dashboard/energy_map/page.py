@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.energy_map import choice, details, difference, pick, training
 from dashboard.energy_map import words as map_words
 from dashboard.shared import heatmap, queries
+from dashboard.shared.widgets import clicked, clicks, forget_unknown
 from domlora.errors import DomLoRAError
 
 TABS = ("Why here", "Ranking", "Difference", "Training", "Adapter", "Data and provenance")
@@ -46,20 +47,17 @@ with st.container():
         st.warning(warning[0].upper() + warning[1:] + ".")
 
 modules = list(energy.table["module"])
-if st.session_state.get("module") not in (None, *modules):
-    del st.session_state["module"]  # another model's module
+forget_unknown("module", modules)  # another model's module
 
 
 def choose(key: str) -> None:
     """A click on a cell chooses its module."""
-    points = st.session_state[key].selection.points
-    if points:
-        st.session_state["module"] = points[0]["customdata"]
+    if module := clicked(key):
+        st.session_state["module"] = module
 
 
 measures = heatmap.measures_of(probe)
-if st.session_state.get("measure") not in (None, *measures):
-    del st.session_state["measure"]  # another probe's
+forget_unknown("measure", measures)  # another probe's
 with st.container(horizontal=True, vertical_alignment="bottom"):
     measure = st.segmented_control("Colour", list(measures), key="measure", bind="query-params", required=True,
                                    default=next(iter(measures)), format_func=measures.get)  # fmt: skip
@@ -72,15 +70,15 @@ maps = st.container()  # drawn last: what a link has chosen is known once the ch
 with st.container():
     picked = pick.show(energy) if picking else None
 module = st.selectbox("Module (click a cell, or choose here)", modules, key="module", bind="query-params")
-clicked = pick.click if picking else choose
+on_click = pick.click if picking else choose
 for stack in energy.table["stack"].unique():
-    key = f"heatmap-{energy.id}-{stack}" + (f"-{st.session_state.get('clicks', 0)}" if picking else "")
+    key = f"heatmap-{energy.id}-{stack}" + (f"-{clicks()}" if picking else "")
     maps.plotly_chart(
         heatmap.heatmap(energy, stack, measure, log, module, picked),
         key=key,
         width="stretch",
         config=CHART,
-        on_select=lambda key=key: clicked(key),
+        on_select=lambda key=key: on_click(key),
         selection_mode="points",
     )
 details.facts(energy, module)

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.shared import words
+from dashboard.shared.widgets import keep_known, toggle_clicked
 from domlora.data.tasks import builtin_tasks
 from domlora.energy.energy_map import EnergyMap, Provenance
 from domlora.models.catalogue import known_models
@@ -19,19 +20,13 @@ CONTROLS = ("dominant", "all-linear")  # what picked modules are compared with u
 
 def click(key: str) -> None:
     """A click on a cell picks its module, or drops it."""
-    points = st.session_state[key].selection.points
-    if points:
-        module, picked = points[0]["customdata"], list(st.session_state.get("cells", []))
-        st.session_state["cells"] = [m for m in picked if m != module] if module in picked else [*picked, module]
-        st.session_state["clicks"] = st.session_state.get("clicks", 0) + 1  # a new key: the next click is seen again
+    toggle_clicked(key, "cells")
 
 
 def show(energy: EnergyMap) -> list[str]:
     """The picked modules as chips, and two ways to train them; returns them."""
     modules = list(energy.modules["module"])
-    before = st.session_state.get("cells", [])
-    if not set(before) <= set(modules):
-        st.session_state["cells"] = [module for module in before if module in modules]  # of another model
+    keep_known("cells", modules)  # some may be of another model
     picked = st.multiselect(
         "Picked modules", modules, key="cells", bind="query-params", wrap=True,
         placeholder="click cells above, or choose here",

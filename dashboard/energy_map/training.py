@@ -10,6 +10,7 @@ from dashboard.energy_map import charts, pick, tables
 from dashboard.energy_map import queries as map_queries
 from dashboard.energy_map.details import View
 from dashboard.shared import queries, words
+from dashboard.shared.widgets import forget_unknown
 from domlora.errors import DomLoRAError
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ def show(view: View) -> None:
         st.page_link("launch/page.py", label="Launch a comparison", icon=":material/play_arrow:", query_params=query)
         return
     left, right = st.columns(2)
-    _keep("trained_run", list(runs))
+    forget_unknown("trained_run", list(runs))
     run = runs[left.selectbox("Comparison", list(runs), key="trained_run", bind="query-params")]
     variants = [variant.name for variant in run.variants]
-    _keep("variant", variants)
+    forget_unknown("variant", variants)
     variant = right.selectbox("Variant", variants, key="variant", bind="query-params", format_func=words.short_name)
     maps = map_queries.trained_maps(run.id, variant)
     steps = [one.step for one in maps]
@@ -45,7 +46,7 @@ def show(view: View) -> None:
     step = steps[0]
     with st.container():  # its place stays, so that the toggle below does not move
         if len(steps) > 1:
-            _keep("step", steps)
+            forget_unknown("step", steps)
             step = st.select_slider("Optimizer steps done", steps, value=steps[-1], key="step", bind="query-params")
     change = st.toggle("Change since the start", key="change", bind="query-params")
     if not view.open:
@@ -75,9 +76,3 @@ def show(view: View) -> None:
 def _label(run: Run) -> str:
     """Model and task are those of the page."""
     return f"{run.created:%Y-%m-%d %H:%M}, {len(run.variants)} variants, {run.config.steps} steps ({run.id})"
-
-
-def _keep(key: str, options: list) -> None:
-    """What was chosen for another map or run may not be there."""
-    if st.session_state.get(key) not in (None, *options):
-        del st.session_state[key]

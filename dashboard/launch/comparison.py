@@ -11,9 +11,10 @@ import streamlit as st
 from pydantic import ValidationError
 
 from dashboard.launch import estimates, fields
-from dashboard.launch import queries as launch_queries
+from dashboard.launch import queries as task_facts
 from dashboard.launch.subject import Subject
 from dashboard.shared import heatmap, queries, words
+from dashboard.shared.widgets import clicks, keep_known, toggle_clicked
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.placements import place_for
 from domlora.energy.energy_map import EnergyMap
@@ -43,7 +44,7 @@ def form(subject: Subject) -> None:
         "Placements such as dominant are chosen by their energy map; the job measures it first where there is none.",
     )
     probe = ProbeConfig(samples=samples)
-    energy, fits = launch_queries.map_for(subject.name, subject.task, probe)
+    energy, fits = task_facts.map_for(subject.name, subject.task, probe)
     with where:
         names = _placements(energy)
     settings, problems = _settings(columns, names)
@@ -70,7 +71,7 @@ def form(subject: Subject) -> None:
     if subject.splits and samples > rows:
         problems.append(f"{samples} probe samples asked for, but there are {rows} train rows: ask for fewer.")
     if subject.splits and not problems:
-        split = launch_queries.row_split(subject.task, config)
+        split = task_facts.row_split(subject.task, config)
         if isinstance(split, str):
             problems.append(split)
         else:
@@ -141,13 +142,11 @@ def _placements(energy: EnergyMap | None) -> tuple[str, ...]:
     )
     names = [*presets, *(part.strip() for part in re.split(r"[,\s]+", typed) if part.strip())]
     with st.expander("Pick cells on the energy map", key="pick", on_change="rerun") as box:
-        picked = st.session_state.get("picked", [])
         if energy is None:
             st.caption("There is no energy map of this model yet: probe it first to pick cells.")
         else:
             modules = list(energy.modules["module"])
-            if not set(picked) <= set(modules):
-                st.session_state["picked"] = [module for module in picked if module in modules]
+            keep_known("picked", modules)
             if box.open:
                 st.caption(f"Energy map of {energy.provenance.model} on {energy.provenance.task}.")
                 _pick(energy)
@@ -159,21 +158,12 @@ def _placements(energy: EnergyMap | None) -> tuple[str, ...]:
 
 def _pick(energy: EnergyMap) -> None:
     for stack in energy.table["stack"].unique():
-        count = st.session_state.get("clicks", 0)  # a new key forgets the last click, so that a second one is seen
-        key = f"pick-{energy.id}-{stack}-{count}"
+        key = f"pick-{energy.id}-{stack}-{clicks()}"
         st.plotly_chart(
             heatmap.heatmap(energy, stack, "share", True, picked=st.session_state.get("picked", [])), key=key,
-            width="stretch", config=CHART, on_select=lambda key=key: _toggle(key), selection_mode="points",
+            width="stretch", config=CHART, selection_mode="points",
+            on_select=lambda key=key: toggle_clicked(key, "picked"),
         )  # fmt: skip
-
-
-def _toggle(key: str) -> None:
-    """A click on a cell picks its module, or drops it."""
-    points = st.session_state[key].selection.points
-    if points:
-        module, picked = points[0]["customdata"], list(st.session_state.get("picked", []))
-        st.session_state["picked"] = [m for m in picked if m != module] if module in picked else [*picked, module]
-        st.session_state["clicks"] = st.session_state.get("clicks", 0) + 1
 
 
 def _presets() -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from dashboard.launch import fields
-from dashboard.launch import queries as launch_queries
+from dashboard.launch import queries as task_facts
 from domlora.data.tasks import builtin_tasks
 from domlora.errors import DomLoRAError
 from domlora.jobs.spec import ProbeRequest
@@ -59,7 +59,7 @@ def choose() -> Subject:
     if not task:
         problems.append("Choose a file with the task's rows.")
     else:
-        facts = launch_queries.task_facts(task)
+        facts = task_facts.task_facts(task)
         if isinstance(facts, str):
             problems.append(facts)
         else:

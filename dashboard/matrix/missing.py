@@ -10,10 +10,10 @@ import streamlit as st
 
 from dashboard.matrix import missing_cells
 from dashboard.matrix import queries as matrix_queries
-from dashboard.matrix.missing_cells import MissingCell
 from dashboard.matrix.queries import Choice
 from dashboard.shared import job_view, queries
 from domlora.errors import DomLoRAError
+from domlora.jobs.missing import MissingCell
 
 REFRESH_SECONDS = 2.0
 
@@ -68,7 +68,7 @@ def _draw(choice: Choice, cells: list[MissingCell]) -> None:
     )
     lacking = [model for model in choice.models if any(cell.model == model for cell in cells)]
     st.dataframe(table.loc[lacking], key="missing_cells", width="stretch")
-    problems = [(f"{cell.model} on {cell.task}", missing_cells.problem_of(cell)) for cell in cells if not cell.active]
+    problems = [(f"{cell.model} on {cell.task}", cell.problem) for cell in cells if not cell.active]
     said = [f"{place}: {problem}" for place, problem in problems if problem]
     if said:
         st.warning(said[0] if len(said) == 1 else "\n".join(f"- {line}" for line in said))

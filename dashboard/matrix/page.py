@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard.matrix import charts, heatmaps, missing
 from dashboard.matrix import queries as matrix_queries
 from dashboard.matrix.queries import Choice
+from dashboard.shared.widgets import forget_unknown, keep_known
 from domlora.data.tasks import builtin_tasks
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError
@@ -24,13 +25,6 @@ CHART = {"displayModeBar": True, "modeBarButtons": [["toImage"]], "displaylogo":
 STILL = {"displayModeBar": False}
 
 
-def forget_unknown(key: str, options: list[str]) -> None:
-    """Drops what a link or an earlier visit chose and what is not there any more."""
-    kept = [name for name in st.session_state.get(key) or [] if name in options]
-    if key in st.session_state and kept != st.session_state[key]:
-        st.session_state[key] = kept
-
-
 def choose() -> Choice:
     """Draws the choosers of probe, models and tasks."""
     probe = st.selectbox("Probe", probes, key="by", bind="query-params", format_func=matrix_queries.probe_title,
@@ -39,9 +33,9 @@ def choose() -> Choice:
     with_maps = matrix_queries.models_of(cells)
     measured_tasks = matrix_queries.tasks_of(cells)
     all_tasks = [*measured_tasks, *(task for task in builtin_tasks() if task not in measured_tasks)]
-    forget_unknown("architectures", with_maps)
-    forget_unknown("also", list(known_models()))
-    forget_unknown("matrix_tasks", all_tasks)
+    keep_known("architectures", with_maps)
+    keep_known("also", list(known_models()))
+    keep_known("matrix_tasks", all_tasks)
     # Each in a row of its own: beside another, a narrow window would show no more than one name.
     models = st.multiselect("Models", with_maps, with_maps[:MODELS_SHOWN], key="architectures", bind="query-params")
     tasks = st.multiselect("Tasks", all_tasks, measured_tasks, key="matrix_tasks", bind="query-params")
@@ -87,8 +81,7 @@ def maps_panel(choice: Choice) -> None:
     probe = PROBES[matrix_queries.probe_name(choice.probe)]
     measures = heatmaps.measures(probe)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if st.session_state.get("colour") not in (None, *measures):
-            del st.session_state["colour"]  # another probe's measure
+        forget_unknown("colour", measures)  # another probe's measure
         measure = st.segmented_control("Colour", list(measures), key="colour", bind="query-params", required=True,
                                        default=next(iter(measures)), format_func=measures.get)  # fmt: skip
         alignment = st.segmented_control("Align by", heatmaps.ALIGNMENTS, key="align", bind="query-params",
@@ -175,8 +168,7 @@ def agreement_panel(choice: Choice) -> None:
 
 def one_of(label: str, key: str, options: list[str]) -> str:
     """A chooser that survives the loss of what was chosen."""
-    if st.session_state.get(key) not in (None, *options):
-        del st.session_state[key]
+    forget_unknown(key, options)
     return st.selectbox(label, options, key=key, bind="query-params", width=320)
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.launch import estimates, fields
-from dashboard.launch import queries as launch_queries
+from dashboard.launch import queries as task_facts
 from dashboard.launch.subject import Subject, choose
 from dashboard.probes import queries as probe_queries
 from dashboard.shared import words
@@ -87,10 +87,10 @@ def _number(column: DeltaGenerator, name: str, **options: Any) -> Any:
 
 def _fits(subject: Subject, config: SweepConfig, samples: int) -> list[str]:
     """What the rows of the task, or the modules of a model that was probed before, do not allow."""
-    split = launch_queries.row_split(subject.task, config)
+    split = task_facts.row_split(subject.task, config)
     if isinstance(split, str):
         return [split]
-    energy, _ = launch_queries.map_for(
+    energy, _ = task_facts.map_for(
         subject.name, subject.task, ProbeConfig(samples=samples, max_length=config.max_length)
     )
     try:

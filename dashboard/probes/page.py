@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.probes import charts, launch
 from dashboard.probes import queries as probe_queries
 from dashboard.shared import job_view, queries, words
+from dashboard.shared.widgets import forget_unknown
 from domlora.comparison.run import Run
 from domlora.errors import DomLoRAError
 from domlora.probes.registry import PROBES
@@ -57,8 +58,7 @@ def show(run: Run) -> None:
 
 def _scatter(found: Ranking) -> None:
     names = list(found.scores)
-    if st.session_state.get("scored_by") not in (None, *names):
-        del st.session_state["scored_by"]  # another run's probe
+    forget_unknown("scored_by", names)  # another run's probe
     titles = found.table.set_index("probe")["title"]
     probe = st.selectbox("Scores of", names, key="scored_by", bind="query-params", format_func=lambda n: titles[n])
     st.plotly_chart(charts.scatter(found, probe), key="scatter", width="stretch", config=CHART)
@@ -118,8 +118,7 @@ try:
             st.session_state["singles"] = short[asked]
         elif asked and asked not in labels:
             st.warning(f"The store has no run of single modules {asked!r}; this is the latest one.")
-        if st.session_state.get("singles") not in labels:
-            st.session_state.pop("singles", None)
+        forget_unknown("singles", labels)
         run = labels[st.selectbox("Single modules of", list(labels), key="singles", bind="query-params")]
         missing = probe_queries.missing(run)
         if len(missing) < len(probe_queries.ONE_TASK):

@@ -1,0 +1,56 @@
+"""What widgets hold between two runs of a page, kept true: a choice that no longer exists is forgotten.
+
+In: the key of a widget, and what it offers this time. Out: a session state that the widget can be drawn with. Links,
+earlier visits and another run, map or probe leave choices behind that are not among the options any more, and
+Streamlit fails on those. Call these before the widget is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import streamlit as st
+
+
+def forget_unknown(key: str, options: Collection[object]) -> None:
+    """Drops a choice, or a list of choices, that is not wholly among the options: the widget begins at its default."""
+    held = st.session_state.get(key)
+    chosen = held if isinstance(held, list) else [held]
+    if held is not None and not set(chosen) <= set(options):
+        del st.session_state[key]
+
+
+def keep_known(key: str, options: Collection[object]) -> None:
+    """Of a list of choices, keeps those that are among the options, be it none."""
+    held = st.session_state.get(key)
+    if held and not set(held) <= set(options):
+        st.session_state[key] = [choice for choice in held if choice in options]
+
+
+def at_most(key: str, largest: float) -> None:
+    """Lowers a number that was set where more was possible."""
+    held = st.session_state.get(key)
+    if held is not None and held > largest:
+        st.session_state[key] = largest
+
+
+def clicked(chart: str) -> str | None:
+    """The `customdata` of the point of a chart that was clicked on, in its `on_select`."""
+    points = st.session_state[chart].selection.points
+    return points[0]["customdata"] if points else None
+
+
+def toggle_clicked(chart: str, key: str) -> None:
+    """Puts what was clicked on into a list of choices, or takes it out.
+
+    The chart's own key must hold `clicks()`: a chart of the same key would not report a second click on one point.
+    """
+    choice, held = clicked(chart), list(st.session_state.get(key, []))
+    if choice is not None:
+        st.session_state[key] = [one for one in held if one != choice] if choice in held else [*held, choice]
+        st.session_state["clicks"] = clicks() + 1
+
+
+def clicks() -> int:
+    """How many clicks `toggle_clicked` has seen."""
+    return st.session_state.get("clicks", 0)
