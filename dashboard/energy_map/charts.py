@@ -26,8 +26,8 @@ from dashboard.shared.figures import (
     error_bars,
     finish,
     log10,
-    short,
 )
+from dashboard.shared.words import short
 from domlora.energy.energy_map import EnergyMap
 from domlora.probes.config import POSITION_EDGES
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dashboard.shared.words import cut
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import UsageError
 from domlora.statistics import ranks
 
 NAMED = 3  # modules that gained or lost most, in words
+NAME = 40  # letters of a map's name in a table
 CURVES = 6  # modules whose shares are drawn through training
 
 
@@ -73,7 +75,7 @@ def names_of(first: EnergyMap, second: EnergyMap) -> tuple[str, str]:
         (f"{one.samples} samples", f"{two.samples} samples"),
     ):
         if a != b:
-            return _cut(a), _cut(b)
+            return cut(a, NAME), cut(b, NAME)
     return first.id, second.id
 
 
@@ -130,7 +132,3 @@ def _place(row: pd.Series) -> str:
 
 def _amount(value: float, shares: bool) -> str:
     return f"{abs(value) * 100:.1f} points" if shares else f"{abs(value):.3g}"
-
-
-def _cut(name: str, length: int = 40) -> str:
-    return name if len(name) <= length else name[: length - 1] + "…"

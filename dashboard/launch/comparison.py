@@ -10,10 +10,8 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
-from dashboard.launch import estimates, fields
-from dashboard.launch import queries as task_facts
-from dashboard.launch.subject import Subject
-from dashboard.shared import heatmap, queries, words
+from dashboard.shared import estimates, fields, heatmap, queries, task_facts, words
+from dashboard.shared.subject import Subject
 from dashboard.shared.widgets import clicks, keep_known, toggle_clicked
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.placements import place_for

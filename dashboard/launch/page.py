@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from dashboard.launch import comparison, probe, subject
-from dashboard.shared import job_view
+from dashboard.launch import comparison, probe
+from dashboard.shared import job_view, subject
 from domlora.errors import DomLoRAError
 
 st.title("Launch")

@@ -7,9 +7,8 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from dashboard.launch import estimates, fields
-from dashboard.launch.subject import Subject
-from dashboard.shared import queries
+from dashboard.shared import estimates, fields, queries
+from dashboard.shared.subject import Subject
 from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
 

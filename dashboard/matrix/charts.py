@@ -19,11 +19,11 @@ from dashboard.shared.figures import (
     COLOURSCALE,
     LEGEND_BELOW,
     SYMBOLS,
-    cut,
     finish,
     kind_in_legend,
     kind_symbol,
 )
+from dashboard.shared.words import cut
 from domlora.matrix.agreement import Agreement
 from domlora.models.kinds import in_order
 

@@ -19,8 +19,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboard.matrix.charts import TITLE, TITLE_GAP
-from dashboard.shared.figures import ACCENT, COLOURSCALE, cut, finish
+from dashboard.shared.figures import ACCENT, COLOURSCALE, finish
 from dashboard.shared.heatmap import leader, measures_of
+from dashboard.shared.words import cut
 from domlora.energy.energy_map import EnergyMap
 from domlora.models.kinds import in_order
 from domlora.probes.registry import ProbeInfo

@@ -8,11 +8,9 @@ import streamlit as st
 from pydantic import ValidationError
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.launch import estimates, fields
-from dashboard.launch import queries as task_facts
-from dashboard.launch.subject import Subject, choose
 from dashboard.probes import queries as probe_queries
-from dashboard.shared import words
+from dashboard.shared import estimates, fields, task_facts, words
+from dashboard.shared.subject import Subject, choose
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.placements import place_for
 from domlora.errors import DomLoRAError

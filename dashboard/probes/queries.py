@@ -9,8 +9,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard.launch.subject import Subject
 from dashboard.shared import queries, words
+from dashboard.shared.subject import Subject
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
 from domlora.energy.summary import MapSummary

@@ -37,16 +37,6 @@ def kind_symbol(kind: str) -> str:
     return KIND_SYMBOLS.get(kind, "star")
 
 
-def cut(text: str, letters: int) -> str:
-    """At most so many letters, the last of them an ellipsis if any are left out."""
-    return text if len(text) <= letters else text[: max(1, letters - 1)] + "…"
-
-
-def short(module: str) -> str:
-    """`model.layers.11.mlp.down_proj` -> `layers.11.mlp.down_proj`."""
-    return module.split(".", 1)[1] if module.count(".") > 2 else module
-
-
 def log10(values: np.ndarray, otherwise: float = np.nan) -> np.ndarray:
     """Logarithms to base 10, and `otherwise` where there is none."""
     return np.log10(values, out=np.full_like(values, otherwise), where=values > 0)

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.shared.figures import ACCENT, CHOSEN, COLOURSCALE, cut, finish, log10
+from dashboard.shared.figures import ACCENT, CHOSEN, COLOURSCALE, finish, log10
+from dashboard.shared.words import cut
 from domlora.energy.energy_map import EnergyMap
 from domlora.models.kinds import in_order
 from domlora.probes.registry import ProbeInfo

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from dashboard.shared.queries import MapRow
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
 from domlora.energy.energy_map import Provenance
 from domlora.placements.placement import Placement
+
+if TYPE_CHECKING:
+    from dashboard.shared.queries import MapRow
 
 
 def model_sentence(rows: Sequence[MapRow]) -> str:
@@ -72,7 +75,7 @@ def placement_rows(placements: Sequence[Placement]) -> list[dict[str, object]]:
 
 def where(placement: Placement) -> str:
     """The modules of a placement in a few words."""
-    names = [_short(placed.module) for placed in placement.modules]
+    names = [short(placed.module) for placed in placement.modules]
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
@@ -88,7 +91,7 @@ def short_name(name: str) -> str:
         return name
     modules, _, method = name.removeprefix("module:").partition(" ")
     first, *others = modules.split("+")
-    return _short(first) + (f" and {len(others)} more" if others else "") + (f" {method}" if method else "")
+    return short(first) + (f" and {len(others)} more" if others else "") + (f" {method}" if method else "")
 
 
 def budget_warning(placements: Sequence[Placement]) -> str | None:
@@ -124,9 +127,14 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
-def _short(module: str) -> str:
+def short(module: str) -> str:
     """`model.layers.11.mlp.down_proj` -> `layers.11.mlp.down_proj`."""
     return module.split(".", 1)[1] if module.count(".") > 2 else module
+
+
+def cut(text: str, letters: int) -> str:
+    """At most so many letters, the last of them an ellipsis if any are left out."""
+    return text if len(text) <= letters else text[: max(1, letters - 1)] + "…"
 
 
 def file_name(text: str) -> str:

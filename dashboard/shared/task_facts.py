@@ -1,4 +1,4 @@
-"""What the Launch page reads of tasks and maps, cached."""
+"""What a form must know of a task before anything is asked for: its format and rows, and the map that fits; cached."""
 
 from __future__ import annotations
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard.launch import fields
-from dashboard.launch import queries as task_facts
+from dashboard.shared import fields, task_facts
 from domlora.data.tasks import builtin_tasks
 from domlora.errors import DomLoRAError
 from domlora.jobs.spec import ProbeRequest

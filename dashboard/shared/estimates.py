@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboard.shared.queries import energy, page_rows, run_rows
+from dashboard.shared.words import duration
 from domlora.comparison.config import SweepConfig
 
 FORWARD_PART = 0.4  # of a forward and a backward
@@ -31,7 +32,7 @@ def estimate_sweep(model: str, config: SweepConfig, variants: int) -> str | None
         peak = row.facts.get("peak_memory_bytes")
         memory = f" and {peak / 1e9:.1f} GB" if peak else ""
         return (
-            f"About {_minutes(time)}{memory}{_for_maps(config)}, judging by {len(row.variants)} variants of "
+            f"About {duration(max(1, time))}{memory}{_for_maps(config)}, judging by {len(row.variants)} variants of "
             f"{row.config.steps} steps with {row.config.rows_per_step} rows each ({row.task}) on "
             f"{row.facts.get('device', 'the same machine')}."
         )
@@ -47,8 +48,9 @@ def _estimate_from_probe(model: str, config: SweepConfig, variants: int) -> str 
     evaluations = 1 + (config.steps - 1) // config.evaluate_every
     held_out = FORWARD_PART * (config.validation_rows * evaluations + config.test_rows)
     time = p.seconds / p.samples * variants * (_rows_trained(config) + held_out)
+    memory = f"at least {p.peak_memory_bytes / 1e9:.1f} GB"
     return (
-        f"Very roughly {_minutes(time)} and at least {p.peak_memory_bytes / 1e9:.1f} GB{_for_maps(config)}, judging by "
+        f"Very roughly {duration(max(1, time))} and {memory}{_for_maps(config)}, judging by "
         f"a probe of {p.samples} samples ({p.task}) on {p.device}; there is no comparison of this model yet to judge "
         "by."
     )
@@ -63,7 +65,3 @@ def _rows_trained(config: SweepConfig) -> int:
 def _for_maps(config: SweepConfig) -> str:
     maps = max(0, len(config.energy_steps) - 1)
     return f", {maps} energy maps of each variant included" if maps else ""
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{max(1, round(seconds))} s"

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from streamlit.testing.v1 import AppTest
 
-from dashboard.launch import fields
+from dashboard.shared import fields
 from domlora.comparison.config import SweepConfig
 from domlora.jobs.spec import ProbeRequest, SweepRequest
 from domlora.probes.config import ProbeConfig
