@@ -45,49 +45,13 @@ def form(subject: Subject) -> None:
     energy, fits = task_facts.map_for(subject.name, subject.task, probe)
     with where:
         names = _placements(energy)
-    settings, problems = _settings(columns, names)
+    settings, unreadable = _settings(columns, names)
     device = settings.pop("device")
-    problems = [*subject.problems, *problems]
-    if subject.model and not subject.problems:
-        try:
-            check_comparable(subject.model, subject.revision)
-        except DomLoRAError as error:
-            problems.append(str(error))
-    config = DEFAULT
-    try:
-        config = SweepConfig(**settings)
-    except ValidationError as error:
-        problems += fields.refused(error, SweepConfig)
-    names_are_fine, notes = True, []
-    for name in names:
-        try:
-            check_name(name)
-        except DomLoRAError as error:
-            names_are_fine = False
-            problems.append(str(error))
-    rows = subject.splits.get("train", 0)
-    if subject.splits and samples > rows:
-        problems.append(f"{samples} probe samples asked for, but there are {rows} train rows: ask for fewer.")
-    if subject.splits and not problems:
-        split = task_facts.row_split(subject.task, config)
-        if isinstance(split, str):
-            problems.append(split)
-        else:
-            notes = [f"Rows: {', '.join(f'{count} {name}' for name, count in split[0].items())}.", *split[1]]
-    if subject.splits and config.energy_every and config.energy_samples > rows:
-        problems.append(f"Energy maps of {config.energy_samples} samples, but there are {rows} train rows: ask fewer.")
-    count = len(names)
+    config, problems = _checked(subject, names, settings, unreadable)
+    more, notes = _rows(subject, samples, config, fine=not problems)
+    problems += more
     st.subheader("What will be trained")
-    if names and names_are_fine and energy is not None and not problems:
-        try:
-            count = _table(energy, fits, names, config)
-        except DomLoRAError as error:
-            problems.append(str(error))
-    elif names and energy is None:
-        st.caption(
-            f"How many modules and parameters each placement has is known once {subject.name or 'the model'} has been "
-            "probed; the job probes first."
-        )
+    count = _trained(subject, energy, fits, names, config, problems)
     for problem in problems:
         st.error(problem)
     if not problems:
@@ -103,6 +67,71 @@ def form(subject: Subject) -> None:
             model=subject.model, revision=subject.revision, task=subject.task, probe=probe, sweep=config, device=device
         )
         st.query_params["job"] = queries.submit(request).id
+
+
+def _checked(
+    subject: Subject, names: Sequence[str], settings: dict[str, Any], unreadable: Sequence[str]
+) -> tuple[SweepConfig, list[str]]:
+    """The configuration (the default one where the settings make none), and what is wrong with what was asked for."""
+    problems = [*subject.problems, *unreadable]
+    if subject.model and not subject.problems:
+        try:
+            check_comparable(subject.model, subject.revision)
+        except DomLoRAError as error:
+            problems.append(str(error))
+    config = DEFAULT
+    try:
+        config = SweepConfig(**settings)
+    except ValidationError as error:
+        problems += fields.refused(error, SweepConfig)
+    for name in names:
+        try:
+            check_name(name)
+        except DomLoRAError as error:
+            problems.append(str(error))
+    return config, problems
+
+
+def _rows(subject: Subject, samples: int, config: SweepConfig, *, fine: bool) -> tuple[list[str], list[str]]:
+    """What the rows of the task do not allow, and how they are split where all is `fine` so far."""
+    problems: list[str] = []
+    notes: list[str] = []
+    if not subject.splits:
+        return problems, notes
+    rows = subject.splits.get("train", 0)
+    if samples > rows:
+        problems.append(f"{samples} probe samples asked for, but there are {rows} train rows: ask for fewer.")
+    if fine and not problems:
+        split = task_facts.row_split(subject.task, config)
+        if isinstance(split, str):
+            problems.append(split)
+        else:
+            notes = [f"Rows: {', '.join(f'{count} {name}' for name, count in split[0].items())}.", *split[1]]
+    if config.energy_every and config.energy_samples > rows:
+        problems.append(f"Energy maps of {config.energy_samples} samples, but there are {rows} train rows: ask fewer.")
+    return problems, notes
+
+
+def _trained(
+    subject: Subject,
+    energy: EnergyMap | None,
+    fits: bool,
+    names: Sequence[str],
+    config: SweepConfig,
+    problems: list[str],
+) -> int:
+    """Draws what will be trained and returns how many placements; adds to `problems` what the map does not allow."""
+    if names and energy is not None and not problems:
+        try:
+            return _table(energy, fits, names, config)
+        except DomLoRAError as error:
+            problems.append(str(error))
+    elif names and energy is None:
+        st.caption(
+            f"How many modules and parameters each placement has is known once {subject.name or 'the model'} has been "
+            "probed; the job probes first."
+        )
+    return len(names)
 
 
 def way_to_run(job_id: str) -> None:
