@@ -36,7 +36,7 @@ def form(subject: Subject) -> None:
         DomLoRAError: the store cannot be read or written.
     """
     where = st.container()  # placements come first, but which there are depends on what is asked below
-    columns = st.columns([3, 4, 3, 3])  # three rates are to be seen whole
+    columns = st.columns([3, 4, 3, 3], vertical_alignment="bottom")  # three rates are to be seen whole
     samples = fields.probe_samples(
         columns[0],
         "Placements such as dominant are chosen by their energy map; the job measures it first where there is none.",
@@ -205,7 +205,7 @@ def _settings(first: Sequence[Any], names: tuple[str, ...]) -> tuple[dict[str, A
     if problems and not rates:
         settings["learning_rates"] = DEFAULT.learning_rates  # said above, once is enough
     _numbers(settings, first[2:], "seeds", "steps")
-    _numbers(settings, st.columns(4), "rank", "alpha", "batch_size", "max_length")
+    _numbers(settings, st.columns(4, vertical_alignment="bottom"), "rank", "alpha", "batch_size", "max_length")
     with st.expander("More settings"):
         settings["methods"] = tuple(
             st.multiselect(
@@ -213,14 +213,28 @@ def _settings(first: Sequence[Any], names: tuple[str, ...]) -> tuple[dict[str, A
                 bind="query-params", help="\n".join(f"- `{name}`: {info.words}" for name, info in METHODS.items()),
             )
         )  # fmt: skip
-        columns = st.columns(4)
+        columns = st.columns(4, vertical_alignment="bottom")
         _numbers(settings, columns[:1], "budget")
         settings["allocation"] = fields.choice(columns[1], SweepConfig, "allocation")
         settings["schedule"] = fields.choice(columns[2], SweepConfig, "schedule")
         _numbers(settings, columns[3:], "warmup")
-        _numbers(settings, st.columns(4), "train_rows", "validation_rows", "test_rows", "evaluate_every")
-        _numbers(settings, st.columns(4), "accumulation", "forgetting_rows", "answers", "data_seed")
-        columns = st.columns(4)
+        _numbers(
+            settings,
+            st.columns(4, vertical_alignment="bottom"),
+            "train_rows",
+            "validation_rows",
+            "test_rows",
+            "evaluate_every",
+        )
+        _numbers(
+            settings,
+            st.columns(4, vertical_alignment="bottom"),
+            "accumulation",
+            "forgetting_rows",
+            "answers",
+            "data_seed",
+        )
+        columns = st.columns(4, vertical_alignment="bottom")
         _numbers(settings, columns[:1], "energy_every")
         settings["energy_samples"] = fields.number(
             columns[1], SweepConfig, "energy_samples", disabled=not settings["energy_every"]

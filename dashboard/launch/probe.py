@@ -23,14 +23,16 @@ def form(subject: Subject) -> None:
     """
     settings: dict[str, Any] = {
         name: fields.number(column, ProbeConfig, name)
-        for name, column in zip(("samples", "max_length", "rank", "alpha"), st.columns(4), strict=True)
+        for name, column in zip(
+            ("samples", "max_length", "rank", "alpha"), st.columns(4, vertical_alignment="bottom"), strict=True
+        )
     }
     with st.expander("More settings"):
-        columns = st.columns(4)
+        columns = st.columns(4, vertical_alignment="bottom")
         for name, column in zip(("estimator", "reduction", "split"), columns[:3], strict=True):
             settings[name] = fields.choice(column, ProbeConfig, name)
         settings["seed"] = fields.number(columns[3], ProbeConfig, "seed")
-        columns = st.columns(4)
+        columns = st.columns(4, vertical_alignment="bottom")
         settings["dtype"] = fields.choice(columns[0], ProbeConfig, "dtype")
         device = fields.text(columns[1], ProbeRequest, "device")
         if settings["estimator"] == "projected":

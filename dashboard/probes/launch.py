@@ -26,7 +26,7 @@ def form() -> None:
     """
     subject = choose()
     problems = list(subject.problems)
-    columns = st.columns(4)
+    columns = st.columns(4, vertical_alignment="bottom")
     modules = columns[0].number_input(
         "Modules", LEAST_MODULES, None, MODULES, key="modules", bind="query-params",
         help="So many single modules are trained, evenly over kinds and layers and with the dominant one.",
@@ -36,7 +36,7 @@ def form() -> None:
     steps = _number(columns[2], "steps")
     samples = fields.probe_samples(columns[3])
     with st.expander("More settings"):
-        columns = st.columns(4)
+        columns = st.columns(4, vertical_alignment="bottom")
         seeds = _number(columns[0], "seeds")
         rank = _number(columns[1], "rank")
         budget = _number(
@@ -44,7 +44,7 @@ def form() -> None:
             more="At equal rank, which PAGE scores and which is the default, kinds differ in size. A budget equalises.",
         )  # fmt: skip
         batch_size = _number(columns[3], "batch_size")
-        columns = st.columns(4)
+        columns = st.columns(4, vertical_alignment="bottom")
         validation_rows = _number(columns[0], "validation_rows")
         test_rows = _number(columns[1], "test_rows", low=2)  # intervals over rows take two
         max_length = _number(columns[2], "max_length")
