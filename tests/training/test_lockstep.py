@@ -309,6 +309,24 @@ def test_blocks_and_hooks_are_as_before_also_after_an_error(tiny, monkeypatch):
         assert torch.equal(lockstep.evaluate(batch_of(), attached).losses, before)
 
 
+def test_a_forward_that_a_block_was_given_is_run_and_kept(tiny):
+    """As accelerate does, which hangs its hooks there: a block that lies on another device needs them."""
+    block, calls = tiny.model.layers[1], []
+    own = block.forward
+
+    def hooked(*args, **kwargs):
+        calls.append(1)
+        return own(*args, **kwargs)
+
+    block.forward = hooked
+    with Adapters(tiny, "tiny") as adapters:
+        attached, lockstep = attach(adapters), Lockstep(adapters)
+        lockstep.evaluate(batch_of(), attached)
+        lockstep.backward(batch_of(), attached, 1.0)
+    assert calls
+    assert block.__dict__["forward"] is hooked
+
+
 def test_a_module_that_no_row_reaches_has_no_gradient(tiny, monkeypatch):
     """As an expert that is not chosen; plain PEFT leaves `grad` at None."""
     monkeypatch.setattr(tiny.model.layers[1].mlp, "forward", lambda hidden: hidden)
