@@ -11,8 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from domlora.placements.methods import METHODS, Method
-from domlora.placements.names import NAMES
-from domlora.placements.placement import Allocation
+from domlora.placements.names import NAMES, Allocation
 from domlora.probes.config import Dtype
 
 Schedule = Literal["linear", "cosine", "constant"]

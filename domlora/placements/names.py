@@ -1,17 +1,18 @@
-"""Names of placements: reads them, and picks the modules they mean from the rows of an energy map.
+"""Names of placements, as a person writes them: which there are, what each means, and how one is read.
 
-In: `dominant`, `random:3`, `down@11` and measured modules with their energies. Out: per placement a canonical name and
-its modules in forward order. Knows no rank, no file and no model; may not import torch, transformers or peft.
+In: `dominant`, `random:3`, `down@11`. Out: the name taken apart, for `rules` to pick modules by. Knows no module, no
+rank and no model; the settings of a comparison import it, so nothing heavy comes with it.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from domlora.errors import UsageError
 from domlora.models.kinds import COMMON_KINDS, KINDS
 
+Allocation = Literal["equal", "energy"]  # how ranks are spread over the modules of a placement, see `ranks`
 NAMES: dict[str, str] = {
     "dominant": "the module with the largest energy (DomLoRA)",
     "top-k:N": "the N modules with the largest energies",

@@ -13,8 +13,8 @@ from typing import Literal
 
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError, UsageError
-from domlora.placements.names import NAMES, check_name, read
-from domlora.placements.placement import Allocation, PlacedModule, Placement, same
+from domlora.placements.names import NAMES, Allocation, check_name, read
+from domlora.placements.placement import PlacedModule, Placement, same
 from domlora.placements.ranks import check_amounts, spread_ranks
 from domlora.placements.rules import Row, pick
 

@@ -16,8 +16,6 @@ from domlora.placements.methods import METHODS, Method
 
 SCHEMA_VERSION = 1
 
-Allocation = Literal["equal", "energy"]  # how ranks are spread over the modules of a placement, see `ranks`
-
 
 class PlacedModule(BaseModel):
     """A module that carries an adapter, and the adapter's rank there.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from domlora.errors import PlacementError
-from domlora.placements.placement import Allocation
+from domlora.placements.names import Allocation
 from domlora.placements.rules import Row
 
 if TYPE_CHECKING:
