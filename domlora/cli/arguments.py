@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -13,10 +13,6 @@ from domlora.errors import UsageError
 from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
 from domlora.settings import Setting, setting
-
-if TYPE_CHECKING:
-    from domlora.jobs.queue import Queue
-    from domlora.store.store import Store
 
 FLAGS = {"learning_rates": "lr"}  # settings whose flag has another name
 METAVARS = {"learning_rates": "RATE,...", "against": "TASK"}
@@ -135,44 +131,3 @@ def add_ranks(parser: argparse.ArgumentParser) -> None:
 def probe_config(arguments: argparse.Namespace) -> ProbeConfig:
     """How the map is measured that placements are chosen by; ranks and seeds of these commands mean the adapters."""
     return checked(ProbeConfig, argparse.Namespace(**{name: getattr(arguments, name) for name in PROBE_ARGUMENTS}))
-
-
-def group(commands: Any, name: str, run: Callable, text: str) -> Any:
-    """A command with actions; without one it lists."""
-    parser = commands.add_parser(name, help=text, description=text)
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.set_defaults(run=run)
-    return parser.add_subparsers(metavar="ACTION")
-
-
-def command(group: Any, name: str, run: Callable, text: str, *, json_output: bool = False) -> argparse.ArgumentParser:
-    """An action of a group, or a command by itself."""
-    parser = group.add_parser(name, help=text, description=text)
-    if json_output:
-        parser.add_argument(
-            "--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout"
-        )
-    parser.set_defaults(run=run)
-    return parser
-
-
-def open_store() -> Store:
-    """The store of this process; imported only now, so that help and errors of usage come fast."""
-    from domlora.store.store import Store
-
-    return Store()
-
-
-def open_queue() -> Queue:
-    """The jobs of that store."""
-    from domlora.jobs.queue import Queue
-
-    return Queue(open_store())
-
-
-def count(text: str) -> int:
-    """The `type` of an argument that is a whole number above 0."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number

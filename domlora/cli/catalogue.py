@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from domlora.cli.arguments import command, group
+from domlora.cli.actions import command, group
 from domlora.cli.output import plain, print_json, print_table, progress_bar, say
 from domlora.jobs.spec import ProbeRequest
 from domlora.settings import setting
@@ -13,16 +12,16 @@ from domlora.settings import setting
 MODEL, TASK = (setting(ProbeRequest, name).description for name in ("model", "task"))
 
 
-def add_models(commands: Any) -> None:
+def add_models(parser: argparse.ArgumentParser) -> None:
     """`domlora models`."""
-    models = group(commands, "models", _models_list, "built-in models, and how to name others")
+    models = group(parser, _models_list)
     command(models, "list", _models_list, "what is built in", json_output=True)
     command(models, "get", _models_get, "bring a model onto this machine").add_argument("model", help=MODEL)
 
 
-def add_tasks(commands: Any) -> None:
+def add_tasks(parser: argparse.ArgumentParser) -> None:
     """`domlora tasks`."""
-    tasks = group(commands, "tasks", _tasks_list, "built-in tasks, and what a file holds")
+    tasks = group(parser, _tasks_list)
     command(tasks, "list", _tasks_list, "what is built in", json_output=True)
     show = command(tasks, "show", _tasks_show, "format, rows and a first sample of a task", json_output=True)
     show.add_argument("task", help=TASK)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from domlora.cli.arguments import add_model_and_task, add_ranks, add_settings, checked, probe_config, subject
 from domlora.cli.output import progress_bar
@@ -13,10 +12,8 @@ from domlora.comparison.config import SweepConfig
 from domlora.probes.config import ProbeConfig
 
 
-def add_compare(commands: Any) -> None:
+def add_compare(parser: argparse.ArgumentParser) -> None:
     """`domlora compare`."""
-    text = "fine-tune placements side by side and compare them"
-    parser = commands.add_parser("compare", help=text, description=text)
     add_model_and_task(parser)
     add_settings(parser, SweepConfig, "placements")
     add_ranks(parser)

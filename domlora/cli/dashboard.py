@@ -6,15 +6,13 @@ import argparse
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Any
 
 from domlora.errors import UsageError
 
 
-def add_dashboard(commands: Any) -> None:
-    """`domlora dashboard`."""
-    words = "open the dashboard; options go to `streamlit run`"
-    commands.add_parser("dashboard", help=words, add_help=False).set_defaults(run=_dashboard, passes_on=True)
+def add_dashboard(parser: argparse.ArgumentParser) -> None:
+    """`domlora dashboard`, whose options Streamlit reads itself."""
+    parser.set_defaults(run=_dashboard)
 
 
 def _dashboard(arguments: argparse.Namespace) -> int:

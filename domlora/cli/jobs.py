@@ -6,15 +6,15 @@ import argparse
 import sys
 from typing import Any
 
-from domlora.cli.arguments import command, group, open_queue
+from domlora.cli.actions import command, group, open_queue
 from domlora.cli.output import plain, print_json, print_table
 from domlora.cli.probe import add_probe_arguments, queue_probe
 from domlora.cli.queueing import start_worker
 
 
-def add_jobs(commands: Any) -> None:
+def add_jobs(parser: argparse.ArgumentParser) -> None:
     """`domlora jobs`."""
-    jobs = group(commands, "jobs", _list, "queued, running and ended jobs")
+    jobs = group(parser, _list)
     command(jobs, "list", _list, "all jobs, newest first", json_output=True)
     for name, run, text in (
         ("show", _show, "one job and the end of its log"),
@@ -25,10 +25,9 @@ def add_jobs(commands: Any) -> None:
     add_probe_arguments(command(jobs, "submit", queue_probe, "the same as `domlora probe --queue`", json_output=True))
 
 
-def add_worker(commands: Any) -> None:
+def add_worker(parser: argparse.ArgumentParser) -> None:
     """`domlora worker`, whose options the worker reads itself."""
-    worker = commands.add_parser("worker", help="run queued jobs until stopped", add_help=False)
-    worker.set_defaults(run=_worker, passes_on=True)
+    parser.set_defaults(run=_worker)
 
 
 def _list(arguments: argparse.Namespace) -> None:

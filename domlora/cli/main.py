@@ -10,33 +10,36 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from domlora.cli.catalogue import add_models, add_tasks
-from domlora.cli.compare import add_compare
-from domlora.cli.dashboard import add_dashboard
-from domlora.cli.jobs import add_jobs, add_worker
-from domlora.cli.maps import add_maps
-from domlora.cli.matrix import add_matrix
 from domlora.cli.output import complain, replace_unknown_characters
-from domlora.cli.place import add_place
-from domlora.cli.probe import add_probe
-from domlora.cli.probes import add_probes
-from domlora.cli.runs import add_runs
 from domlora.errors import DomLoRAError, UsageError
 from domlora.version import __version__
 
-COMMANDS = (  # in the order of `domlora --help`
-    add_probe, add_place, add_compare, add_runs, add_probes, add_matrix, add_maps, add_models, add_tasks, add_jobs,
-    add_worker, add_dashboard,
-)  # fmt: skip
+COMMANDS = {  # name -> (what adds its arguments, what it does), in the order of `domlora --help`
+    "probe": ("probe:add_probe", "measure every module of a model on a task, by PAGE or another probe"),
+    "place": ("place:add_place", "choose modules by their energy and write the adapter_config.json that PEFT loads"),
+    "compare": ("compare:add_compare", "fine-tune placements side by side and compare them"),
+    "runs": ("runs:add_runs", "comparisons in the store"),
+    "probes": ("probes:add_probes", "the probes there are, and how well each foretells where an adapter works"),
+    "matrix": ("matrix:add_matrix", "measure every model on every task, and how far the winners agree"),
+    "maps": ("maps:add_maps", "energy maps in the store"),
+    "models": ("catalogue:add_models", "built-in models, and how to name others"),
+    "tasks": ("catalogue:add_tasks", "built-in tasks, and what a file holds"),
+    "jobs": ("jobs:add_jobs", "queued, running and ended jobs"),
+    "worker": ("jobs:add_worker", "run queued jobs until stopped"),
+    "dashboard": ("dashboard:add_dashboard", "open the dashboard; options go to `streamlit run`"),
+}
+PASSED_ON = ("worker", "dashboard")  # commands that have a parser of their own
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the `domlora` command; returns its exit status."""
     replace_unknown_characters()
-    parser = _parser()
+    argv = sys.argv[1:] if argv is None else argv
+    parser = build_parser(next((word for word in argv if not word.startswith("-")), ""))
     arguments, rest = parser.parse_known_args(argv)
-    if rest and not getattr(arguments, "passes_on", False):  # to a parser of its own
+    if rest and arguments.command not in PASSED_ON:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.rest = rest
     # Before transformers loads: an unreachable Hub says so once, in our words, and other bars stay out of ours.
@@ -60,12 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of `domlora`, with the arguments of one command, so that no other is imported; None adds all."""
     parser = argparse.ArgumentParser(prog="domlora", description="Where should a LoRA adapter go? Measure it.")
     parser.add_argument("--version", action="version", version=f"domlora {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    for add in COMMANDS:
-        add(commands)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for name, (code, words) in COMMANDS.items():
+        one = commands.add_parser(name, help=words, description=words, add_help=name not in PASSED_ON)
+        if command in (None, name):
+            module, _, function = code.partition(":")
+            getattr(import_module(f"domlora.cli.{module}"), function)(one)
     return parser

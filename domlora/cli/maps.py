@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from domlora.cli.arguments import command, count, group, open_store
+from domlora.cli.actions import command, count, group, open_store
 from domlora.cli.output import note, plain, print_json, print_table, say
 from domlora.probes.registry import PROBES
 
@@ -15,9 +15,9 @@ MAP_HEAD = ("", "module", "share", "95 % interval", "energy", "at first token")
 MAP_ID = "of a map, or how it begins (`domlora maps`)"
 
 
-def add_maps(commands: Any) -> None:
+def add_maps(parser: argparse.ArgumentParser) -> None:
     """`domlora maps`."""
-    maps = group(commands, "maps", _list, "energy maps in the store")
+    maps = group(parser, _list)
     command(maps, "list", _list, "all maps, newest first", json_output=True)
     show = command(maps, "show", _show, "one map: its strongest modules and its verdict", json_output=True)
     show.add_argument("id", help=MAP_ID)

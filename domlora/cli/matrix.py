@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def add_matrix(commands: Any) -> None:
+def add_matrix(parser: argparse.ArgumentParser) -> None:
     """Adds the command to the parser of `domlora`."""
-    words = "measure every model on every task, and how far the winners agree"
-    parser = commands.add_parser("matrix", help=words, description=words)
     parser.add_argument("models", nargs="+", metavar="MODEL", help=setting(ProbeRequest, "model").description)
     parser.add_argument(
         "--tasks", type=list_of(str), default=",".join(BUILTIN), metavar="NAME,...",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from domlora.cli.arguments import add_model_and_task, add_ranks, add_settings, probe_config, subject
 from domlora.cli.output import plain, print_json, progress_bar, say
@@ -14,10 +13,8 @@ from domlora.placements.names import NAMES
 from domlora.probes.config import ProbeConfig
 
 
-def add_place(commands: Any) -> None:
+def add_place(parser: argparse.ArgumentParser) -> None:
     """`domlora place`."""
-    text = "choose modules by their energy and write the adapter_config.json that PEFT loads"
-    parser = commands.add_parser("place", help=text, description=text)
     add_model_and_task(parser)
     parser.add_argument("--placement", default="dominant", help=f"one of {', '.join(NAMES)} (default %(default)s)")
     add_ranks(parser)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from domlora.cli.arguments import add_model_and_task, add_settings, checked, count, list_of, open_store, subject
+from domlora.cli.actions import count, open_store
+from domlora.cli.arguments import add_model_and_task, add_settings, checked, list_of, subject
 from domlora.cli.maps import print_map
 from domlora.cli.output import print_json, progress_bar
 from domlora.cli.queueing import add_queue, leave_to_worker
@@ -16,10 +16,8 @@ from domlora.probes.config import ProbeConfig
 from domlora.probes.registry import PROBES
 
 
-def add_probe(commands: Any) -> None:
+def add_probe(parser: argparse.ArgumentParser) -> None:
     """`domlora probe`."""
-    words = "measure every module of a model on a task, by PAGE or another probe"
-    parser = commands.add_parser("probe", help=words, description=words)
     add_probe_arguments(parser)
     add_queue(parser)
     parser.add_argument(

@@ -7,15 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from domlora.cli.arguments import (
-    TWICE,
-    add_model_and_task,
-    add_settings,
-    checked,
-    list_of,
-    probe_config,
-    subject,
-)
+from domlora.cli.actions import command, group
+from domlora.cli.arguments import TWICE, add_model_and_task, add_settings, checked, list_of, probe_config, subject
 from domlora.cli.output import note, plain, print_json, print_table, progress_bar, say
 from domlora.cli.queueing import add_queue, print_jobs
 from domlora.comparison.config import SweepConfig
@@ -37,17 +30,10 @@ TRAINING = (
 )  # fmt: skip
 
 
-def add_probes(commands: Any) -> None:
+def add_probes(parser: argparse.ArgumentParser) -> None:
     """`domlora probes list|rank`."""
-    text = "the probes there are, and how well each foretells where an adapter works"
-    parser = commands.add_parser("probes", help=text, description=text)
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.set_defaults(run=_list)
-    actions = parser.add_subparsers(metavar="ACTION")
-    words = "all probes: what each needs, its formula and its source"
-    listing = actions.add_parser("list", help=words, description=words)
-    listing.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="JSON on stdout")
-    listing.set_defaults(run=_list)
+    actions = group(parser, _list)
+    command(actions, "list", _list, "all probes: what each needs, its formula and its source", json_output=True)
     _add_rank(actions)
 
 

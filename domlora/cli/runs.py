@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domlora.cli.arguments import command, group
+from domlora.cli.actions import command, group
 from domlora.cli.output import note, plain, print_json, print_table, say
 from domlora.errors import SweepError, UsageError
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 RUN_ID = "of a comparison, or how it begins (`domlora runs`)"
 
 
-def add_runs(commands: Any) -> None:
+def add_runs(parser: argparse.ArgumentParser) -> None:
     """`domlora runs`."""
-    runs = group(commands, "runs", _list, "comparisons in the store")
+    runs = group(parser, _list)
     command(runs, "list", _list, "all comparisons, newest first", json_output=True)
     show = command(runs, "show", _show, "one comparison: its table and what it says", json_output=True)
     show.add_argument("id", help=RUN_ID)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from domlora.cli.arguments import add_settings, checked
-from domlora.cli.main import _parser, main
+from domlora.cli.main import build_parser, main
 from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
 from domlora.jobs import worker
@@ -60,7 +60,7 @@ def actions(parser: argparse.ArgumentParser, path: str = "domlora") -> Iterator[
 
 
 def tree() -> dict[str, argparse.Action]:
-    return dict(actions(_parser())) | dict(actions(worker.parser(), "domlora worker"))
+    return dict(actions(build_parser())) | dict(actions(worker.parser(), "domlora worker"))
 
 
 def test_every_command_is_walked_over():
@@ -68,7 +68,7 @@ def test_every_command_is_walked_over():
     for name in ("probe", "place", "compare", "matrix", "probes rank", "maps show", "runs export", "jobs submit",
                  "models get", "tasks show", "worker"):  # fmt: skip
         assert f"domlora {name}" in commands
-    assert {"worker", "dashboard"} <= set(_parser()._subparsers._group_actions[0].choices)
+    assert {"worker", "dashboard"} <= set(build_parser()._subparsers._group_actions[0].choices)
 
 
 @pytest.mark.parametrize("place", tree())
