@@ -58,10 +58,7 @@ def form(subject: Subject) -> None:
         variants = count * len(config.methods) * len(config.learning_rates) * config.seeds
         st.markdown(words.size_of(config, count, variants))
         st.caption(" ".join(notes))
-        st.caption(
-            estimates.estimate_sweep(subject.name, config, variants)
-            or "No earlier comparison of this model to judge time and memory by."
-        )
+        st.caption(estimates.estimate_sweep(subject.name, config, variants))
     if st.button("Start", type="primary", key="start", disabled=bool(problems)):
         request = SweepRequest(
             model=subject.model, revision=subject.revision, task=subject.task, probe=probe, sweep=config, device=device
@@ -94,13 +91,11 @@ def _checked(
 
 def _rows(subject: Subject, samples: int, config: SweepConfig, *, fine: bool) -> tuple[list[str], list[str]]:
     """What the rows of the task do not allow, and how they are split where all is `fine` so far."""
-    problems: list[str] = []
+    problems = subject.lacks(samples)
     notes: list[str] = []
     if not subject.splits:
         return problems, notes
     rows = subject.splits.get("train", 0)
-    if samples > rows:
-        problems.append(f"{samples} probe samples asked for, but there are {rows} train rows: ask for fewer.")
     if fine and not problems:
         split = task_facts.row_split(subject.task, config)
         if isinstance(split, str):

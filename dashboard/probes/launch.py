@@ -59,9 +59,7 @@ def form() -> None:
         config = SweepConfig(**settings)
     except ValidationError as error:
         problems += fields.refused(error, SweepConfig)
-    rows = subject.splits.get("train", 0)
-    if subject.splits and samples > rows:
-        problems.append(f"{samples} probe samples asked for, but there are {rows} train rows: ask for fewer.")
+    problems += subject.lacks(samples)
     if subject.splits and not problems:
         problems += _fits(subject, config, samples)
     for problem in problems:
@@ -69,10 +67,7 @@ def form() -> None:
     if not problems:
         variants = modules * len(rates) * seeds
         st.markdown(words.size_of(config, modules, variants))
-        st.caption(
-            estimates.estimate_sweep(subject.name, config, variants)
-            or "No earlier comparison of this model to judge time and memory by."
-        )
+        st.caption(estimates.estimate_sweep(subject.name, config, variants))
     if st.button("Train and rank", type="primary", key="start_ranking", disabled=bool(problems)):
         st.query_params["jobs"] = ",".join(job.id for job in probe_queries.submit(subject, config, samples))
         st.rerun()  # the jobs are shown above

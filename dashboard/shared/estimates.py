@@ -22,8 +22,8 @@ def estimate(model: str, samples: int, max_length: int) -> str | None:
     )
 
 
-def estimate_sweep(model: str, config: SweepConfig, variants: int) -> str | None:
-    """Time and memory that earlier comparisons of this model suggest, or else its probes, in words; None without."""
+def estimate_sweep(model: str, config: SweepConfig, variants: int) -> str:
+    """Time and memory that earlier comparisons of this model suggest, or else its probes; or that there are none."""
     for row in run_rows():
         seconds, trained = row.facts.get("seconds"), len(row.variants) * _rows_trained(row.config)
         if row.model != model or row.status != "done" or not seconds or not trained:
@@ -39,11 +39,11 @@ def estimate_sweep(model: str, config: SweepConfig, variants: int) -> str | None
     return _estimate_from_probe(model, config, variants)
 
 
-def _estimate_from_probe(model: str, config: SweepConfig, variants: int) -> str | None:
+def _estimate_from_probe(model: str, config: SweepConfig, variants: int) -> str:
     """A training row costs about what a probed one does (a forward and an activation-only backward)."""
     rows = [row for row in page_rows() if row.model == model]
     if not rows:
-        return None
+        return "No earlier comparison of this model to judge time and memory by."
     p = energy(rows[0].id).provenance
     evaluations = 1 + (config.steps - 1) // config.evaluate_every
     held_out = FORWARD_PART * (config.validation_rows * evaluations + config.test_rows)

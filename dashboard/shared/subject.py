@@ -37,6 +37,13 @@ class Subject:
     splits: Mapping[str, int]
     problems: tuple[str, ...]
 
+    def lacks(self, samples: int) -> list[str]:
+        """What is wrong with a probe of so many samples; nothing where the task cannot be read anyway."""
+        rows = self.splits.get("train", 0)
+        if not self.splits or samples <= rows:
+            return []
+        return [f"{samples} probe samples asked for, but there are {rows} train rows: ask for fewer."]
+
 
 def choose() -> Subject:
     """Draws the choosers of model and task."""

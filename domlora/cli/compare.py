@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from domlora.cli.actions import open_store
 from domlora.cli.arguments import add_model_and_task, add_ranks, add_settings, checked, probe_config, subject
 from domlora.cli.output import progress_bar
 from domlora.cli.queueing import add_queue, leave_to_worker
@@ -34,7 +35,6 @@ def _compare(arguments: argparse.Namespace) -> None:
     from domlora.jobs.execute import run_sweep
     from domlora.jobs.spec import SweepRequest
     from domlora.placements.place import check_name
-    from domlora.store.store import Store
 
     if arguments.alpha is None:
         arguments.alpha = 2.0 * arguments.rank
@@ -43,7 +43,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         check_name(name)
     probe = probe_config(arguments)
     request = SweepRequest(probe=probe, sweep=config, **subject(arguments))
-    store = Store()
+    store = open_store()
     if arguments.queue:
         return leave_to_worker(request, store, arguments.json)
     with progress_bar("pass") as progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from domlora.cli.actions import open_store
 from domlora.cli.arguments import add_model_and_task, add_ranks, add_settings, probe_config, subject
 from domlora.cli.output import plain, print_json, progress_bar, say
 from domlora.errors import SweepError
@@ -30,12 +31,11 @@ def _place(arguments: argparse.Namespace) -> None:
     from domlora.jobs.execute import run_probe
     from domlora.jobs.spec import ProbeRequest
     from domlora.placements.place import check_name, place
-    from domlora.store.store import Store
 
     check_name(arguments.placement)
     probe = probe_config(arguments)
     request = ProbeRequest(config=probe, **subject(arguments))
-    store = Store()
+    store = open_store()
     with progress_bar("sample", probe.samples) as progress:
         energy = store.maps.get(run_probe(request, store, progress))
     placement = place(

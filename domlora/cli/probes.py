@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from domlora.cli.actions import command, group
+from domlora.cli.actions import command, group, open_store
 from domlora.cli.arguments import TWICE, add_model_and_task, add_settings, checked, list_of, probe_config, subject
 from domlora.cli.output import note, plain, print_json, print_table, progress_bar, say
 from domlora.cli.queueing import add_queue, print_jobs
@@ -79,11 +79,10 @@ def _rank(arguments: argparse.Namespace) -> None:
     from domlora.models.fetch import localise
     from domlora.models.reference import resolve
     from domlora.ranking import rank
-    from domlora.store.store import Store
 
     probes = _probes(arguments)
     _check_run(arguments)
-    store = Store()
+    store = open_store()
     if arguments.queue:
         return _queue(arguments, probes, store)
     with progress_bar("row") as progress:

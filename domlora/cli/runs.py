@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domlora.cli.actions import command, group
+from domlora.cli.actions import command, group, open_store
 from domlora.cli.output import note, plain, print_json, print_table, say
 from domlora.errors import SweepError, UsageError
 
@@ -76,9 +76,7 @@ def print_comparison(comparison: Comparison, as_json: bool) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    from domlora.store.store import Store
-
-    runs = Store().runs.list()
+    runs = open_store().runs.list()
     if arguments.json:
         return print_json([_json(run) for run in runs])
     if not runs:
@@ -111,17 +109,14 @@ def _counts(run: Run) -> str:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    from domlora.store.store import Store
-
-    store = Store()
+    store = open_store()
     print_comparison(comparison_of(store, store.runs.get(arguments.id), arguments.baseline), arguments.json)
 
 
 def _export(arguments: argparse.Namespace) -> None:
     from domlora.comparison import export
-    from domlora.store.store import Store
 
-    store = Store()
+    store = open_store()
     run = store.runs.get(arguments.id)
     comparison = comparison_of(store, run, None)
     if arguments.variant is None:
@@ -143,9 +138,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _cancel(arguments: argparse.Namespace) -> None:
-    from domlora.store.store import Store
-
-    store = Store()
+    store = open_store()
     run = store.runs.get(arguments.id)
     store.runs.cancel_variant(run.id, arguments.variant)
     print(f"{arguments.variant} will stop within seconds", file=sys.stderr)
@@ -154,10 +147,9 @@ def _cancel(arguments: argparse.Namespace) -> None:
 def _remove(arguments: argparse.Namespace) -> None:
     import shutil
 
-    from domlora.store.store import Store
     from domlora.training.lock import run_folder
 
-    store = Store()
+    store = open_store()
     removed = store.runs.remove(arguments.id)
     for energy in store.maps.list(run=removed):
         store.maps.remove(energy.id)
