@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from domlora.data.tasks import Message, Sample
+from domlora.data.samples import Message, Sample
 from domlora.errors import TaskError
 
 log = logging.getLogger(__name__)

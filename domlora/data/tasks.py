@@ -25,6 +25,7 @@ from domlora.data.files import KINDS, SUFFIXES, read_rows
 from domlora.data.formats.chat import RowError, Turn
 from domlora.data.formats.registry import FORMATS, recognise
 from domlora.data.origin import TaskOrigin
+from domlora.data.samples import Message, Sample
 from domlora.errors import TaskError
 from domlora.paths import sample_data_path
 
@@ -46,31 +47,6 @@ RECOGNISE_WITHIN = 10  # rows
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 _Numbered = tuple[str, int, str, dict[str, Any]]  # place for errors, row, split if the row names none, contents
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn; role is system, user or assistant (`data.formats.chat` says what becomes of others)."""
-
-    role: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One conversation that ends with the assistant; no turn is empty, and no two neighbours share a role.
-
-    Attributes:
-        row: line or position in the source, from 1; several samples may come from one row.
-        answer: the final answer to compare a generation with, where the source states one.
-        tests: Python code that raises unless the code of a generation, run before it, is right.
-    """
-
-    messages: tuple[Message, ...]
-    split: str = "train"
-    row: int = 0
-    answer: str | None = None
-    tests: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +72,7 @@ class Task:
     @cached_property
     def content_hash(self) -> str:
         """SHA-256, equal for equal messages in equal splits and order, whatever file they came from."""
-        content = [(s.split, [(m.role, m.content) for m in s.messages]) for s in self.samples]
+        content = [sample.content() for sample in self.samples]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     @property

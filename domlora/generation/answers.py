@@ -16,7 +16,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from domlora.data.batches import group_by_length, halves
 from domlora.data.encoding import ROLE_NAMES, EncodedSample, prompt_text
-from domlora.data.tasks import Sample
+from domlora.data.samples import Sample
 from domlora.errors import TaskError
 from domlora.models.device import CPU_TOKENS, GPU_TOKENS, out_of_memory, release
 

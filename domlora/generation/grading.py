@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from domlora.data.tasks import Message, Sample
+from domlora.data.samples import Message, Sample
 from domlora.generation.code_runner import extract_code, run_tests
 
 # A minus belongs to a number unless it stands between two operands, as in 7-2.

@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from domlora.data.encoding import Encoding, encode, encode_masked, encode_pairs
-from domlora.data.tasks import Sample
+from domlora.data.samples import Sample
 from domlora.errors import ModelError
 from domlora.models.device import Dtype, choose_device, choose_dtype
 from domlora.models.fetch import LocalModel, localise

@@ -12,7 +12,7 @@ from domlora.comparison.analysis import compare_run
 from domlora.comparison.run import BASE, Answer, Run
 from domlora.data.batches import collate
 from domlora.data.encoding import EncodedSample
-from domlora.data.tasks import Sample
+from domlora.data.samples import Sample
 from domlora.generation import answers, grading
 from domlora.models.loading import LoadedModel
 from domlora.store.runs import Runs

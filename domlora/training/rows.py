@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from domlora.comparison.config import SweepConfig
-from domlora.data.tasks import Sample, Task
+from domlora.data.samples import Sample
+from domlora.data.tasks import Task
 from domlora.errors import TaskError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import pytest
 
 from domlora.data.encoding import encode
-from domlora.data.tasks import Message, Sample
+from domlora.data.samples import Message, Sample
 from domlora.errors import TaskError
 from tests.helpers.conversations import conversation
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domlora.data.tasks import Message, Sample, Task, builtin_tasks, load_task
+from domlora.data.samples import Message, Sample
+from domlora.data.tasks import Task, builtin_tasks, load_task
 from domlora.errors import TaskError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

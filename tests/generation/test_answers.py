@@ -11,7 +11,8 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 from transformers.utils import logging as hf_logging
 
 from domlora.data.encoding import encode
-from domlora.data.tasks import Message, Sample, load_task
+from domlora.data.samples import Message, Sample
+from domlora.data.tasks import load_task
 from domlora.errors import TaskError
 from domlora.generation import answers
 from domlora.generation.answers import can_be_asked, end_tokens, generate, prompts

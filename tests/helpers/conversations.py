@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domlora.data.tasks import Message, Sample
+from domlora.data.samples import Message, Sample
 
 
 def conversation(*contents, row=1):

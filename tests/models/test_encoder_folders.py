@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 import domlora
 from domlora.data.encoding import IGNORED, MASK_RATE, encode_masked, encode_pairs
-from domlora.data.tasks import Message, Sample, load_task
+from domlora.data.samples import Message, Sample
+from domlora.data.tasks import load_task
 from domlora.errors import ModelError, TaskError
 from domlora.jobs.execute import run_sweep
 from domlora.jobs.spec import SweepRequest
