@@ -4,32 +4,27 @@
     ------------------------------------------------------------^^^^^^^^^^     response tokens: the answer and the end
                                                                                of its turn, and nothing of the template
 
-The template is the model's own, with a plain fallback where it has none. Models that do not read from left to right
-get the same conversations in their own form:
-
-    encoder-decoder    the encoder reads all but the last turn, the decoder writes that one
-    masked             the whole conversation in plain text, with some of the response's tokens behind the mask token
-
-May not import a model: what only a model knows (its rule for decoder inputs) comes as an argument.
+The template is the model's own, with a plain fallback where it has none. Models that do not read from left to right:
+`data.objectives`. May not import a model.
 """
 
 from __future__ import annotations
 
-import logging
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from domlora.data.marking import Marked, Note, mark
+from domlora.data.plain import ASKED, plain_turns
+from domlora.data.remarks import Remark, Remarks
 from domlora.data.samples import Message, Sample
+from domlora.data.template import ChatTemplate, Refused
+from domlora.data.tokens import check_offsets, tokens_of
 from domlora.errors import TaskError
 
-log = logging.getLogger(__name__)
-
 IGNORED = -100  # label of a position that predicts nothing, as in transformers
-MASK_RATE = 0.15  # of the response's tokens, the rate BERT was trained with
 
 
 @dataclass(frozen=True)
@@ -68,12 +63,22 @@ class Encoding:
         truncated: samples cut at `max_length`.
         dropped: reason for each row that could not be used, by row.
         plain: True if the tokenizer has no chat template and the fallback was used.
+        remarks: what of the samples that are used is not shown or not learned, counted.
     """
 
     samples: tuple[EncodedSample, ...]
     truncated: int
     dropped: dict[int, str]
     plain: bool
+    remarks: tuple[Remark, ...] = ()
+
+
+class Encoded(NamedTuple):
+    """One sample, whether it was cut, and what a user must know of it."""
+
+    sample: EncodedSample
+    cut: bool
+    notes: Sequence[Note] = ()
 
 
 def encode(samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoding:
@@ -82,205 +87,83 @@ def encode(samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase, max_le
     Raises:
         TaskError: no sample has a response left, or the tokenizer gives no character offsets.
     """
-    _check_offsets(tokenizer)
-    plain = tokenizer.chat_template is None
+    check_offsets(tokenizer)
+    template = chat_template_of(tokenizer)
 
-    def one(sample: Sample) -> tuple[EncodedSample, bool]:
-        text, spans = _plain_text(sample, tokenizer.eos_token or "") if plain else _templated(sample, tokenizer)
+    def one(sample: Sample) -> Encoded:
+        plain = template is None or sample.whole
+        marked = mark(sample, template) if template and not plain else in_plain_text(sample, tokenizer.eos_token or "")
         # A template writes its own special tokens; the plain form gets those that the tokenizer adds by itself.
-        tokens = tokenizer(text, add_special_tokens=plain, return_offsets_mapping=True)
-        ids, response = tokens["input_ids"], _mask(tokens["offset_mapping"], spans)
-        return EncodedSample(tuple(ids[:max_length]), tuple(response[:max_length]), sample.row), len(ids) > max_length
+        ids, response = tokens_of(tokenizer, marked.text, marked.spans, special=plain, apart=not plain)
+        cut = len(ids) > max_length
+        lost = _turns_beyond(response, max_length) if cut else 0
+        notes = [*marked.notes, *([Note("turn", f"cut at {max_length} tokens", lost)] if lost else [])]
+        return Encoded(EncodedSample(tuple(ids[:max_length]), tuple(response[:max_length]), sample.row), cut, notes)
 
-    return _collect(samples, one, max_length, plain)
-
-
-def encode_masked(
-    samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
-) -> Encoding:
-    """Encodes samples for a masked model: of the response's tokens 15 % (one at least) are masked, and are to be told.
-
-    The rate is the one of BERT's training. Unlike there all chosen tokens become the mask token: the tenth that stays
-    and the tenth that turns into another word keep a model ready for text without masks, and would only blur what is
-    measured here. Which ones are chosen follows from the seed and the sample's row alone.
-
-    Raises:
-        TaskError: as `encode`, or the tokenizer has no mask token.
-    """
-    _check_offsets(tokenizer)
-    if tokenizer.mask_token_id is None:
-        raise TaskError(f"{type(tokenizer).__name__} has no mask token: name its `mask_token` in tokenizer_config.json")
-    special = set(tokenizer.all_special_ids)
-
-    def one(sample: Sample) -> tuple[EncodedSample, bool]:
-        text, spans = _plain_text(sample, "")
-        tokens = tokenizer(text, return_offsets_mapping=True)
-        cut = len(tokens["input_ids"]) > max_length
-        if cut:  # by the tokenizer, which keeps the end token
-            tokens = tokenizer(text, return_offsets_mapping=True, truncation=True, max_length=max_length)
-        ids = list(tokens["input_ids"])
-        spoken = _mask(tokens["offset_mapping"], spans)
-        words = [i for i, token in enumerate(ids) if spoken[i] and token not in special]
-        count = min(len(words), max(1, round(MASK_RATE * len(words))))
-        chosen = set(random.Random(f"mask {seed} {sample.row}").sample(words, count))
-        labels = tuple(token if i in chosen else IGNORED for i, token in enumerate(ids))
-        masked = tuple(tokenizer.mask_token_id if i in chosen else token for i, token in enumerate(ids))
-        return EncodedSample(masked, tuple(i in chosen for i in range(len(ids))), sample.row, labels=labels), cut
-
-    return _collect(samples, one, max_length, plain=True)
+    return collect(samples, one, max_length, plain=template is None)
 
 
-def encode_pairs(
-    samples: Sequence[Sample],
-    tokenizer: PreTrainedTokenizerBase,
-    max_length: int,
-    decoder_inputs: Callable[[Sequence[int]], Sequence[int]],
-) -> Encoding:
-    """Encodes samples for an encoder-decoder: all but the last turn for the encoder, the last turn for the decoder.
-
-    Both end with the end token, unless a chat template ends the first in its own way. `max_length` bounds each of the
-    two, as `max_source_length` and `max_target_length` do in the usual training scripts.
-
-    Args:
-        decoder_inputs: labels -> what the decoder reads to predict them, one token each, by the model's own rule.
-
-    Raises:
-        TaskError: no sample can be used.
-    """
-    plain = tokenizer.chat_template is None
-
-    def one(sample: Sample) -> tuple[EncodedSample, bool]:
-        # A template writes its own special tokens.
-        source, long = _ended(tokenizer, {"text": _asked(sample, tokenizer)}, max_length, special=plain)
-        labels, longer = _ended(tokenizer, {"text_target": sample.messages[-1].content}, max_length, special=True)
-        target = decoder_inputs(labels)
-        ids = (*source, *target)
-        response = (*[False] * len(source), *[True] * len(target))
-        wanted = (*[IGNORED] * len(source), *labels)
-        return EncodedSample(ids, response, sample.row, source=len(source), labels=wanted), long or longer
-
-    return _collect(samples, one, max_length, plain)
+def chat_template_of(tokenizer: PreTrainedTokenizerBase) -> ChatTemplate | None:
+    return None if tokenizer.chat_template is None else ChatTemplate(tokenizer)
 
 
-def _ended(
-    tokenizer: PreTrainedTokenizerBase, text: dict[str, str], max_length: int, special: bool
-) -> tuple[list[int], bool]:
-    """Ids of a `text` or `text_target` with the end token, at most `max_length`, and whether they had to be cut."""
-    ids = tokenizer(**text, add_special_tokens=special)["input_ids"]
-    cut = len(ids) > max_length
-    if cut:  # by the tokenizer, which keeps its own special tokens
-        ids = tokenizer(**text, add_special_tokens=special, truncation=True, max_length=max_length)["input_ids"]
-    end = tokenizer.eos_token_id
-    if special and end is not None and end not in ids[-2:]:  # after it, some tokenizers name the language
-        cut = cut or len(ids) == max_length
-        ids = [*ids[: max_length - 1], end]
-    return ids, cut
-
-
-def _asked(sample: Sample, tokenizer: PreTrainedTokenizerBase) -> str:
-    """All but the last turn, up to where the assistant begins to speak."""
-    if tokenizer.chat_template is not None:
-        return prompt_text(sample.messages[:-1], tokenizer)
-    return _plain_turns(sample.messages[:-1], "")[0] + f"{ROLE_NAMES['assistant']}:"
-
-
-def _collect(
-    samples: Sequence[Sample],
-    encode_one: Callable[[Sample], tuple[EncodedSample, bool]],
-    max_length: int,
-    plain: bool,
-) -> Encoding:
-    """Runs `encode_one` (the encoded sample, and whether it was cut) over samples, and keeps what can be used."""
-    kept, dropped, truncated = [], {}, 0
-    for sample in samples:
-        try:
-            encoded, cut = encode_one(sample)
-        except TemplateError as error:
-            dropped[sample.row] = f"the model's chat template refuses it: {error}"
-            continue
-        truncated += cut
-        if encoded.targets:
-            kept.append(encoded)
-        else:
-            dropped[sample.row] = f"no response within the first {max_length} tokens"
-    if not kept:
-        row, reason = next(iter(dropped.items()))
-        raise TaskError(f"none of {len(samples)} samples can be used; row {row}: {reason} (raise --max-length?)")
-    return Encoding(tuple(kept), truncated, dropped, plain)
-
-
-def _check_offsets(tokenizer: PreTrainedTokenizerBase) -> None:
-    if not tokenizer.is_fast:
-        raise TaskError(
-            f"{type(tokenizer).__name__} gives no character offsets: a model with a tokenizer.json is needed"
-        )
-
-
-def _templated(sample: Sample, tokenizer: PreTrainedTokenizerBase) -> tuple[str, list[tuple[int, int]]]:
-    """The rendered conversation and the character spans of its assistant turns."""
-    turns = _turns(sample.messages)
-    text = str(tokenizer.apply_chat_template(turns, tokenize=False))
-    spans, position = [], 0
-    for i, message in enumerate(sample.messages):
-        if message.role != "assistant":
-            continue
-        start = end = None
-        if i:
-            before = prompt_text(sample.messages[:i], tokenizer)
-            upto = str(tokenizer.apply_chat_template(turns[: i + 1], tokenize=False))
-            if text.startswith(before) and text.startswith(upto):
-                start, end = len(before), len(upto)
-        if start is None:
-            # Some templates write earlier turns anew (dropping their reasoning, say): look for the words themselves.
-            start = text.find(message.content.strip(), position)
-            if start < 0:
-                raise TemplateError("a turn of the assistant does not appear in the rendered text")
-            end = start + len(message.content.strip())
-        # White space after the end-of-turn token belongs to the template.
-        end = start + len(text[start:end].rstrip())
-        spans.append((start, end))
-        position = end
-    return text, spans
-
-
-def prompt_text(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> str:
+def prompt_text(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase, tools: Sequence[str] = ()) -> str:
     """A conversation up to the point where the assistant begins to speak, as its answers are trained after it.
 
     Raises:
-        jinja2.TemplateError: the model's chat template refuses the conversation.
+        Refused: by the model's chat template.
     """
-    if tokenizer.chat_template is None:
-        # No blank at the end: the first token of an answer brings its own.
-        return _plain_turns(messages, tokenizer.eos_token or "")[0] + f"{ROLE_NAMES['assistant']}:"
-    return str(tokenizer.apply_chat_template(_turns(messages), tokenize=False, add_generation_prompt=True))
+    template = chat_template_of(tokenizer)
+    if template is None:
+        return plain_turns(messages, tokenizer.eos_token or "")[0] + ASKED
+    return template.render(messages, tools, prompt=True)
 
 
-def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": m.role, "content": m.content} for m in messages]
+def in_plain_text(sample: Sample, end: str) -> Marked:
+    """A sample without a template, with `end` after each answer; a text that is no conversation is learned whole."""
+    if sample.whole:
+        text = sample.messages[-1].content + end
+        return Marked(text, [(0, len(text))], [])
+    text, spans = plain_turns(sample.messages, end)
+    text = text.rstrip()
+    thoughts = sum(bool(message.reasoning) for message in sample.messages)
+    notes = [Note("thought", "that the plain form does not show", thoughts)] if thoughts else []
+    if sample.tools:
+        notes.append(Note("tool", "that the plain form does not show", len(sample.tools)))
+    return Marked(text, [(first, min(last, len(text))) for first, last in spans], notes)
 
 
-ROLE_NAMES = {"system": "System", "user": "User", "assistant": "Assistant"}
+def collect(
+    samples: Sequence[Sample], encode_one: Callable[[Sample], Encoded], max_length: int, plain: bool
+) -> Encoding:
+    """Runs `encode_one` over samples, and keeps what can be used.
+
+    Raises:
+        TaskError: none can.
+    """
+    kept, dropped, truncated, remarks = [], {}, 0, Remarks()
+    short = f"no response within the first {max_length} tokens"
+    for sample in samples:
+        try:
+            encoded, cut, notes = encode_one(sample)
+        except Refused as error:
+            dropped[sample.row] = str(error)
+            continue
+        truncated += cut
+        if not encoded.targets:
+            dropped[sample.row] = short
+            continue
+        kept.append(encoded)
+        for note in notes:
+            remarks.add(note.noun, note.rest, sample.row, lost=note.lost, count=note.count)
+    if not kept:
+        row, reason = next(iter(dropped.items()))
+        way_out = " (raise --max-length?)" if reason == short else ""
+        raise TaskError(f"none of {len(samples)} samples can be used; row {row}: {reason}{way_out}")
+    return Encoding(tuple(kept), truncated, dropped, plain, remarks.all())
 
 
-def _plain_text(sample: Sample, end: str) -> tuple[str, list[tuple[int, int]]]:
-    text, spans = _plain_turns(sample.messages, end)
-    return text.rstrip(), spans
-
-
-def _plain_turns(messages: Sequence[Message], end: str) -> tuple[str, list[tuple[int, int]]]:
-    """`User: ...`, blank line, `Assistant: ...` with the end-of-text token after each answer, blank line."""
-    text, spans = "", []
-    for message in messages:
-        text += f"{ROLE_NAMES[message.role]}: "
-        if message.role == "assistant":
-            answer = message.content + end
-            spans.append((len(text), len(text) + len(answer)))
-            text += answer + "\n\n"
-        else:
-            text += message.content + "\n\n"
-    return text, spans
-
-
-def _mask(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[bool]:
-    """A token counts if it overlaps a span: one that begins before it, as ' 4' after 'assistant:', is the answer's."""
-    return [any(begin < last and end > first for first, last in spans) for begin, end in offsets]
+def _turns_beyond(response: Sequence[bool], max_length: int) -> int:
+    """How many learned turns end after `max_length` tokens."""
+    beyond = response[max_length:]
+    return sum(mine and not after for mine, after in zip(beyond, [*beyond[1:], False], strict=True))

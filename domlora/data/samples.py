@@ -103,7 +103,7 @@ class Sample:
     def content(self) -> list[Any]:
         """What is hashed: the split, and what a model reads and learns. JSON values."""
         turns = [(m.role, m.content, extras) if (extras := m.extras()) else (m.role, m.content) for m in self.messages]
-        more = {"tools": list(self.tools)} if self.tools else {}
+        more: dict[str, Any] = {"tools": list(self.tools)} if self.tools else {}
         if self.whole:
             more["whole"] = True
         return [self.split, turns, more] if more else [self.split, turns]

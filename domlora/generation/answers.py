@@ -11,12 +11,13 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from domlora.data.batches import group_by_length, halves
-from domlora.data.encoding import ROLE_NAMES, EncodedSample, prompt_text
-from domlora.data.samples import Sample
+from domlora.data.encoding import EncodedSample, prompt_text
+from domlora.data.plain import ROLE_NAMES
+from domlora.data.samples import Message, Sample
+from domlora.data.template import ChatTemplate, Refused
 from domlora.errors import TaskError
 from domlora.models.device import CPU_TOKENS, GPU_TOKENS, out_of_memory, release
 
@@ -46,11 +47,9 @@ def prompts(samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase) -> li
         if not asked:
             raise TaskError(f"row {sample.row} holds a response that nothing comes before: it cannot be asked")
         try:
-            found.append(prompt_text(asked, tokenizer))
-        except TemplateError as error:
-            raise TaskError(
-                f"row {sample.row} cannot be asked, the model's chat template refuses it: {error}"
-            ) from error
+            found.append(prompt_text(asked, tokenizer, sample.tools))
+        except Refused as error:
+            raise TaskError(f"row {sample.row} cannot be asked: {error}") from error
     return found
 
 
@@ -116,8 +115,8 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tu
     settings = model.generation_config.eos_token_id if model.generation_config else None
     found = [*(settings if isinstance(settings, (list, tuple)) else [settings]), tokenizer.eos_token_id]
     if tokenizer.chat_template is not None:
-        turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": _MARK}]
-        after = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition(_MARK)[2]
+        turns = [Message("user", "a"), Message("assistant", _MARK)]
+        after = ChatTemplate(tokenizer).render(turns).rpartition(_MARK)[2]
         ids = tokenizer(after, add_special_tokens=False)["input_ids"]
         found += [i for i in ids if i in tokenizer.added_tokens_decoder][:1]
     return tuple(sorted({int(i) for i in found if i is not None}))

@@ -26,7 +26,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from domlora.data.encoding import Encoding, encode, encode_masked, encode_pairs
+from domlora.data.encoding import Encoding, encode
+from domlora.data.objectives import encode_masked, encode_pairs
 from domlora.data.samples import Sample
 from domlora.errors import ModelError
 from domlora.models.device import Dtype, choose_device, choose_dtype

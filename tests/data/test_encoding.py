@@ -35,7 +35,7 @@ def test_template_that_rewrites_history_still_finds_the_turns(tokenizer):
         "{% if add_generation_prompt %}<|assistant|>{% endif %}"
     )
     found = encode([conversation("what is two?", "the fox", "and?", "lazy dog")], rewriting, 100)
-    assert responses(found, rewriting) == "the foxlazy dog"
+    assert responses(found, rewriting) == "the fox<|end|>lazy dog<|end|>"
 
 
 def test_model_without_template_gets_plain_turns(tokenizer):

@@ -65,7 +65,7 @@ def test_a_sample_that_cannot_be_asked_is_named(tokenizer):
         prompts([lonely], tokenizer)
     strict = copy.deepcopy(tokenizer)
     strict.chat_template = "{{ raise_exception('never') }}"
-    with pytest.raises(TaskError, match="row 0 cannot be asked, the model's chat template refuses it: never"):
+    with pytest.raises(TaskError, match="row 0 cannot be asked: the model's chat template refuses it: never"):
         prompts(SAMPLES, strict)
     assert [can_be_asked(sample, tokenizer) for sample in (lonely, SAMPLES[0])] == [False, True]
 

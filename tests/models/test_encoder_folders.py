@@ -11,7 +11,8 @@ from peft import LoraConfig, get_peft_model
 from streamlit.testing.v1 import AppTest
 
 import domlora
-from domlora.data.encoding import IGNORED, MASK_RATE, encode_masked, encode_pairs
+from domlora.data.encoding import IGNORED
+from domlora.data.objectives import MASK_RATE, encode_masked, encode_pairs
 from domlora.data.samples import Message, Sample
 from domlora.data.tasks import load_task
 from domlora.errors import ModelError, TaskError
