@@ -134,18 +134,25 @@ def builtin_tasks() -> dict[str, str]:
     return dict(BUILTIN)
 
 
-def load_task(source: str | Path, *, split_column: str = "split") -> Task:
+def load_task(source: str | Path | Task, *, split_column: str = "split") -> Task:
     """Reads a task.
 
     Args:
         source: a built-in name, else a .json, .jsonl, .parquet or .csv file (gzipped or not), else a Hub data
-            set, `owner/name` or `owner/name:config`. A Path is always a file.
+            set, `owner/name` or `owner/name:config`. A Path is always a file. A Task comes back as it is.
         split_column: key of a row that names its split: train, validation (valid, val, dev, eval) or test.
             Rows without it are in train, or in the split that the Hub has them in.
 
     Raises:
         TaskError: not found, unreadable, of unknown format, or without a single response.
     """
+    if isinstance(source, Task):
+        return source
+    if not isinstance(source, (str, Path)):
+        raise TaskError(
+            f"a task is given by its name or its file, and this is a {type(source).__name__}: write its rows to a "
+            ".jsonl file, one JSON object a line, and give that"
+        )
     if isinstance(source, str):
         source = source.strip()
         if source in BUILTIN:
