@@ -71,6 +71,13 @@ def check_report(model: PreTrainedModel, report: Mapping[str, Any], name: str) -
             f"{name}: {len(missing)} weights are missing (such as {missing[0]}) and would be random: "
             "complete its files, or name the class it was saved from in config.json"
         )
+    skipped = getattr(model.config, "quantization_config", None)
+    if isinstance(skipped, dict) and not hasattr(model, "hf_quantizer"):
+        method = skipped.get("quant_method", "an unnamed method")
+        raise ModelError(
+            f"{name}: its weights are quantised with {method}, which transformers does not know and skips: give the "
+            "model in its original weights"
+        )
     unknown = [key for key in unexpected if not _harmless(model, key)]
     if unknown:
         raise ModelError(_unknown(model, unknown, name))
