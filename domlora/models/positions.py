@@ -1,9 +1,10 @@
 """How many tokens a model has places for, by its tables of absolute positions.
 
-    GPT-2     wpe               1024 rows                       1024 tokens
-    OPT       embed_positions   2050 rows, the first two unused 2048
-    RoBERTa   position_embeddings 514 rows, begins after pad    512
-    Llama     none: positions are rotations, which have no end  None
+    GPT-2      wpe, 1024 rows                                     1024
+    OPT        embed_positions, 2050 rows, the first two unused   2048
+    RoBERTa    position_embeddings, 514 rows, the first two too    512
+    MPT        biases for `max_seq_len` distances                 2048
+    Llama      none: positions are rotations, which have no end   None
 
 In: a model. Out: a number or None. Reads its modules and its configuration, runs nothing.
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import MptConfig, PreTrainedModel
 
 TABLES_OF_SINUSOIDS = ("embed_positions", "pos_encoding")  # tensors of a fixed length: GPT-J's and CTRL's
 UNUSED_ROWS = 2  # of a table, at most: BART's, OPT's and Nyströmformer's first two
@@ -31,7 +32,7 @@ def longest(model: PreTrainedModel) -> int | None:
     settings = list(_settings(model.config.to_dict()))
     counts = {value for key, value in settings if re.search(r"position|n_ctx", key)}
     words = {value for key, value in settings if re.search(r"vocab", key)}
-    found = []
+    found = [config.max_seq_len] if isinstance(config := model.config, MptConfig) else []  # its biases are a table too
     for name, module in model.named_modules():
         if OTHER_STACKS.search(name):
             continue

@@ -35,6 +35,7 @@ TABLES = {
              64),
     "codegen": (hf.CodeGenForCausalLM, hf.CodeGenConfig(n_embd=32, n_layer=1, n_head=4, rotary_dim=4, n_positions=64,
                                                         n_ctx=64, **SMALL), 64),
+    "mpt": (hf.MptForCausalLM, hf.MptConfig(d_model=32, n_heads=4, n_layers=1, max_seq_len=64, vocab_size=97), 64),
     "xlm": (hf.XLMWithLMHeadModel, hf.XLMConfig(emb_dim=32, n_layers=1, n_heads=4, max_position_embeddings=64,
                                                 n_words=97), 64),
     "bert": (hf.BertForMaskedLM, hf.BertConfig(**BERT), 64),
