@@ -65,13 +65,14 @@ def convert_gguf(path: Path, folder: Path) -> None:
     parts = parts_of(path)
     readers = [_opened(part) for part in parts]
     _check_split(parts, readers)
+    scale = next((found for reader in readers if (found := _scale(reader)) is not None), None)
     if len(parts) == 1:
-        _convert(path, folder)
+        _convert(path, folder, scale)
         return
     with tempfile.TemporaryDirectory(prefix="joined-", dir=folder) as scratch:
         joined = Path(scratch) / f"{whole_name(path)}.gguf"
         _join(readers, joined)
-        _convert(joined, folder)
+        _convert(joined, folder, scale)
 
 
 def _opened(path: Path) -> GGUFReader:
@@ -135,11 +136,12 @@ def _join(readers: list[GGUFReader], path: Path) -> None:
     writer.close()
 
 
-def _convert(path: Path, folder: Path) -> None:
+def _convert(path: Path, folder: Path, scale: str | None) -> None:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from domlora.models.report import check_report, without_table
+    from domlora.models.rotary import scaled
 
     source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     try:
@@ -154,6 +156,11 @@ def _convert(path: Path, folder: Path) -> None:
         ) from error
     model, report = loaded
     check_report(model, report, path.name)
+    if scale is not None and not scaled(model):
+        raise ModelError(
+            f"{path.name} scales its rotations ({scale}), which transformers leaves out when it reads a GGUF: give the "
+            "safetensors folder of this model instead"
+        )
     # from_pretrained marks the model as quantised, and save_pretrained refuses it as long as it is.
     model.hf_quantizer, model.is_quantized, model.quantization_method = None, False, None
     del model.config.quantization_config
@@ -165,6 +172,19 @@ def _convert(path: Path, folder: Path) -> None:
             "free some space, or set DOMLORA_HOME to another place"
         ) from error
     tokenizer.save_pretrained(folder)
+
+
+def _scale(reader: GGUFReader) -> str | None:
+    """What in a file says that its rotary frequencies are divided: Llama-3's and Phi-3's factors, or a setting."""
+    for tensor in reader.tensors:
+        # Below 1 they are the frequencies themselves, as conversions of the first two Llamas keep them beside.
+        if tensor.name.startswith(("rope_freqs", "rope_factors")) and tensor.data.max() > 1:
+            return tensor.name
+    for name in reader.fields:
+        field = reader.get_field(name)
+        if name.endswith("rope.scaling.type") and field is not None and field.contents() not in ("", "none"):
+            return name
+    return None
 
 
 def short(error: Exception) -> str:

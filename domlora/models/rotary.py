@@ -34,6 +34,11 @@ def length_rule(model: nn.Module) -> LengthRule | None:
     return LengthRule(tuple(sorted(steps)), min(alike, default=None))
 
 
+def scaled(model: nn.Module) -> bool:
+    """Whether any rotation of the model has scaled frequencies."""
+    return any(rope_type != "default" for _, _, rope_type in _rotations(model))
+
+
 def forget_lengths(model: nn.Module) -> None:
     """Lets each call of a dynamic rotation begin with the frequencies of the trained length, as the first one does."""
     for module, layer_type, rope_type in _rotations(model):

@@ -23,12 +23,21 @@ NAMES = {
 OUTER = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
 
 
-def write(folder: Path, path: Path, tensors_a_part: int = 0, leave_out: tuple[str, ...] = ()) -> list[Path]:
+def write(
+    folder: Path,
+    path: Path,
+    tensors_a_part: int = 0,
+    leave_out: tuple[str, ...] = (),
+    more: dict[str, np.ndarray] | None = None,
+    scaling: gguf.RopeScalingType | None = None,
+) -> list[Path]:
     """Writes the model of a folder as a GGUF file; the paths of the files that were made.
 
     Args:
         tensors_a_part: split into files of so many tensors, named as llama.cpp names them; 0 makes one file.
         leave_out: tensors that the file is to lack.
+        more: tensors that it is to have besides.
+        scaling: of its rotations, as its metadata name it.
     """
     config = json.loads((folder / "config.json").read_text())
     writer = gguf.GGUFWriter(path, "llama", split_max_tensors=tensors_a_part)
@@ -41,7 +50,12 @@ def write(folder: Path, path: Path, tensors_a_part: int = 0, leave_out: tuple[st
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
     writer.add_vocab_size(config["vocab_size"])
+    if scaling is not None:
+        writer.add_rope_scaling_type(scaling)
+        writer.add_rope_scaling_factor(4.0)
     _add_tokenizer(writer, folder)
+    for name, weight in (more or {}).items():
+        writer.add_tensor(name, weight)
     for name, weight in load_file(folder / "model.safetensors").items():
         if (short := _name(name)) not in leave_out:
             writer.add_tensor(short, _as_llama_cpp(name, weight.astype(np.float32), config))

@@ -34,7 +34,7 @@ def gguf(tmp_path, monkeypatch):
             raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     Model.config.quantization_config = {}
-    reader = SimpleNamespace(tensors=[], get_field=lambda key: None)
+    reader = SimpleNamespace(tensors=[], fields={}, get_field=lambda key: None)
     monkeypatch.setattr("gguf.GGUFReader", lambda path: reader)
     monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", lambda *args, **kwargs: None)
     monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", lambda *args, **kwargs: (Model(), NOTHING))

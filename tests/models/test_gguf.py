@@ -4,6 +4,8 @@ import hashlib
 import json
 import shutil
 
+import gguf
+import numpy as np
 import pytest
 import torch
 
@@ -91,6 +93,35 @@ def test_a_gguf_that_lacks_a_weight_is_refused_and_leaves_nothing_behind(home, t
     with pytest.raises(ModelError, match=r"1 weights are missing \(such as model.layers.1.mlp.up_proj.weight\)"):
         localise(resolve(str(path)))
     assert list((home / "cache" / "gguf").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "extra"),
+    [
+        ("rope_freqs.weight", {"more": {"rope_freqs.weight": np.array([1, 1, 2, 8], np.float32)}}),
+        ("rope_factors_long.weight", {"more": {"rope_factors_long.weight": np.array([1, 4, 20, 40], np.float32)}}),
+        ("llama.rope.scaling.type", {"scaling": gguf.RopeScalingType.LINEAR}),
+    ],
+)
+def test_scaled_rotations_that_would_be_left_out_are_refused(tiny_folder, tmp_path, name, extra):
+    (path,) = write(tiny_folder, tmp_path / "scaled.gguf", **extra)
+    with pytest.raises(
+        ModelError, match=rf"scaled.gguf scales its rotations \({name}\), which transformers leaves out"
+    ):
+        localise(resolve(str(path)))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"more": {"rope_freqs.weight": np.array([1, 0.5, 0.2, 0.1], np.float32)}},
+        {"scaling": gguf.RopeScalingType.NONE},
+    ],
+    ids=["frequencies", "none"],
+)
+def test_rotations_that_are_not_scaled_do_no_harm(tiny_folder, tmp_path, extra):
+    (path,) = write(tiny_folder, tmp_path / "plain.gguf", **extra)
+    assert equal(weights(path), weights(tiny_folder))
 
 
 @pytest.mark.parametrize("record", [None, {"conversion": CONVERSION - 1}])
