@@ -31,7 +31,7 @@ from domlora.errors import ModelError
 log = logging.getLogger(__name__)
 
 COMPUTED = re.compile(
-    r"(^|[._])(inv_freq|masked_bias|causal_mask|position_ids|token_type_ids|cos_cached|sin_cached|float_tensor)$"
+    r"(^|[._])(inv_freq|masked_bias|causal_mask|position_ids|token_type_ids|cos_cached|sin_cached|float_tensor|version)$"
     r"|(^|\.)(attn|attention|crossattention)\.bias$"  # the causal mask of GPT-2 and its kin, which is no bias
     r"|embed_positions\.weights$"  # sinusoids
     r"|\.(k_scale|v_scale|kv_scale)$"

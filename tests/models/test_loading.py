@@ -91,7 +91,8 @@ def test_lora_tensors_among_the_weights_are_refused(folder):
 
 HARMLESS = (
     "model.layers.0.self_attn.rotary_emb.inv_freq", "model.layers.0.self_attn.masked_bias", "model.position_ids",
-    "model.layers.0.attn.bias", "model.layers.0.self_attn.k_scale", "mtp.layers.0.mlp.up_proj.weight",
+    "model.layers.0.attn.bias", "model.layers.0.self_attn.k_scale", "model.decoder.version",
+    "mtp.layers.0.mlp.up_proj.weight",
     "model.mtp.norm.weight", "vision_tower.blocks.0.attn.qkv.weight", "model.visual.merger.weight",
     "multi_modal_projector.linear_1.weight", "model.pooler.dense.weight", "score.weight", "v_head.summary.weight",
 )  # fmt: skip
