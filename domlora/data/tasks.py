@@ -117,7 +117,7 @@ def builtin_tasks() -> dict[str, str]:
 
 
 def load_task(
-    source: str | Path,
+    source: str | Path | Task,
     *,
     split_column: str = "split",
     columns: Mapping[str, str] | None = None,
@@ -127,7 +127,7 @@ def load_task(
 
     Args:
         source: a built-in name, else a .json, .jsonl, .parquet or .csv file (gzipped or not), else a Hub data
-            set, `owner/name` or `owner/name:config`. A Path is always a file.
+            set, `owner/name` or `owner/name:config`. A Path is always a file. A Task comes back as it is.
         split_column: key of a row that names its split: train, validation (valid, val, dev, eval) or test.
             Rows without it are in train, or in the split that the Hub has them in.
         columns: which field of a row each column is, `{"question": "prompt"}`; what a `dataset_info.json` beside the
@@ -137,6 +137,13 @@ def load_task(
     Raises:
         TaskError: not found, unreadable, of unknown format, or without a single response.
     """
+    if isinstance(source, Task):
+        return source
+    if not isinstance(source, (str, Path)):
+        raise TaskError(
+            f"a task is given by its name or its file, and this is a {type(source).__name__}: write its rows to a "
+            ".jsonl file, one JSON object a line, and give that"
+        )
     spelling = Spelling(checked(columns)) if columns is not None else None
 
     def made(name: str, origin: TaskOrigin, rows: Iterator[Numbered], beside: Spelling | None = None) -> Task:
