@@ -15,8 +15,9 @@ from typing import Any, Literal
 from domlora.data.columns import renamed
 from domlora.data.dataset_info import Spelling
 from domlora.data.formats.chat import Chat, Unused
-from domlora.data.formats.fields import MEANING, Fields, RowError
+from domlora.data.formats.fields import CONVERSATIONS, MEANING, Fields, RowError, missing
 from domlora.data.formats.registry import FORMATS, read, recognise
+from domlora.data.formats.turns import KNOWN
 from domlora.data.remarks import Remark, Remarks
 from domlora.data.samples import Message, Sample
 from domlora.data.splits import SPLITS
@@ -29,6 +30,7 @@ System = Literal["keep", "fold", "drop"]
 RECOGNISE_WITHIN = 10  # rows
 # Half an emoji, as scraped texts have it, is no character, and tokenizers refuse it.
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+WITHOUT_LESSON = "whose answers are all context left out"
 WITHOUT_RESPONSE = "without a response left out"
 
 
@@ -88,12 +90,24 @@ def assemble(
         made.forms[form.NAME] += 1
         firsts.setdefault(form.NAME, number)
         made.unread.update(dict.fromkeys(name for name in fields.unread() if name not in MEANING))
+        made.unread.update(dict.fromkeys(_unread_of_messages(fields)))
         made.samples += _samples(chats, split, number, system, remarks)
     _check(made, head, columns, source, spelling, remarks)
     for name, count in made.forms.most_common()[1:]:
         remarks.add("row", f"read as {name}", firsts[name], lost=False, count=count)
     made.remarks = remarks.all()
     return made
+
+
+def _unread_of_messages(fields: Fields) -> Iterator[str]:
+    """Keys of messages that no reader knows, as `messages.critique`."""
+    for name in (*CONVERSATIONS, "chosen", "completion"):
+        listed = fields.peek(name)
+        for message in listed if isinstance(listed, list) else ():
+            if isinstance(message, dict):
+                yield from (
+                    f"{name}.{key}" for key, value in message.items() if key not in KNOWN and not missing(value)
+                )
 
 
 def _check(
@@ -185,7 +199,8 @@ def _up_to_last_response(messages: list[Message], number: int, remarks: Remarks)
     empty = [message for message in messages if not (message.says_something or message.role == "system")]
     last = max((i for i, m in enumerate(spoken) if m.role == "assistant" and m.trained), default=-1)
     if last < 0:
-        remarks.add("row", WITHOUT_RESPONSE, number, lost=True)
+        answered = any(message.role == "assistant" for message in spoken)
+        remarks.add("row", WITHOUT_LESSON if answered else WITHOUT_RESPONSE, number, lost=True)
         return []
     remarks.add("turn", "without text left out", number, lost=True, count=len(empty))
     remarks.add("turn", "after the last response left out", number, lost=True, count=len(spoken) - last - 1)

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 
 from domlora.data.assemble import WITHOUT_RESPONSE, Numbered, System, assemble
-from domlora.data.columns import checked
+from domlora.data.columns import checked, columns_of
 from domlora.data.dataset_info import Spelling, spelling_of
 from domlora.data.files import KINDS, SUFFIXES, read_rows
 from domlora.data.origin import TaskOrigin
@@ -120,7 +120,7 @@ def load_task(
     source: str | Path | Task,
     *,
     split_column: str = "split",
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | str | None = None,
     system: System = "keep",
 ) -> Task:
     """Reads a task.
@@ -130,8 +130,8 @@ def load_task(
             set, `owner/name` or `owner/name:config`. A Path is always a file. A Task comes back as it is.
         split_column: key of a row that names its split: train, validation (valid, val, dev, eval) or test.
             Rows without it are in train, or in the split that the Hub has them in.
-        columns: which field of a row each column is, `{"question": "prompt"}`; what a `dataset_info.json` beside the
-            file says counts where this is None.
+        columns: which field of a row each column is, `{"question": "prompt"}` or the text `question=prompt`; what a
+            `dataset_info.json` beside the file says counts where this is None.
         system: whether system texts are kept, put before the first question (fold), or dropped.
 
     Raises:
@@ -144,13 +144,14 @@ def load_task(
             f"a task is given by its name or its file, and this is a {type(source).__name__}: write its rows to a "
             ".jsonl file, one JSON object a line, and give that"
         )
-    spelling = Spelling(checked(columns)) if columns is not None else None
+    said = columns_of(columns) if isinstance(columns, str) else columns
+    spelling = Spelling(checked(said)) if said is not None else None
 
     def made(name: str, origin: TaskOrigin, rows: Iterator[Numbered], beside: Spelling | None = None) -> Task:
         spelled = spelling or beside or Spelling()
         found = assemble(rows, origin.words, split_column=split_column, spelling=spelled, system=system)
         form = found.forms.most_common(1)[0][0]
-        asked = {"columns": dict(columns) if columns else None, "system": system}
+        asked = {"columns": dict(said) if said else None, "system": system}
         return Task(
             name, origin.words, form, tuple(found.samples), found.rows, found.remarks, tuple(found.unread),
             origin.model_copy(update={"format": form, **asked}),

@@ -100,13 +100,28 @@ class LoadedModel:
 
         Raises:
             TaskError: none of the samples can be used.
+            ModelError: a sample has a token that the model has no embedding for.
         """
         length = max_length if self.longest is None else min(max_length, self.longest)
         if self.objective == "causal":
-            return encode(samples, self.tokenizer, length)
-        if self.objective == "masked":
-            return encode_masked(samples, self.tokenizer, length, seed)
-        return encode_pairs(samples, self.tokenizer, length, self.decoder_inputs)
+            encoding = encode(samples, self.tokenizer, length)
+        elif self.objective == "masked":
+            encoding = encode_masked(samples, self.tokenizer, length, seed)
+        else:
+            encoding = encode_pairs(samples, self.tokenizer, length, self.decoder_inputs)
+        self._check_known(encoding)
+        return encoding
+
+    def _check_known(self, encoding: Encoding) -> None:
+        """Raises ModelError if the tokenizer wrote a token that the model has no embedding for."""
+        rows = self.embedding_rows
+        for sample in encoding.samples:
+            if (highest := max(sample.ids)) >= rows:
+                raise ModelError(
+                    f"{self.name} has {rows} embeddings, and its tokenizer writes token {highest} "
+                    f"({self.tokenizer.convert_ids_to_tokens(highest)!r}) in row {sample.row}: resize the embeddings "
+                    "and save the model again, or bring the tokenizer that belongs to it"
+                )
 
     def decoder_inputs(self, labels: Sequence[int]) -> Sequence[int]:
         """What an encoder-decoder reads to predict labels: those shifted right by its own rule.

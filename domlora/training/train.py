@@ -57,8 +57,7 @@ def train(
     """
     started = time.perf_counter()
     task, config = plan.task, plan.config
-    places = min(config.max_length, model.longest or config.max_length)  # as `LoadedModel.encode` cuts
-    rows = encode_rows(task.name, plan.rows, model.tokenizer, config.model_copy(update={"max_length": places}))
+    rows = encode_rows(task, plan.rows, model.encode, config)
     others = _other_tasks(task, model, config)
     run = _new_run(model, plan, rows, others, job)
     folder = run_folder(run.id)
@@ -109,6 +108,7 @@ def _new_run(
             "test_rows": len(rows.test),
             "energy_map": plan.energy.id,
             "forgetting_tasks": list(others),
+            **({"remarks": [remark.words for remark in rows.remarks]} if rows.remarks else {}),
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
             | {"domlora": __version__},
         },

@@ -67,7 +67,7 @@ def test_a_conversation_ends_with_the_last_turn_that_is_learned(tmp_path):
     assert [m.content for m in task.samples[0].messages] == ["a", "b"]
     assert words(task) == [
         "2 turns after the last response left out (row 1)".replace("(row", "(such as row"),
-        "1 row without a response left out (row 2)",
+        "1 row whose answers are all context left out (row 2)",
     ]
 
 
@@ -98,6 +98,8 @@ def test_system_texts_are_folded_or_dropped_as_asked(tmp_path):
 
 def test_columns_that_no_reader_knows_are_named(tmp_path):
     assert load(tmp_path, {**EXCHANGE, "source": "web", "id": 3, "note": None}).unread == ("source", "id")
+    row = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "critique": "c"}]}
+    assert load(tmp_path, row).unread == ("messages.critique",)
 
 
 def test_extras_of_a_message_enter_the_hash(tmp_path):

@@ -20,7 +20,7 @@ ROWS = [
         "messages",
         {"messages": '[{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]'},
     ),
-    ("messages", {"prompt": "2+2?", "completion": "5", "messages": [USER, ASSISTANT]}),
+    ("messages", {"prompt": "2+2?", "completion": "4", "messages": [USER, ASSISTANT]}),
     ("sharegpt", {"conversations": [{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}]}),
     ("sharegpt", {"conversations": [USER, ASSISTANT]}),
     ("sharegpt", {"conversation": [USER, ASSISTANT]}),
@@ -184,12 +184,14 @@ def test_text_parts_are_joined_by_line_breaks():
         ({"messages": [{**ASSISTANT, "tool_calls": [{"function": {}}]}]}, "without a name"),
         ({"messages": [{**ASSISTANT, "tool_calls": [{"name": "add", "arguments": [1]}]}]}, "are a list, not an object"),
         ({"messages": [USER, ASSISTANT], "images": ["a.png"]}, "only text can be learned"),
-        ({"messages": [USER, ASSISTANT], "context": "Rome."}, "`context`.*--columns context=input.*context=ignore"),
+        ({"messages": [USER, ASSISTANT], "context": "Rome."}, "`context`.*--columns context=system.*context=ignore"),
         ({"instruction": "a", "output": {"b": 1}}, "an object in `output`"),
         ({"prompt": "a", "completion": ["b", "c"]}, "a list in `completion` where a text"),
         ({"prompt": "a", "completion": "b", "label": "funny"}, "label 'funny'.*--columns label=answer"),
         ({"question": "a", "choices": ["b", "c"], "answer": 2}, "none of its 2 choices"),
         ({"text": "a", "question": "b"}, "`question`, which rows of this format"),
+        ({"text": "a", "label": True}, "`label`.*--columns label=completion,text=prompt"),
+        ({"messages": [USER, ASSISTANT], "completion": "5"}, "`completion`, which rows of this format"),
         ({"instruction": "a", "instances": [1]}, "instances"),
         ({"instruction": "a", "output": "b", "history": ["c"]}, "history"),
     ],
@@ -294,6 +296,7 @@ CHOICES = "Which?\nA. oak\nB. sock\nAnswer:"
         {"choices": {"text": ["oak", "sock"], "label": ["1", "2"]}, "answerKey": "2"},
         {"choices": [{"label": "x", "text": "oak"}, {"label": "y", "text": "sock"}], "answer": "y"},
         {"A": "oak", "B": "sock", "answer": "B"},
+        {"options": {"A": "oak", "B": "sock"}, "answer": "B"},
         {"opa": "oak", "opb": "sock", "cop": 1},
         {"choices": ["oak", "sock"], "answer": "sock"},
     ],
@@ -358,3 +361,8 @@ def test_a_text_alone_is_learned_whole():
 @pytest.mark.parametrize("nothing", [None, float("nan"), ""])
 def test_what_says_nothing_is_no_answer(nothing):
     assert turns({"question": "a", "answer": nothing}) == [[("user", "a"), ("assistant", "")]]
+
+
+def test_what_a_row_says_once_more_is_no_field_without_a_place():
+    text = "Below is an instruction.\n\n### Instruction:\n2+2?\n\n### Response:\n4"
+    assert turns({"instruction": "2+2?", "input": "", "output": "4", "text": text}) == [EXCHANGE]

@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers as hf
 
-from domlora.data.tasks import Message, Sample
+from domlora.data.samples import Message, Sample
 from domlora.models.loading import LoadedModel, load_model
 from domlora.models.positions import longest
 from tests.helpers import encoder_models, tiny_models

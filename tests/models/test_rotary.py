@@ -108,7 +108,7 @@ def loss(model, chosen):
 
 
 def test_answers_alone_and_together_are_equal(loaded):
-    from domlora.data.tasks import Message, Sample
+    from domlora.data.samples import Message, Sample
 
     asked = [
         Sample((Message("user", "what is " + "two and " * count + "two?"), Message("assistant", "four")), row=count)

@@ -8,7 +8,7 @@ from domlora.comparison.config import SweepConfig
 from domlora.data.tasks import load_task
 from domlora.training.rows import choose_rows, encode_rows, step_rows
 from tests.helpers.sweep_place import SETTINGS, Place, curve
-from tests.helpers.sweeping import write_task
+from tests.helpers.sweeping import encoder, write_task
 
 LONGROPE = {
     "rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0, 1.1, 1.3, 1.5],
@@ -21,7 +21,7 @@ DYNAMIC = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0}
 def test_a_step_is_the_same_in_one_batch_and_row_by_row(tokenizer, tmp_path, monkeypatch, kind):
     task = load_task(str(write_task(tmp_path / "rows.jsonl")))
     config = SweepConfig(**SETTINGS | {"batch_size": 4, "accumulation": 1})
-    rows = encode_rows(task.name, choose_rows(task, config), tokenizer, config).train
+    rows = encode_rows(task, choose_rows(task, config), encoder(tokenizer), config).train
     lengths = sorted(len(row.ids) for row in rows)
     trained = lengths[len(lengths) // 2] - 1
     rope = LONGROPE | {"original_max_position_embeddings": trained} if kind == "longrope" else DYNAMIC

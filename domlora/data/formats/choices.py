@@ -11,7 +11,7 @@ The prompt is the one that MMLU is evaluated with, and what is learned is the le
     D. clock
     Answer:
 
-The choices may be a list, ARC's `{"text": [...], "label": [...]}`, or columns `A` to `H` or `opa` to `opd`; the answer
+The choices may be a list, ARC's `{"text": [...], "label": [...]}`, MedQA's `{"A": ..., "B": ...}`, or columns `A` to `H` or `opa` to `opd`; the answer
 an index from 0, a letter, a label, or the text of a choice.
 """
 
@@ -56,7 +56,7 @@ def read(fields: Fields) -> list[Chat]:
         value: Any = next(fields.take(name) for name in OPTIONS if _many(fields.peek(name)))
         if isinstance(value, dict):
             labels = [text_of(label, "label") for label in value.get("label") or value.get("key") or ()]
-            value = value["text"]
+            labels, value = (labels, value["text"]) if "text" in value else (list(value), list(value.values()))
         elif all(isinstance(one, dict) for one in value):
             labels = [text_of(one.get("label", one.get("key")), "label") for one in value]
             value = [one.get("text", one.get("value")) for one in value]
@@ -93,7 +93,9 @@ def _index(answer: Any, choices: list[str], labels: list[str]) -> int:
 
 
 def _many(value: Any) -> bool:
-    texts = value.get("text") if isinstance(value, dict) else value
+    if isinstance(value, dict) and "text" not in value:
+        return len(value) > 1 and all(isinstance(text, str) for text in value.values())  # MedQA's {"A": "oak", ...}
+    texts = value["text"] if isinstance(value, dict) else value
     return isinstance(texts, (list, tuple)) and len(texts) > 1
 
 

@@ -14,10 +14,8 @@ from domlora.data.formats.turns import messages_of
 
 NAME = "messages"
 KEYS = "messages: [{role, content}]"
-ONCE_MORE = (
-    "prompt", "completion", "instruction", "input", "output", "response", "question", "query", "problem", "solution",
-    "text", "answer", "messages", "conversations", "conversation",
-)  # fmt: skip
+ONCE_MORE = ("messages", "conversations", "conversation")
+PLACE = "system"
 
 
 def matches(fields: Fields) -> bool:

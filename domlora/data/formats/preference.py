@@ -18,7 +18,7 @@ from domlora.data.samples import Message
 
 NAME = "preference"
 KEYS = "prompt, chosen, rejected"
-ONCE_MORE = ("messages", "prompt", "question", "instruction", "label", "answer")
+ONCE_MORE = ("messages", "conversations", "conversation", "prompt")
 _PROMPTS = ("prompt", "question", "instruction", "query")
 _TRANSCRIPT = re.compile(r"\n\n(Human|Assistant):")
 

@@ -1,14 +1,17 @@
 """The public formats of fine-tuning rows, one small reader a file. In: a row; out: its conversations.
 
 A reader is a module with `NAME`, `KEYS` (for error texts), `matches(fields)` (the row says what the format needs),
-`named(fields)` (it has the keys, whatever they hold), `read(fields)`, and, where rows of the format keep something
-twice, the names of that, `ONCE_MORE`. None knows of files, splits or other rows.
+`named(fields)` (it has the keys, whatever they hold) and `read(fields)`. It may say which fields its rows keep once
+more in another form (`ONCE_MORE`), and what a column that it has no place for could be (`PLACE`). None knows of files,
+splits or other rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from types import ModuleType
+from typing import Any
 
 from domlora.data.formats import (
     alpaca,
@@ -57,10 +60,21 @@ def read(form: ModuleType, fields: Fields) -> list[Chat]:
     check_media(fields)
     chats: list[Chat] = form.read(fields)
     allowed = getattr(form, "ONCE_MORE", ())
-    left = [name for name in fields.unread() if name in MEANING and name not in allowed]
-    if left:
-        raise RowError(
-            f"has `{left[0]}`, which rows of this format have no place for: say what it is, as in "
-            f"--columns {left[0]}=input, or leave it out with --columns {left[0]}=ignore"
-        )
+    for name in fields.unread():
+        if name in MEANING and name not in allowed and not _said_already(fields.peek(name), chats):
+            place = getattr(form, "PLACE", "input")
+            raise RowError(
+                f"has `{name}`, which rows of this format have no place for: say what it is, as in "
+                f"--columns {name}={place}, or leave it out with --columns {name}=ignore"
+            )
     return chats
+
+
+def _said_already(value: Any, chats: Sequence[Chat]) -> bool:
+    """Whether a text is part of a turn, or holds all that is said, as a conversation written out by a template does."""
+    if not isinstance(value, str):
+        return False
+    said = [message.content for chat in chats for message in chat.messages if message.content.strip()]
+    if any(value.strip() in text for text in said):
+        return True
+    return bool(said) and all(part.strip() in value for text in said for part in text.split("\n\n"))

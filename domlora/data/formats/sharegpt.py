@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from domlora.data.formats.chat import Chat, answer_of, check_label, system_of, tests_of, tools_of
 from domlora.data.formats.fields import Fields
-from domlora.data.formats.messages import ONCE_MORE as ONCE_MORE
 from domlora.data.formats.turns import messages_of
 
 NAME = "sharegpt"
 KEYS = "conversations: [{from, value}]"
+ONCE_MORE = ("messages", "conversations", "conversation")
+PLACE = "system"
 _NAMES = ("conversations", "conversation")  # the second as LMSYS writes it
 
 

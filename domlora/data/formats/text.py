@@ -7,12 +7,13 @@ It is learned whole, without a chat template, with the end-of-text token after i
 
 from __future__ import annotations
 
-from domlora.data.formats.chat import Chat, check_label
+from domlora.data.formats.chat import Chat
 from domlora.data.formats.fields import Fields
 from domlora.data.samples import Message
 
 NAME = "text"
 KEYS = "text"
+PLACE = "completion,text=prompt"  # a label, say, that is to be told of the text
 
 
 def matches(fields: Fields) -> bool:
@@ -26,5 +27,4 @@ def named(fields: Fields) -> bool:
 
 def read(fields: Fields) -> list[Chat]:
     """The text."""
-    check_label(fields)
     return [Chat([Message("assistant", fields.text("text"))], whole=True)]

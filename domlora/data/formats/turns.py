@@ -25,6 +25,11 @@ ROLES = {
 }
 _ROLE = {alias: role for role, aliases in ROLES.items() for alias in aliases}
 CONTENTS = ("content", "value", "text")
+# What readers know of a message, and what is no part of what it says.
+KNOWN = frozenset((
+    "role", "from", *CONTENTS, *REASONINGS, *MEDIA, "tool_calls", "function_call", "name", "tool_call_id", "weight",
+    "train", "trainable", "training", "train_on_turn", "loss", "id", "type",
+))  # fmt: skip
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _THOUGHT_PARTS = ("thinking", "reasoning")
 _SWITCHES = ("train", "trainable", "training", "train_on_turn", "loss")
