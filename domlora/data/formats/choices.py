@@ -11,8 +11,8 @@ The prompt is the one that MMLU is evaluated with, and what is learned is the le
     D. clock
     Answer:
 
-The choices may be a list, ARC's `{"text": [...], "label": [...]}`, MedQA's `{"A": ..., "B": ...}`, or columns `A` to `H` or `opa` to `opd`; the answer
-an index from 0, a letter, a label, or the text of a choice.
+The choices may be a list, ARC's `{"text": [...], "label": [...]}`, MedQA's `{"A": ..., "B": ...}`, or columns `A` to
+`H` or `opa` to `opd`; the answer an index from 0, a letter, a label, or the text of a choice.
 """
 
 from __future__ import annotations
