@@ -64,6 +64,7 @@ class Encoding:
         dropped: reason for each row that could not be used, by row.
         plain: True if the tokenizer has no chat template and the fallback was used.
         remarks: what of the samples that are used is not shown or not learned, counted.
+        cut: for each sample whether it was cut at `max_length`.
     """
 
     samples: tuple[EncodedSample, ...]
@@ -71,6 +72,7 @@ class Encoding:
     dropped: dict[int, str]
     plain: bool
     remarks: tuple[Remark, ...] = ()
+    cut: tuple[bool, ...] = ()
 
 
 class Encoded(NamedTuple):
@@ -141,7 +143,7 @@ def collect(
     Raises:
         TaskError: none can.
     """
-    kept, dropped, truncated, remarks = [], {}, 0, Remarks()
+    kept, cuts, dropped, truncated, remarks = [], [], {}, 0, Remarks()
     short = f"no response within the first {max_length} tokens"
     for sample in samples:
         try:
@@ -154,13 +156,14 @@ def collect(
             dropped[sample.row] = short
             continue
         kept.append(encoded)
+        cuts.append(cut)
         for note in notes:
             remarks.add(note.noun, note.rest, sample.row, lost=note.lost, count=note.count)
     if not kept:
         row, reason = next(iter(dropped.items()))
         way_out = " (raise --max-length?)" if reason == short else ""
         raise TaskError(f"none of {len(samples)} samples can be used; row {row}: {reason}{way_out}")
-    return Encoding(tuple(kept), truncated, dropped, plain, remarks.all())
+    return Encoding(tuple(kept), truncated, dropped, plain, remarks.all(), tuple(cuts))
 
 
 def _turns_beyond(response: Sequence[bool], max_length: int) -> int:

@@ -70,20 +70,25 @@ class LocalModel:
     origin: ModelOrigin
 
 
-def localise(ref: ModelRef, progress: Progress | None = None) -> LocalModel:
+def localise(ref: ModelRef, progress: Progress | None = None, *, fetch: bool = True) -> LocalModel:
     """Brings the files of a model onto this disk, if they are not there, and fingerprints them.
 
     Args:
         progress: follows a download from the Hub, in megabytes; without it huggingface_hub draws its own bars.
+        fetch: whether what is not there is downloaded or converted; else that is an error.
 
     Raises:
         ModelError: unreachable, not found, damaged, or no space for it; one line with a way out.
     """
     with _disk_errors():
         if ref.kind == "builtin":
+            if not (fetch or is_here(ref)):
+                raise _not_here(ref)
             return _builtin(ref, progress)
         if ref.kind == "hub":
-            folder = _hub_snapshot(ref.source, ref.revision, progress)
+            folder = _hub_snapshot(ref.source, ref.revision, progress) if fetch else _in_cache(ref)
+            if folder is None:
+                raise _not_here(ref)
             check_folder(folder)
             origin = ModelOrigin(kind="hub", place=ref.source, revision=folder.name)
             return LocalModel(ref, folder, folder.name, f"Hub {ref.source}@{folder.name[:12]}", origin)
@@ -91,6 +96,8 @@ def localise(ref: ModelRef, progress: Progress | None = None) -> LocalModel:
             digest = _file_hash(ref.path)
             folder = home() / "cache" / "gguf" / digest[:16]
             if not (folder / "config.json").exists():
+                if not fetch:
+                    raise _not_here(ref)
                 log.info("converting %s to safetensors, once", ref.path.name)
                 with _staged(folder) as stage:
                     convert_gguf(ref.path, stage)
@@ -100,6 +107,33 @@ def localise(ref: ModelRef, progress: Progress | None = None) -> LocalModel:
         place = str(ref.path.resolve())
         origin = ModelOrigin(kind="folder", place=place)
         return LocalModel(ref, ref.path, _folder_hash(ref.path), f"folder {place}", origin)
+
+
+def is_here(ref: ModelRef) -> bool:
+    """Whether the files that a model is loaded from are on this disk; asks nobody else.
+
+    Of a .gguf file that is the file: whether it was converted already takes a hash of it all to know.
+    """
+    if ref.kind == "builtin":
+        return is_ready(ref.source)
+    return ref.kind != "hub" or _in_cache(ref) is not None
+
+
+def _not_here(ref: ModelRef) -> ModelError:
+    what = "has not been converted" if ref.kind == "gguf" else "is not on this machine"
+    return ModelError(f"{ref.source} {what} yet: `domlora models get {ref.source}` sees to that")
+
+
+def _in_cache(ref: ModelRef) -> Path | None:
+    """The snapshot of a Hub id that huggingface_hub has in its cache, weights included."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(ref.source, revision=ref.revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    return folder if any(folder.glob("*.safetensors")) else None
 
 
 def _builtin(ref: ModelRef, progress: Progress | None) -> LocalModel:

@@ -35,6 +35,7 @@ from domlora.models.fetch import LocalModel, localise
 from domlora.models.reference import Objective, objective_of, resolve
 
 TOKENIZER_PATTERNS = ("tokenizer*", "vocab*", "merges*", "*.model")
+LOAD_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ class LoadedModel:
         start = getattr(self.model.config, "decoder_start_token_id", None)
         try:
             if shift is not None:
-                return shift(labels=torch.tensor([labels], device=self.device))[0].tolist()
+                return shift(labels=torch.tensor([labels]))[0].tolist()
         except (ValueError, TypeError) as error:
             raise self._no_start() from error
         if start is None:
@@ -141,16 +142,11 @@ def load_local(local: LocalModel, *, dtype: Dtype = "auto", device: str = "auto"
     number_type = choose_dtype(dtype, place)
     folder = local.folder
     try:
-        config = AutoConfig.from_pretrained(folder)
-        objective = objective_of(folder) or _by_type(config)
-        if getattr(config, "is_encoder_decoder", False):  # by its class, where config.json does not say so
-            objective = "seq2seq"
-        auto = _auto_class(config, objective, folder)
+        _, objective, auto = _described(folder)
         tokenizer = _tokenizer(folder)
         loaded: Any = auto.from_pretrained(folder, dtype=number_type, use_safetensors=True, output_loading_info=True)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        reason = (str(error) or type(error).__name__).strip().splitlines()[0][:300]
-        raise ModelError(f"cannot load {local.ref.source}: {reason}") from error
+    except LOAD_ERRORS as error:
+        raise _cannot_load(local, error) from error
     model, report = loaded
     if report["missing_keys"]:
         names = sorted(report["missing_keys"])
@@ -168,6 +164,36 @@ def load_local(local: LocalModel, *, dtype: Dtype = "auto", device: str = "auto"
     if objective == "seq2seq":
         loaded_model.decoder_inputs([0])
     return loaded_model
+
+
+def load_skeleton(local: LocalModel) -> LoadedModel:
+    """A model without its weights, on the `meta` device: it can encode samples and nothing else.
+
+    Raises:
+        ModelError: as `load_local`, but for what only weights show.
+    """
+    try:
+        config, objective, auto = _described(local.folder)
+        tokenizer = _tokenizer(local.folder)
+        with torch.device("meta"):
+            model = auto.from_config(config)
+    except LOAD_ERRORS as error:
+        raise _cannot_load(local, error) from error
+    return LoadedModel(model, tokenizer, local, objective)
+
+
+def _described(folder: Path) -> tuple[PretrainedConfig, Objective, Any]:
+    """The configuration of a model, what it predicts, and the class of transformers that brings it."""
+    config = AutoConfig.from_pretrained(folder)
+    objective = objective_of(folder) or _by_type(config)
+    if getattr(config, "is_encoder_decoder", False):  # by its class, where config.json does not say so
+        objective = "seq2seq"
+    return config, objective, _auto_class(config, objective, folder)
+
+
+def _cannot_load(local: LocalModel, error: Exception) -> ModelError:
+    reason = (str(error) or type(error).__name__).strip().splitlines()[0][:300]
+    return ModelError(f"cannot load {local.ref.source}: {reason}")
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
