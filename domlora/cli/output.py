@@ -34,6 +34,8 @@ STATUS_STYLES = {
     "cancelled": "dim",
 }  # fmt: skip
 NUMBER = re.compile(r"[-+]?(\d[\d,]*(\.\d+)?(e[-+]?\d+)?|inf|nan)( ?[%kMG])?")
+MARKED_STYLE = "green underline"
+BRACKETS = ("⟦", "⟧")
 GAP = 2  # blanks between two columns
 NARROWEST = 12  # a column of words is not folded to less than so many characters
 LINE_SECONDS = 30.0  # between two lines of progress where there is no terminal
@@ -93,6 +95,21 @@ def say(text: str = "", style: str = "") -> None:
     _print(sys.stdout, (text, style))
 
 
+def say_marked(runs: Sequence[tuple[str, bool]]) -> None:
+    """Runs of one text on stdout, of which some are marked: as `marks` says."""
+    if _coloured(sys.stdout):
+        return _print(sys.stdout, *((text, MARKED_STYLE if marked else "") for text, marked in runs))
+    begin, end = _brackets(sys.stdout)
+    _print(sys.stdout, *((f"{begin}{text}{end}" if marked else text, "") for text, marked in runs))
+
+
+def marks(what: str) -> str:
+    """A sentence on how `say_marked` marks something."""
+    if _coloured(sys.stdout):
+        return f"{what} is green and underlined."
+    return f"{what} stands between {' and '.join(_brackets(sys.stdout))}."
+
+
 def note(text: str) -> None:
     """A warning on stdout."""
     _print(sys.stdout, ("Note:", "bold magenta"), (f" {text}", ""))
@@ -122,6 +139,20 @@ def _styled(stream: TextIO) -> bool:
     """Whether text on a stream may carry styles: what rich would say, without importing it."""
     force = os.environ.get("FORCE_COLOR")
     return not _dumb() and (stream.isatty() if force is None else force != "")
+
+
+def _coloured(stream: TextIO) -> bool:
+    """Whether a style would be seen: where there are no colours, rich leaves out all other styles too."""
+    return _styled(stream) and _console(stream).color_system is not None
+
+
+def _brackets(stream: TextIO) -> tuple[str, str]:
+    """What stands around marked text: brackets that hardly any text has itself, where the stream has them."""
+    try:
+        "".join(BRACKETS).encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "[[", "]]"
+    return BRACKETS
 
 
 def _dumb() -> bool:

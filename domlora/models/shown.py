@@ -10,7 +10,6 @@ a `Shown` without it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -208,7 +207,8 @@ def runs_of(
     for edge in edges:
         # Not decoded run by run: some tokenizers leave out the blank before the first word of what they decode.
         before = decode(ids[:edge])
-        place = len(os.path.commonprefix([before, text]))
+        differ = (i for i, (one, other) in enumerate(zip(before, text, strict=False)) if one != other)
+        place = next(differ, min(len(before), len(text)))
         within = place < len(before) and not before[place:].strip(UNREADABLE)
         places.append(min(max(places[-1], place + (within and not trained[edge])), len(text)))
     spans = zip(places, [*places[1:], len(text)], [0, *edges], strict=True)
