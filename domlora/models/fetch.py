@@ -82,7 +82,7 @@ def localise(ref: ModelRef, progress: Progress | None = None, *, fetch: bool = T
     """
     with _disk_errors():
         if ref.kind == "builtin":
-            if not (fetch or is_here(ref)):
+            if not (fetch or is_ready(ref.source)):
                 raise _not_here(ref)
             return _builtin(ref, progress)
         if ref.kind == "hub":
@@ -109,14 +109,22 @@ def localise(ref: ModelRef, progress: Progress | None = None, *, fetch: bool = T
         return LocalModel(ref, ref.path, _folder_hash(ref.path), f"folder {place}", origin)
 
 
-def is_here(ref: ModelRef) -> bool:
-    """Whether the files that a model is loaded from are on this disk; asks nobody else.
+def found_here(ref: ModelRef) -> str | None:
+    """What stands for the files of a model that are on this disk, None if there are none; asks nobody else.
 
-    Of a .gguf file that is the file: whether it was converted already takes a hash of it all to know.
+    Another text where the files have changed. Nothing is read: a .gguf file is here whether it was converted or not.
+
+    Raises:
+        ModelError: the files cannot be looked at.
     """
-    if ref.kind == "builtin":
-        return is_ready(ref.source)
-    return ref.kind != "hub" or _in_cache(ref) is not None
+    with _disk_errors():
+        if ref.kind == "builtin":
+            return ref.source if is_ready(ref.source) else None
+        if ref.kind == "hub":
+            folder = _in_cache(ref)
+            return None if folder is None else folder.name
+        files = [ref.path] if ref.kind == "gguf" else sorted(ref.path.glob("*"))
+        return hashlib.sha256(repr([(path.name, path.stat().st_mtime_ns) for path in files]).encode()).hexdigest()
 
 
 def _not_here(ref: ModelRef) -> ModelError:
@@ -127,11 +135,11 @@ def _not_here(ref: ModelRef) -> ModelError:
 def _in_cache(ref: ModelRef) -> Path | None:
     """The snapshot of a Hub id that huggingface_hub has in its cache, weights included."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         folder = Path(snapshot_download(ref.source, revision=ref.revision, local_files_only=True))
-    except LocalEntryNotFoundError:
+    except (LocalEntryNotFoundError, HFValidationError):
         return None
     return folder if any(folder.glob("*.safetensors")) else None
 
