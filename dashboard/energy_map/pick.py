@@ -64,10 +64,13 @@ def launch_query(energy: EnergyMap, picked: Sequence[str], *, singly: bool) -> d
 
 def subject_query(provenance: Provenance) -> dict[str, str]:
     """What opens Launch for a comparison of a map's model and task."""
+    task = words.named_task(provenance)
     return {
         "kind": "Comparison",
         **_named("model", *words.named_again(provenance), known=known_models()),
-        **_named("task", words.task_again(provenance), None, known=builtin_tasks()),
+        **_named("task", task.source, None, known=builtin_tasks()),
+        **({"columns": task.columns} if task.columns else {}),
+        **({"system": task.system} if task.system != "keep" else {}),
     }
 
 

@@ -6,7 +6,7 @@ import shlex
 
 import pandas as pd
 
-from dashboard.shared.words import named_again, number, task_again
+from dashboard.shared.words import named_again, named_task, number
 from domlora.energy.energy_map import EnergyMap
 from domlora.probes.registry import ProbeInfo
 
@@ -58,7 +58,12 @@ def repeat_command(energy: EnergyMap) -> str:
     p = energy.provenance
     c = p.config
     model, revision = named_again(p)
-    parts = [f"domlora probe {shlex.quote(model)} --task {shlex.quote(task_again(p))} --samples {c.samples}"]
+    task = named_task(p)
+    parts = [f"domlora probe {shlex.quote(model)} --task {shlex.quote(task.source)} --samples {c.samples}"]
+    if task.columns:
+        parts.append(f"--columns {shlex.quote(task.columns)}")
+    if task.system != "keep":
+        parts.append(f"--system {task.system}")
     if revision:
         parts.append(f"--revision {revision}")
     defaults = type(c)()

@@ -61,9 +61,7 @@ def form(subject: Subject) -> None:
         st.caption(" ".join(notes))
         st.caption(estimates.estimate_sweep(subject.name, config, variants))
     if st.button("Start", type="primary", key="start", disabled=bool(problems)):
-        request = SweepRequest(
-            model=subject.model, revision=subject.revision, task=subject.task, probe=probe, sweep=config, device=device
-        )
+        request = SweepRequest(probe=probe, sweep=config, device=device, **subject.fields)
         st.query_params["job"] = queries.submit(request).id
 
 

@@ -58,7 +58,5 @@ def form(subject: Subject) -> None:
         or "No earlier measurement of this model to judge time by."
     )
     if st.button("Start", type="primary", key="start", disabled=bool(problems)):
-        request = ProbeRequest(
-            model=subject.model, revision=subject.revision, task=subject.task, config=config, device=device
-        )
+        request = ProbeRequest(config=config, device=device, **subject.fields)
         st.query_params["job"] = queries.submit(request).id

@@ -59,10 +59,9 @@ def _ranked(run_id: str, maps: tuple[str, ...], where: str) -> Ranking:
 def submit(subject: Subject, sweep: SweepConfig, samples: int) -> list[Job]:
     """Queues all probes in one pass and then the single modules, which are chosen by the map of that pass."""
     probe = ProbeConfig(samples=samples, max_length=sweep.max_length)
-    where = {"model": subject.model, "revision": subject.revision, "task": subject.task}
     return [
-        queries.submit(ProbeRequest(config=probe, also=ONE_TASK, **where)),
-        queries.submit(SweepRequest(probe=probe, sweep=sweep, **where)),
+        queries.submit(ProbeRequest(config=probe, also=ONE_TASK, **subject.fields)),
+        queries.submit(SweepRequest(probe=probe, sweep=sweep, **subject.fields)),
     ]
 
 
@@ -74,8 +73,8 @@ def measure(run: Run) -> Job:
     config = config.model_copy(update={"probe": missing(run)[0], "against": None})
     model, revision = words.named_again(run)
     return queries.submit(ProbeRequest(
-        model=model, revision=revision or None, task=words.task_again(run), config=config,
-        also=tuple(missing(run)[1:]),
+        model=model, revision=revision or None, config=config, also=tuple(missing(run)[1:]),
+        **words.named_task(run).fields,
     ))  # fmt: skip
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
-from dashboard.shared import fields, task_facts
-from domlora.data.tasks import builtin_tasks
+from dashboard.shared import fields, task_facts, words
+from domlora.data.tasks import NamedTask, builtin_tasks
 from domlora.errors import DomLoRAError
 from domlora.jobs.spec import ProbeRequest
 from domlora.models.catalogue import is_ready, known_models
@@ -18,6 +19,7 @@ from domlora.paths import home
 
 OWN = "another one"
 UPLOAD = "upload a file"
+MOST = 12  # names of columns that are listed
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,14 @@ class Subject:
     model: str
     revision: str | None
     name: str
-    task: str
+    task: NamedTask
     splits: Mapping[str, int]
     problems: tuple[str, ...]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """As the requests of `jobs.spec` name it."""
+        return {"model": self.model, "revision": self.revision, **self.task.fields}
 
     def lacks(self, samples: int) -> list[str]:
         """What is wrong with a probe of so many samples; nothing where the task cannot be read anyway."""
@@ -62,17 +69,30 @@ def choose() -> Subject:
         except DomLoRAError as error:
             problems.append(str(error))
     splits: Mapping[str, int] = {}
-    if not task:
+    if not task.source:
         problems.append("Choose a file with the task's rows.")
     else:
         facts = task_facts.task_facts(task)
         if isinstance(facts, str):
             problems.append(facts)
         else:
-            form, splits = facts
+            splits = facts.splits
             rows = ", ".join(f"{count} {split} rows" for split, count in splits.items())
-            st.caption(f"Task: format {form}, {rows}.")
+            st.caption(f"Task: format {facts.format}, {rows}.")
+            _say(facts)
     return Subject(model, revision, name, task, splits, tuple(problems))
+
+
+def _say(facts: task_facts.TaskFacts) -> None:
+    """What of the rows will not be learned. What columns are called is data, and no markup."""
+    if facts.warning:
+        st.warning(f"{facts.warning[0].upper()}{facts.warning[1:]}.")
+    if facts.remarks:
+        st.caption(words.of_rows(facts.remarks))
+    if facts.unread:
+        more = f" and {len(facts.unread) - MOST} more" if len(facts.unread) > MOST else ""
+        st.caption(f"Columns that are not read{more}:")
+        st.code(", ".join(name[:40] for name in facts.unread[:MOST]), language=None)
 
 
 def _model() -> tuple[str, str | None]:
@@ -92,7 +112,21 @@ def _model() -> tuple[str, str | None]:
     return choice, None
 
 
-def _task() -> str:
+def _task() -> NamedTask:
+    source = _source()
+    if source in builtin_tasks():
+        return NamedTask(source)
+    left, right = st.columns(2, vertical_alignment="bottom")
+    with left:
+        columns = st.text_input(
+            **fields.label_and_help(ProbeRequest, "columns"), key="columns", bind="query-params",
+            placeholder="question=prompt,context=input",
+        )  # fmt: skip
+    system = fields.choice(right, ProbeRequest, "system")
+    return NamedTask(source, columns.strip() or None, system)
+
+
+def _source() -> str:
     choice = st.selectbox(
         **fields.label_and_help(ProbeRequest, "task"), options=[*builtin_tasks(), OWN, UPLOAD], key="task",
         bind="query-params",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
+from domlora.data.tasks import NamedTask
 from domlora.energy.energy_map import Provenance
 from domlora.placements.placement import Placement
 
@@ -34,9 +35,12 @@ def model_sentence(rows: Sequence[MapRow]) -> str:
     return sentence
 
 
-def task_again(provenance: Provenance | Run) -> str:
-    """How the command line and Launch name a map's task."""
-    return provenance.task_origin.named_again if provenance.task_origin else provenance.task
+def named_task(provenance: Provenance | Run) -> NamedTask:
+    """How a map's task is asked for again, as it was."""
+    origin = provenance.task_origin
+    if origin is None:
+        return NamedTask(provenance.task)
+    return NamedTask(origin.named_again, origin.columns_named, origin.system)
 
 
 def named_again(provenance: Provenance | Run) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from domlora.comparison.config import SweepConfig
-from domlora.data.tasks import Task, load_task
+from domlora.data.tasks import NamedTask, Task
 from domlora.errors import UsageError
 from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
@@ -102,7 +102,7 @@ def subject(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def task_of(arguments: argparse.Namespace) -> Task:
     """The task that `add_model_and_task` reads."""
-    return load_task(arguments.task, columns=arguments.columns, system=arguments.system)
+    return NamedTask(arguments.task, arguments.columns, arguments.system).load()
 
 
 def checked(kind: type[Config], arguments: argparse.Namespace, **more: Any) -> Config:

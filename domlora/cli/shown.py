@@ -10,8 +10,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from domlora.cli.actions import count
-from domlora.cli.arguments import add_settings, checked
-from domlora.cli.output import marks, plain, print_json, progress_bar, say, say_marked
+from domlora.cli.arguments import add_settings, checked, task_of
+from domlora.cli.output import marks, note, plain, print_json, progress_bar, say, say_marked
 from domlora.errors import UsageError
 from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from domlora.models.shown import Shown
 
 ROWS = 3
+MOST = 12  # names of columns that are listed
 
 
 def add_show(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +31,7 @@ def add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", help=f"show what this model learns of it: {setting(ProbeRequest, 'model').description}"
     )
-    add_settings(parser, ProbeRequest, "revision")
+    add_settings(parser, ProbeRequest, "columns", "system", "revision")
     parser.add_argument("--rows", type=count, help=f"how many rows are shown as the model reads them (default {ROWS})")
     add_settings(parser, ProbeConfig, "max_length", "split", only_given=True)
     parser.add_argument(
@@ -42,29 +43,35 @@ def add_show(parser: argparse.ArgumentParser) -> None:
 
 def show_task(arguments: argparse.Namespace) -> None:
     """`domlora tasks show`."""
-    from domlora.data.tasks import load_task
-
     settings = _settings(arguments)
     with progress_bar("row") as progress:
         progress("reading the task", 0, 0)
-        task = load_task(arguments.task)
+        task = task_of(arguments)
     shown = None if arguments.model is None else _shown(arguments, task, settings)
     first = [{"role": m.role, "content": m.content} for m in task.samples[0].messages]
-    remarks = getattr(task, "remarks", ())
     facts = {"task": task.name, "source": task.source, "format": task.format, "rows": task.splits,
              "without_response": task.without_response, "hash": task.content_hash, "first": first,
-             "remarks": [remark.as_json() for remark in remarks]}  # fmt: skip
+             "unread": task.unread, "remarks": [plain(remark) for remark in task.remarks]}  # fmt: skip
     if arguments.json:
         return print_json(facts if shown is None else {**facts, "shown": plain(shown)})
     if shown is not None:
         say(marks(f"What {shown.model} learns of {shown.task}") + "\n")
     say(f"{task.name}: format {task.format}, rows {task.splits}, {task.without_response} without a response left out\n")
     if shown is not None:
-        return _print(shown)
+        _print(shown)
+        return _say_unused(task)
     for turn in first:
         say(f"[{turn['role']}] {turn['content']}\n")
-    for remark in remarks:
-        say(remark.words)
+    for remark in task.remarks:
+        say(f"{remark.words}.")
+    _say_unused(task)
+
+
+def _say_unused(task: Task) -> None:
+    if task.unread:
+        say(f"Columns that are not read: {', '.join(name[:40] for name in task.unread[:MOST])}.")
+    if task.warning:
+        note(f"{task.warning[0].upper()}{task.warning[1:]}.")
 
 
 def _settings(arguments: argparse.Namespace) -> ProbeConfig:

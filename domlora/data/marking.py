@@ -276,7 +276,7 @@ def _end(after: str, kind: Kind, marker: str, final: bool) -> str:
 
 
 def _rest_of_call(after: str, other_end: bool) -> str:
-    """Up to what closes the arguments and the call; then the end token of its own that a template may have for calls."""
+    """Up to what closes arguments and call, and the end token of its own that a template may have for calls."""
     closing = (atom for atom in _ATOM.finditer(after) if atom[0] in ("}", "]") or atom[0].startswith("</"))
     closed = max((atom.end() for atom in closing), default=0)
     marker = _MARKER.match(after, closed) if other_end else None

@@ -38,6 +38,13 @@ class TaskOrigin(BaseModel):
         return self.place
 
     @property
+    def columns_named(self) -> str | None:
+        """What `--columns` takes."""
+        if self.columns is None:
+            return None
+        return ",".join(f"{column}={field}" for column, field in self.columns.items())
+
+    @property
     def words(self) -> str:
         """For a person, and for the field that maps had before this one; the name of a file without its folder."""
         if self.kind == "file":

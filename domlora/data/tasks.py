@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from domlora.data.assemble import WITHOUT_RESPONSE, Numbered, System, assemble
 from domlora.data.columns import checked, columns_of
@@ -109,6 +110,23 @@ class Task:
             )
         # Keys of stored maps do not name this method: another one would give a request another's answer.
         return tuple(random.Random(seed).sample(pool, count))
+
+
+@dataclass(frozen=True)
+class NamedTask:
+    """How a task is asked for, before its rows are read; arguments as `load_task`."""
+
+    source: str
+    columns: str | None = None
+    system: System = "keep"
+
+    def load(self) -> Task:
+        return load_task(self.source, columns=self.columns, system=self.system)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """As the requests of `jobs.spec` name it."""
+        return {"task": self.source, "columns": self.columns, "system": self.system}
 
 
 def builtin_tasks() -> dict[str, str]:

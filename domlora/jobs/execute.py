@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from domlora.data.tasks import load_task
 from domlora.energy.key import request_key
 from domlora.jobs.spec import ProbeRequest, SweepRequest
 from domlora.models.fetch import localise
@@ -35,7 +34,7 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
     for config in request.configs:
         check(config)
     progress("reading the task", 0, 0)
-    task = load_task(request.task, columns=request.columns, system=request.system)
+    task = request.named_task.load()
     task.draw(request.config.samples, request.config.seed, request.config.split)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
@@ -74,7 +73,7 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
     for name in request.sweep.placements:
         check_name(name)
     progress("reading the task", 0, 0)
-    asked = ask(load_task(request.task, columns=request.columns, system=request.system), request.sweep)
+    asked = ask(request.named_task.load(), request.sweep)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
     check_trainable(local.ref.name, objective_of(local.folder))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from domlora.data.tasks import builtin_tasks
+from domlora.data.tasks import NamedTask, builtin_tasks
 from domlora.energy.energy_map import Provenance
 from domlora.jobs.spec import Job, ProbeRequest
 from domlora.models.catalogue import known_models
@@ -89,7 +89,7 @@ def plan_missing(
             cells.append(MissingCell(model, task, None, f"where the rows of {task} lie is not known here", None))
         else:
             config = _config(model, measured, provenance) or default
-            request = ProbeRequest(model=named[0], revision=named[1], task=source, config=config)
+            request = ProbeRequest(model=named[0], revision=named[1], config=config, **source.fields)
             cells.append(MissingCell(model, task, request, None, _job_for(request, asked)))
     return cells
 
@@ -133,14 +133,15 @@ def _task_named(
     maps: Sequence[Measured],
     provenance: Callable[[str], Provenance],
     results: Mapping[str, ProbeRequest],
-) -> str | None:
+) -> NamedTask | None:
     """How a request names a task; None if it cannot be found again."""
     if task in builtin_tasks():
-        return task
+        return NamedTask(task)
     for one in (one for one in maps if one.task == task):
         if one.id in results:
-            return results[one.id].task
+            request = results[one.id]
+            return NamedTask(request.task, request.columns, request.system)
         origin = provenance(one.id).task_origin
         if origin is not None and origin.known:
-            return origin.named_again
+            return NamedTask(origin.named_again, origin.columns_named, origin.system)
     return None

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from domlora.data.tasks import NamedTask
 from domlora.jobs.local import environment
 from domlora.models.shown import Shown
 
@@ -34,7 +35,7 @@ class Question:
     model: str
     revision: str | None
     files: str
-    task: str
+    task: NamedTask
     task_hash: str
     split: str
     max_length: int
@@ -45,7 +46,8 @@ class Question:
         revision = [] if self.revision is None else [f"--revision={self.revision}"]
         return [
             "tasks", "show", "--json", "--no-fetch", f"--model={self.model}", *revision, f"--rows={ROWS}",
-            f"--split={self.split}", f"--max-length={self.max_length}", "--", self.task,
+            f"--split={self.split}", f"--max-length={self.max_length}", f"--system={self.task.system}",
+            *([f"--columns={self.task.columns}"] if self.task.columns else []), "--", self.task.source,
         ]  # fmt: skip
 
 

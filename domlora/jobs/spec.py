@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domlora.comparison.config import SweepConfig
 from domlora.data.assemble import System
-from domlora.data.tasks import BUILTIN
+from domlora.data.tasks import BUILTIN, NamedTask
 from domlora.probes.config import ProbeConfig, ProbeName
 
 KIND_NAMES = {"probe": "probe", "sweep": "comparison"}  # what a user calls the kinds of jobs
@@ -50,7 +50,19 @@ Device = Annotated[str, Field(title="Device", description="where it is computed:
 Refresh = Annotated[bool, Field(title="Refresh", description="compute again even if the store has the answer")]
 
 
-class ProbeRequest(BaseModel):
+class OfATask(BaseModel):
+    """What all requests say of their task."""
+
+    task: TaskSource
+    columns: Columns = None
+    system: SystemText = "keep"
+
+    @property
+    def named_task(self) -> NamedTask:
+        return NamedTask(self.task, self.columns, self.system)
+
+
+class ProbeRequest(OfATask):
     """One probe of one model on one task, as the CLI and the dashboard ask for it, and others in the same pass.
 
     The result of its job is the map of `config`; those of `also` that the store has are left out of the pass.
@@ -62,9 +74,6 @@ class ProbeRequest(BaseModel):
     kind: Literal["probe"] = "probe"
     model: ModelSource
     revision: Revision = None
-    task: TaskSource
-    columns: Columns = None
-    system: SystemText = "keep"
     config: ProbeConfig = ProbeConfig()
     device: Device = "auto"
     refresh: Refresh = False
@@ -83,7 +92,7 @@ class ProbeRequest(BaseModel):
         )
 
 
-class SweepRequest(BaseModel):
+class SweepRequest(OfATask):
     """One comparison of placements on one model and task, as the CLI and the dashboard ask for it.
 
     Attributes:
@@ -97,9 +106,6 @@ class SweepRequest(BaseModel):
     kind: Literal["sweep"] = "sweep"
     model: ModelSource
     revision: Revision = None
-    task: TaskSource
-    columns: Columns = None
-    system: SystemText = "keep"
     probe: ProbeConfig = ProbeConfig()
     sweep: SweepConfig = SweepConfig()
     device: Device = "auto"

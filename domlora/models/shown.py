@@ -11,9 +11,9 @@ a `Shown` without it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict
 
 from domlora.data.remarks import Remark, Remarks
 from domlora.data.tasks import Task
@@ -33,15 +33,6 @@ FORMS: dict[Objective, str] = {
     "masked": "The trained tokens stand behind the mask token of this model and are to be told.",
     "seq2seq": "The encoder of this model reads what is not trained, and its decoder writes what is.",
 }
-
-
-def _read_remark(value: Any) -> Any:
-    if isinstance(value, dict) and "what" in value:
-        return Remark(value["what"], value["why"], value["count"], value["row"], value["lost"])
-    return value
-
-
-AsJson = Annotated[Remark, BeforeValidator(_read_remark), PlainSerializer(Remark.as_json)]
 
 
 class Run(BaseModel):
@@ -113,9 +104,9 @@ class Shown(BaseModel):
     prompt: int
     cut: int
     samples: tuple[ShownSample, ...]
-    left_out: tuple[AsJson, ...]
-    remarks: tuple[AsJson, ...]
-    task_remarks: tuple[AsJson, ...]
+    left_out: tuple[Remark, ...]
+    remarks: tuple[Remark, ...]
+    task_remarks: tuple[Remark, ...]
 
     @property
     def sentences(self) -> list[str]:

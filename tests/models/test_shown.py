@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+from dataclasses import asdict
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_it_goes_through_json_and_back(tiny_folder):
     found = show(local(tiny_folder), task(*samples), 3, 40)
     text = found.model_dump_json()
     assert Shown.model_validate_json(text) == found
-    assert json.loads(text)["left_out"] == [found.left_out[0].as_json()]
+    assert json.loads(text)["left_out"] == [asdict(found.left_out[0])]
 
 
 def test_many_rows_are_looked_at_up_to_a_bound(tiny_folder):
