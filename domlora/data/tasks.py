@@ -21,11 +21,14 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from domlora.data.files import KINDS, SUFFIXES, read_rows
+from domlora.data.containers import SUFFIXES, task_name
+from domlora.data.files import read_rows
 from domlora.data.formats.chat import RowError, Turn
 from domlora.data.formats.registry import FORMATS, recognise
 from domlora.data.origin import TaskOrigin
 from domlora.data.samples import Message, Sample
+from domlora.data.splits import SPLITS, splits_read
+from domlora.data.text_files import KINDS
 from domlora.errors import TaskError
 from domlora.paths import sample_data_path
 
@@ -35,12 +38,6 @@ BUILTIN = {
     "code": "Python problems with tested solutions (code generation).",
     "chat": "Conversations of several turns on everyday matters (multi-turn conversation).",
 }
-SPLITS = {
-    "train": "train", "training": "train", "train_sft": "train",
-    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
-    "eval": "validation",
-    "test": "test", "testing": "test", "test_sft": "test",
-}  # fmt: skip
 HUB_SOURCE = re.compile(r"(?P<id>\w[\w.-]*/[\w.-]+)(:(?P<config>[^/\s]+))?")
 RECOGNISE_WITHIN = 10  # rows
 # Half an emoji, as scraped texts have it, is no character, and tokenizers refuse it.
@@ -114,7 +111,7 @@ def load_task(source: str | Path, *, split_column: str = "split") -> Task:
     """Reads a task.
 
     Args:
-        source: a built-in name, else a .json, .jsonl, .parquet or .csv file (gzipped or not), else a Hub data
+        source: a built-in name, else a file or folder that `read_rows` reads, else a Hub data
             set, `owner/name` or `owner/name:config`. A Path is always a file.
         split_column: key of a row that names its split: train, validation (valid, val, dev, eval) or test.
             Rows without it are in train, or in the split that the Hub has them in.
@@ -126,16 +123,13 @@ def load_task(source: str | Path, *, split_column: str = "split") -> Task:
         source = source.strip()
         if source in BUILTIN:
             path = sample_data_path() / "tasks" / f"{source}.jsonl"
-            return _assemble(source, TaskOrigin(kind="builtin", place=source), _file_rows(path), split_column)
+            return _assemble(source, TaskOrigin(kind="builtin", place=source), read_rows(path), split_column)
     # os.path, since Path raises on names that are too long and on homes of unknown users.
     expanded = os.path.expanduser(str(source))
     if expanded and os.path.exists(expanded):
         path = Path(expanded)
-        # "v1.2" has a dot that is no suffix.
-        name = path.name.removesuffix(".gz")
-        name = Path(name).stem if name.lower().endswith(SUFFIXES) else name
         origin = TaskOrigin(kind="file", place=os.path.abspath(path))
-        return _assemble(name, origin, _file_rows(path), split_column)
+        return _assemble(task_name(path), origin, read_rows(path), split_column)
     hub = HUB_SOURCE.fullmatch(source) if isinstance(source, str) else None
     if hub is None or expanded.lower().endswith(SUFFIXES):
         raise TaskError(
@@ -147,11 +141,6 @@ def load_task(source: str | Path, *, split_column: str = "split") -> Task:
     return _assemble(name, origin, _hub_rows(hub["id"], hub["config"]), split_column)
 
 
-def _file_rows(path: Path) -> Iterator[_Numbered]:
-    for number, row in read_rows(path):
-        yield f"{path}, row {number}", number, "train", row
-
-
 def _hub_rows(name: str, config: str | None) -> Iterator[_Numbered]:
     import datasets
 
@@ -160,20 +149,9 @@ def _hub_rows(name: str, config: str | None) -> Iterator[_Numbered]:
         found = datasets.load_dataset(name, config)
     except Exception as error:  # the Hub, its cache and every reader behind them raise their own kinds
         raise TaskError(_hub_error(shown, error)) from error
-    for part, split in _hub_splits(list(found), shown).items():
+    for part, split in splits_read(list(found), shown).items():
         for number, row in enumerate(found[part], 1):
             yield f"{shown} ({part}), row {number}", number, split, row
-
-
-def _hub_splits(names: list[str], shown: str) -> dict[str, str]:
-    """Which splits of a data set are read, and as what; names such as `train_gen` stand for other things."""
-    known = {name: SPLITS[name] for name in names if name in SPLITS}
-    if not known and len(names) > 1:
-        raise TaskError(
-            f"{shown}: none of its splits ({', '.join(names)}) is train, validation or test: "
-            "save the one you mean as a .parquet or .jsonl file and name that file"
-        )
-    return known or dict.fromkeys(names, "train")
 
 
 def _hub_error(shown: str, error: Exception) -> str:
