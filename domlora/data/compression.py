@@ -15,7 +15,6 @@ from typing import Any
 
 from domlora.errors import TaskError
 
-MOST_UNPACKED = 4 * 2**30  # bytes: a few kilobytes may unpack to more than any memory holds
 CHUNK = 2**20
 
 
@@ -42,7 +41,7 @@ def packer_of(data: bytes, name: str = "") -> str | None:
     return by_bytes or by_name
 
 
-def unpacked(data: bytes, name: str, place: str, most: int = MOST_UNPACKED) -> bytes:
+def unpacked(data: bytes, name: str, place: str, most: int) -> bytes:
     """Unpacks a file once, or returns it as it is.
 
     Args:
@@ -63,7 +62,7 @@ def unpacked(data: bytes, name: str, place: str, most: int = MOST_UNPACKED) -> b
             while chunk := stream.read(CHUNK):
                 size += len(chunk)
                 if size > most:
-                    raise TaskError(f"{place} unpacks to more than {most:,} bytes: bring a part of it")
+                    raise TaskError(f"{place} unpacks to more than {most:,} bytes, which is all that is left for it: bring a part")
                 chunks.append(chunk)
     except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
         raise TaskError(f"{place} is a damaged {kind} file ({error}): copy or compress it again") from error

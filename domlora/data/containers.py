@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from domlora.data.compression import MOST_UNPACKED, PACKED_SUFFIXES, unpacked, without_packing
+from domlora.data.compression import PACKED_SUFFIXES, unpacked, without_packing
 from domlora.data.json_rows import JSON_SUFFIXES
 from domlora.data.splits import split_of_file
 from domlora.data.tables import CSV_SUFFIXES
@@ -26,6 +26,8 @@ SUFFIXES = (*DATA_SUFFIXES, *PACKED_SUFFIXES, ".zip")
 # What lies beside the rows of a data set and describes them.
 DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json")
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the latter begins an empty one
+# A few kilobytes may unpack to more than any memory holds.
+MOST_UNPACKED = 4 * 2**30  # bytes
 MOST_MEMBERS = 10_000
 ENCRYPTED = 0x1
 DAMAGES = (
@@ -63,7 +65,7 @@ def data_files(path: Path) -> Iterator[DataFile]:
     if path.is_dir():
         yield from _folder(path)
         return
-    data = _unpacked(_bytes(path), path.name, str(path))
+    data = _unpacked(_bytes(path), path.name, str(path), MOST_UNPACKED)
     suffix = _suffix(path.name)
     if data.startswith(ZIP_MAGIC):
         yield from _archive(data, path)
@@ -106,7 +108,12 @@ def _hidden(path: PurePosixPath) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in path.parts if part != "..")
 
 
-def _unpacked(data: bytes, name: str, place: str, most: int = MOST_UNPACKED) -> bytes:
+def _shown(name: PurePosixPath) -> str:
+    """A name that somebody else gave, on one line."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in str(name))
+
+
+def _unpacked(data: bytes, name: str, place: str, most: int) -> bytes:
     refuse_foreign(data, place)  # before the suffix promises what it is not, as of a pointer that is called .gz
     return unpacked(data, name, place, most)
 
@@ -118,7 +125,7 @@ def _folder(folder: Path) -> Iterator[DataFile]:
         names = [PurePosixPath(*name.parts) for name in inside if (folder / name).is_file()]
     except OSError as error:
         raise TaskError(f"{folder} cannot be read ({error.strerror or error}): check the folder") from error
-    yield from _chosen(names, str(folder), "folder", lambda name: _bytes(folder / name))
+    yield from _chosen(names, str(folder), "folder", lambda name: _bytes(folder / name), MOST_UNPACKED)
 
 
 def _archive(data: bytes, path: Path) -> Iterator[DataFile]:
@@ -136,31 +143,32 @@ def _archive(data: bytes, path: Path) -> Iterator[DataFile]:
         raise TaskError(f"{path} holds two files of one name: write the archive again")
     nested = next((name for name in members if name.suffix.lower() == ".zip" and not _hidden(name)), None)
     if nested:
-        raise TaskError(f"{path} holds another archive ({nested}): unpack it and name the folder")
-    if sum(member.file_size for name, member in members.items() if _is_data(name)) > MOST_UNPACKED:
+        raise TaskError(f"{path} holds another archive ({_shown(nested)}): unpack it and name the folder")
+    left = MOST_UNPACKED - sum(member.file_size for name, member in members.items() if _is_data(name))
+    if left < 0:
         raise TaskError(f"{path} unpacks to more than {MOST_UNPACKED:,} bytes: bring a part of it")
 
     def read(name: PurePosixPath) -> bytes:
         if members[name].flag_bits & ENCRYPTED:
-            raise TaskError(f"{path}/{name} is encrypted: unpack the archive and name the folder")
+            raise TaskError(f"{path}/{_shown(name)} is encrypted: unpack the archive and name the folder")
         try:
             return archive.read(members[name])
         except DAMAGES as error:
-            raise TaskError(f"{path}/{name} is damaged ({error}): copy or write the archive again") from error
+            raise TaskError(f"{path}/{_shown(name)} is damaged ({error}): copy or write the archive again") from error
 
-    yield from _chosen(list(members), str(path), "zip archive", read)
+    yield from _chosen(list(members), str(path), "zip archive", read, left)
 
 
 def _chosen(
-    names: list[PurePosixPath], place: str, kind: str, read: Callable[[PurePosixPath], bytes]
+    names: list[PurePosixPath], place: str, kind: str, read: Callable[[PurePosixPath], bytes], left: int
 ) -> Iterator[DataFile]:
+    """The data files among names, in order; those that are packed themselves come to no more than `left` bytes."""
     chosen = sorted((name for name in names if _is_data(name)), key=str)
     if not chosen:
-        others = ", ".join(sorted(map(str, names))[:5]) or "nothing"
+        others = ", ".join(sorted(map(_shown, names))[:5]) or "nothing"
         raise TaskError(f"{place} is a {kind} without data files (it holds {others}): it needs one of {KINDS}")
-    left = MOST_UNPACKED
     for name in chosen:
-        where = f"{place}/{name}"
+        where = f"{place}/{_shown(name)}"
         packed = read(name)
         data = _unpacked(packed, name.name, where, left)
         left -= len(data) if data is not packed else 0

@@ -115,6 +115,7 @@ def _rows_of(batches: Callable[[], Iterator[Any]], place: str, kind: str) -> Ite
     try:
         for batch in batches():
             names = column_names(batch.schema.names, place)
+            batch.validate(full=True)  # Arrow trusts its offsets: wrong ones read memory that is not its own
             for row in batch.to_pylist():
                 number += 1
                 yield number, dict(zip(names, map(plain_value, row.values()), strict=True))

@@ -111,8 +111,8 @@ def load_task(source: str | Path, *, split_column: str = "split") -> Task:
     """Reads a task.
 
     Args:
-        source: a built-in name, else a file or folder that `read_rows` reads, else a Hub data
-            set, `owner/name` or `owner/name:config`. A Path is always a file.
+        source: a built-in name, else a file or folder that `read_rows` reads, else a Hub data set, `owner/name` or
+            `owner/name:config`. A Path is always a file or folder.
         split_column: key of a row that names its split: train, validation (valid, val, dev, eval) or test.
             Rows without it are in train, or in the split that the Hub has them in.
 
