@@ -98,7 +98,9 @@ def _task() -> str:
         bind="query-params",
     )  # fmt: skip
     if choice == OWN:
-        return st.text_input("File or folder, or Hub data set id", key="own_task", bind="query-params", placeholder="rows.jsonl")
+        return st.text_input(
+            "File or folder, or Hub data set id", key="own_task", bind="query-params", placeholder="rows.jsonl"
+        )
     if choice != UPLOAD:
         st.caption(builtin_tasks()[choice].capitalize())
         return choice

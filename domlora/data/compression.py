@@ -62,7 +62,9 @@ def unpacked(data: bytes, name: str, place: str, most: int) -> bytes:
             while chunk := stream.read(CHUNK):
                 size += len(chunk)
                 if size > most:
-                    raise TaskError(f"{place} unpacks to more than {most:,} bytes, which is all that is left for it: bring a part")
+                    raise TaskError(
+                        f"{place} unpacks to more than {most:,} bytes, all that are left for it: bring a part"
+                    )
                 chunks.append(chunk)
     except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
         raise TaskError(f"{place} is a damaged {kind} file ({error}): copy or compress it again") from error
