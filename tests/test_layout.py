@@ -45,7 +45,7 @@ def is_module(name: str) -> bool:
 
 def imported(file: Path) -> Iterator[tuple[str, str]]:
     """(where, dotted name) of all that a file imports; what comes `from` a module is named with it."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         where = f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Import):
             yield from ((where, alias.name) for alias in node.names)
@@ -111,7 +111,7 @@ def test_init_files_are_empty():
     """So that importing one file of a folder imports that file alone."""
     inits = [file for folder in ("domlora", "dashboard", "tests") for file in files(folder) if file.stem == "__init__"]
     assert len(inits) > len(FLOORS)
-    assert [str(file) for file in inits if file.read_text()] == [str(ROOT / "domlora" / "__init__.py")]
+    assert [str(file) for file in inits if file.read_text(encoding="utf-8")] == [str(ROOT / "domlora" / "__init__.py")]
 
 
 def test_nothing_shadows_the_public_functions():
@@ -133,5 +133,5 @@ def test_no_test_file_imports_another():
         if name.split(".")[0] == "tests" and any(part.startswith("test_") for part in name.split("."))
     ]
     as_text = re.compile(r"(?:from|import) tests[\w.]*\.test_\w+")
-    wrong += [str(file) for file in files("tests") if as_text.search(file.read_text())]
+    wrong += [str(file) for file in files("tests") if as_text.search(file.read_text(encoding="utf-8"))]
     assert not wrong

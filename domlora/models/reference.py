@@ -116,7 +116,7 @@ def objective_of(folder: Path) -> Objective | None:
         ModelError: a class without a language head, such as a classifier, or a config.json that is no JSON.
     """
     try:
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise ModelError(f"{folder / 'config.json'} cannot be read ({error}): bring it again") from error
     classes = config.get("architectures") or []
