@@ -85,6 +85,8 @@ def conclusion(run: Run) -> None:
         st.warning(warnings[0])
     elif warnings:
         st.warning("\n".join(f"- {warning}" for warning in warnings))
+    if remarks := run.facts.get("remarks"):
+        st.caption(words.of_rows(remarks))
 
 
 def cancel(run: Run, job: Job | None) -> None:

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.energy_map import choice, details, difference, pick, training
 from dashboard.energy_map import words as map_words
 from dashboard.shared import heatmap, queries
+from dashboard.shared import words as shared_words
 from dashboard.shared.widgets import clicked, clicks, forget_unknown
 from domlora.errors import DomLoRAError
 
@@ -45,6 +46,8 @@ with st.container():
         st.caption(map_words.about(probe))
     for warning in p.warnings:
         st.warning(warning[0].upper() + warning[1:] + ".")
+    if p.remarks:
+        st.caption(shared_words.of_rows(remark.words for remark in p.remarks))
 
 modules = list(energy.table["module"])
 forget_unknown("module", modules)  # another model's module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from domlora.comparison.config import SweepConfig
@@ -43,6 +43,11 @@ def named_again(provenance: Provenance | Run) -> tuple[str, str]:
     """How the command line and Launch name a map's model, and its revision where that matters."""
     origin = provenance.model_origin
     return (origin.named_again, origin.revision or "") if origin else (provenance.model, "")
+
+
+def of_rows(remarks: Iterable[str]) -> str:
+    """What of the rows was not used, or not as it stands."""
+    return f"Rows: {'; '.join(remarks)}."
 
 
 def number(value: float) -> str:

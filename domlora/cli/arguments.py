@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from domlora.comparison.config import SweepConfig
+from domlora.data.tasks import Task, load_task
 from domlora.errors import UsageError
 from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
@@ -17,6 +18,7 @@ from domlora.settings import Setting, setting
 FLAGS = {"learning_rates": "lr"}  # settings whose flag has another name
 METAVARS = {"learning_rates": "RATE,...", "against": "TASK"}
 PROBE_ARGUMENTS = ("samples", "max_length", "dtype")
+SUBJECT = ("model", "revision", "task", "columns", "system", "device", "refresh")
 TWICE = {"alpha": "twice the rank"}  # where an adapter is asked for; what a probe measures has an alpha of its own
 Config = TypeVar("Config", bound=BaseModel)
 Item = TypeVar("Item")
@@ -88,14 +90,19 @@ def escaped(text: str) -> str:
 def add_model_and_task(parser: argparse.ArgumentParser) -> None:
     """What is measured, and where it is computed."""
     parser.add_argument("model", help=setting(ProbeRequest, "model").description)
-    add_settings(parser, ProbeRequest, "task", "revision", "device")
+    add_settings(parser, ProbeRequest, "task", "columns", "system", "revision", "device")
     add_settings(parser, ProbeConfig, "dtype")
     add_settings(parser, ProbeRequest, "refresh")
 
 
 def subject(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `add_model_and_task` reads, as the requests of `jobs.spec` name it."""
-    return {name: getattr(arguments, name) for name in ("model", "revision", "task", "device", "refresh")}
+    return {name: getattr(arguments, name) for name in SUBJECT}
+
+
+def task_of(arguments: argparse.Namespace) -> Task:
+    """The task that `add_model_and_task` reads."""
+    return load_task(arguments.task, columns=arguments.columns, system=arguments.system)
 
 
 def checked(kind: type[Config], arguments: argparse.Namespace, **more: Any) -> Config:

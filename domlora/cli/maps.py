@@ -39,6 +39,8 @@ def print_map(energy: Any, top: int) -> None:
     say(f"\n{energy.verdict.sentence}", "bold")
     for warning in p.warnings:
         note(f"{warning}.")
+    for remark in p.remarks:
+        say(f"Rows: {remark.words}.")
     if p.skipped:
         say(f"Not probed: {len(p.skipped)} modules, such as {p.skipped[0].module} ({p.skipped[0].reason}).")
     say(f"Map {energy.id}")

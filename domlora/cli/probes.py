@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from domlora.cli.actions import command, group, open_store
-from domlora.cli.arguments import TWICE, add_model_and_task, add_settings, checked, list_of, probe_config, subject
+from domlora.cli.arguments import (
+    TWICE,
+    add_model_and_task,
+    add_settings,
+    checked,
+    list_of,
+    probe_config,
+    subject,
+    task_of,
+)
 from domlora.cli.output import note, plain, print_json, print_table, progress_bar, say
 from domlora.cli.queueing import add_queue, print_jobs
 from domlora.comparison.config import SweepConfig
@@ -106,7 +115,6 @@ def _rank(arguments: argparse.Namespace) -> None:
 
 def _queue(arguments: argparse.Namespace, probes: Sequence[ProbeConfig], store: Store) -> None:
     """Leaves to a worker what a ranking lacks; the same command answers once that is computed."""
-    from domlora.data.tasks import load_task
     from domlora.jobs.matrix import revision_if_known
     from domlora.jobs.queue import Queue
     from domlora.models.reference import resolve
@@ -114,7 +122,7 @@ def _queue(arguments: argparse.Namespace, probes: Sequence[ProbeConfig], store: 
     revision = revision_if_known(resolve(arguments.model, arguments.revision))  # nothing is fetched here
     run = _settled(arguments, store, revision)
     revision = run.model_revision if run is not None else revision
-    keys = _keys(revision, load_task(arguments.task).content_hash, probes) if revision else [None] * len(probes)
+    keys = _keys(revision, task_of(arguments).content_hash, probes) if revision else [None] * len(probes)
     measuring = _measuring(arguments, probes, keys, store)
     # Probes first: single modules are chosen by the map of that pass.
     requests = [measuring, None if run is not None else _training(arguments)]
@@ -164,10 +172,9 @@ def _settled(arguments: argparse.Namespace, store: Store, revision: str | None) 
     Raises:
         DomLoRAError: the named one is of another model or task.
     """
-    from domlora.data.tasks import load_task
     from domlora.ranking import rank
 
-    wanted = (revision, load_task(arguments.task).content_hash)
+    wanted = (revision, task_of(arguments).content_hash)
     if arguments.run_id:
         run = store.runs.get(arguments.run_id)
         if (run.model_revision if revision else None, run.task_hash) != wanted:

@@ -72,6 +72,8 @@ def print_comparison(comparison: Comparison, as_json: bool) -> None:
     say(f"\n{comparison.conclusion}", "bold")
     for warning in (*comparison.warnings, *run.warnings):
         note(f"{warning[0].upper()}{warning[1:].rstrip('.')}.")
+    for remark in facts.get("remarks", ()):
+        say(f"Rows: {remark}.")
     say(f"Run {run.id}")
 
 

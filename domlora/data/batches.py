@@ -70,27 +70,75 @@ class Batch:
         return row, position, labels[row, position]
 
 
+@dataclass(frozen=True)
+class LengthRule:
+    """Which lengths may share a batch of a model whose positions depend on the longest sequence beside them.
+
+    Attributes:
+        steps: sequences longer than a step never share a batch with those that are not.
+        alike_beyond: sequences longer than this share a batch with equally long ones only; None means that none do.
+    """
+
+    steps: tuple[int, ...] = ()
+    alike_beyond: int | None = None
+
+    def place(self, length: int, growth: int = 0) -> tuple[int, ...]:
+        """Equal for two lengths that may share a batch.
+
+        Args:
+            growth: tokens that are going to be added to each sequence. Those that may pass a step on the way share a
+                batch with equally long ones only, so that all pass it at once.
+        """
+        sides = [0 if length + growth <= step else -1 if length > step else length for step in self.steps]
+        alike = self.alike_beyond is not None and length + growth > self.alike_beyond
+        return (*sides, length if alike else 0)
+
+
 def group_by_length(
-    samples: Sequence[EncodedSample], max_tokens: int, max_samples: int | None = None
+    samples: Sequence[EncodedSample],
+    max_tokens: int,
+    max_samples: int | None = None,
+    rule: LengthRule | None = None,
+    growth: int = 0,
 ) -> list[list[int]]:
     """Indices of samples, longest first, in groups of at most `max_tokens` after padding (at least one a group).
 
     Args:
         max_samples: also at most so many a group.
+        rule: which lengths may share a group (`models.rotary.length_rule`); None means all.
+        growth: tokens that are going to be added to each sample.
     """
     order = sorted(range(len(samples)), key=lambda i: (-len(samples[i].ids), i))
     groups: list[list[int]] = []
     widths = (0, 0)  # of the group's encoder and decoder sequences; most models have the second alone
+    place: tuple[tuple[int, ...], ...] = ()
     for i in order:
         group = groups[-1] if groups else []
         wider = _widths(samples[i], widths)
-        if group and (len(group) + 1) * sum(wider) <= max_tokens and (max_samples is None or len(group) < max_samples):
+        here = _places(samples[i], rule, growth)
+        fits = (len(group) + 1) * sum(wider) <= max_tokens and (max_samples is None or len(group) < max_samples)
+        if group and fits and here == place:
             group.append(i)
             widths = wider
         else:
             groups.append([i])
-            widths = _widths(samples[i], (0, 0))
+            widths, place = _widths(samples[i], (0, 0)), here
     return groups
+
+
+def apart(samples: Sequence[EncodedSample], group: Sequence[int], rule: LengthRule | None) -> list[list[int]]:
+    """A group in parts whose samples may share a batch, each in the group's order; the group itself without a rule."""
+    parts: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+    for i in group:
+        parts.setdefault(_places(samples[i], rule, 0), []).append(i)
+    return list(parts.values())
+
+
+def _places(sample: EncodedSample, rule: LengthRule | None, growth: int) -> tuple[tuple[int, ...], ...]:
+    """Of a sample's encoder and decoder sequences."""
+    if rule is None:
+        return ()
+    return rule.place(sample.source), rule.place(len(sample.ids) - sample.source, growth)
 
 
 def _widths(sample: EncodedSample, at_least: tuple[int, int]) -> tuple[int, int]:

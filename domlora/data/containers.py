@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import lzma
+import os
+import re
 import struct
 import zipfile
 import zlib
@@ -33,6 +35,7 @@ ENCRYPTED = 0x1
 DAMAGES = (
     zipfile.BadZipFile, NotImplementedError, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, ValueError,
 )  # fmt: skip
+UNDECODED = re.compile("[\ud800-\udfff]")  # stand for bytes in the names of files that Python could not decode
 OFFICE = ("[Content_Types].xml", "mimetype")  # members that every document of an office program has
 
 
@@ -83,6 +86,21 @@ def task_name(path: Path) -> str:
     for suffixes in ((".zip",), DATA_SUFFIXES):  # "v1.2" has a dot that is no suffix
         name = Path(name).stem if name.lower().endswith(suffixes) else name
     return name
+
+
+def task_place(path: Path) -> str:
+    """Where a task lies, as a text that any machine can keep.
+
+    Raises:
+        TaskError: Python could not decode the path, so that no store takes it.
+    """
+    place = os.path.abspath(path)
+    if UNDECODED.search(place):
+        raise TaskError(
+            f"{_shown(PurePosixPath(place))} has bytes in its name that are no text in this locale: rename it, or set "
+            "PYTHONUTF8=1 if they are UTF-8"
+        )
+    return place
 
 
 def _suffix(name: str) -> str:

@@ -63,6 +63,7 @@ class Encoding:
         truncated: samples cut at `max_length`.
         dropped: reason for each row that could not be used, by row.
         plain: True if the tokenizer has no chat template and the fallback was used.
+        limit: tokens that were kept of a sample, at most.
         remarks: what of the samples that are used is not shown or not learned, counted.
     """
 
@@ -70,6 +71,7 @@ class Encoding:
     truncated: int
     dropped: dict[int, str]
     plain: bool
+    limit: int
     remarks: tuple[Remark, ...] = ()
 
 
@@ -160,7 +162,7 @@ def collect(
         row, reason = next(iter(dropped.items()))
         way_out = " (raise --max-length?)" if reason == short else ""
         raise TaskError(f"none of {len(samples)} samples can be used; row {row}: {reason}{way_out}")
-    return Encoding(tuple(kept), truncated, dropped, plain, remarks.all())
+    return Encoding(tuple(kept), truncated, dropped, plain, max_length, remarks.all())
 
 
 def _turns_beyond(response: Sequence[bool], max_length: int) -> int:

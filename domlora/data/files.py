@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from domlora.data.columns import column_names, plain_value
+from domlora.data.cells import column_names, plain_value
 from domlora.data.compression import packer_of
 from domlora.data.containers import ZIP_MAGIC, DataFile, data_files
 from domlora.data.json_rows import JSON_SUFFIXES, json_rows

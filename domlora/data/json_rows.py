@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from domlora.data.columns import column_names
+from domlora.data.cells import column_names
 from domlora.data.splits import SPLITS
 from domlora.data.text_files import KINDS
 from domlora.errors import TaskError

@@ -20,6 +20,8 @@ class TaskOrigin(BaseModel):
     Attributes:
         place: built-in name, absolute path of a file, or Hub id (`owner/name` or `owner/name:config`).
         format: name of the format that its rows came in; None where an earlier version wrote none down.
+        columns: which field of a row each column is, where that was asked for.
+        system: what was done with system texts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,6 +29,8 @@ class TaskOrigin(BaseModel):
     kind: Literal["builtin", "file", "hub"]
     place: str
     format: str | None = None
+    columns: dict[str, str] | None = None
+    system: Literal["keep", "fold", "drop"] = "keep"
 
     @property
     def named_again(self) -> str:

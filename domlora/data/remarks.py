@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 TOO_MANY = 0.1  # of the rows: more than this lost is a warning
 
@@ -34,9 +33,6 @@ class Remark:
         """`2 rows with label false left out, such as row 3`."""
         such = f"such as row {self.row}" if self.count > 1 else f"row {self.row}"
         return f"{self.count} {self.noun}{'' if self.count == 1 else 's'} {self.rest} ({such})"
-
-    def as_json(self) -> dict[str, Any]:
-        return {"what": self.noun, "why": self.rest, "count": self.count, "row": self.row, "lost": self.lost}
 
 
 class Remarks:

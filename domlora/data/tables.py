@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from domlora.data.columns import column_names, plain_value
+from domlora.data.cells import column_names, plain_value
 from domlora.errors import TaskError
 
 CSV_SUFFIXES = (".csv", ".tsv")

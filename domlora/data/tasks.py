@@ -13,20 +13,19 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, groupby, islice
-from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
-from domlora.data.containers import SUFFIXES, task_name
+from domlora.data.assemble import WITHOUT_RESPONSE, Numbered, System, assemble
+from domlora.data.columns import checked, columns_of
+from domlora.data.containers import SUFFIXES, task_name, task_place
+from domlora.data.dataset_info import Spelling, spelling_of
 from domlora.data.files import read_rows
-from domlora.data.formats.chat import RowError, Turn
-from domlora.data.formats.registry import FORMATS, recognise
 from domlora.data.origin import TaskOrigin
-from domlora.data.samples import Message, Sample
+from domlora.data.remarks import Remark, lost, too_many_lost
+from domlora.data.samples import Sample
 from domlora.data.splits import SPLITS, splits_read
 from domlora.data.text_files import KINDS
 from domlora.errors import TaskError
@@ -39,11 +38,6 @@ BUILTIN = {
     "chat": "Conversations of several turns on everyday matters (multi-turn conversation).",
 }
 HUB_SOURCE = re.compile(r"(?P<id>\w[\w.-]*/[\w.-]+)(:(?P<config>[^/\s]+))?")
-RECOGNISE_WITHIN = 10  # rows
-# Half an emoji, as scraped texts have it, is no character, and tokenizers refuse it.
-LONE_SURROGATES = re.compile("[\ud800-\udfff]")
-
-_Numbered = tuple[str, int, str, dict[str, Any]]  # place for errors, row, split if the row names none, contents
 
 
 @dataclass(frozen=True)
@@ -53,8 +47,9 @@ class Task:
     Attributes:
         source: where they came from, in words, for the provenance of a map.
         format: name of the format they came in.
-        without_response: conversations left out because no assistant says anything in them.
-        dropped_turns: turns left out of the samples: empty ones, and those after the last response.
+        rows: how many rows were read; 0 where the samples were made in memory.
+        remarks: what of the rows is not used, or not as it stands, counted by reason.
+        unread: columns that no reader knows; what they hold is not learned.
         origin: where they came from, as fields; None where they were made in memory.
     """
 
@@ -62,9 +57,25 @@ class Task:
     source: str
     format: str
     samples: tuple[Sample, ...]
-    without_response: int = 0
-    dropped_turns: int = 0
+    rows: int = 0
+    remarks: tuple[Remark, ...] = ()
+    unread: tuple[str, ...] = ()
     origin: TaskOrigin | None = None
+
+    @property
+    def without_response(self) -> int:
+        """Rows left out because no assistant says anything in them."""
+        return sum(one.count for one in self.remarks if one.noun == "row" and one.rest == WITHOUT_RESPONSE)
+
+    @property
+    def dropped_turns(self) -> int:
+        """Turns left out of the samples: empty ones, and those after the last response."""
+        return lost(self.remarks, "turn")
+
+    @property
+    def warning(self) -> str | None:
+        """One line if more of the rows is lost than a user would expect."""
+        return too_many_lost(self.remarks, self.rows)
 
     @cached_property
     def content_hash(self) -> str:
@@ -107,29 +118,58 @@ def builtin_tasks() -> dict[str, str]:
     return dict(BUILTIN)
 
 
-def load_task(source: str | Path, *, split_column: str = "split") -> Task:
+def load_task(
+    source: str | Path | Task,
+    *,
+    split_column: str = "split",
+    columns: Mapping[str, str] | str | None = None,
+    system: System = "keep",
+) -> Task:
     """Reads a task.
 
     Args:
         source: a built-in name, else a file or folder that `read_rows` reads, else a Hub data set, `owner/name` or
-            `owner/name:config`. A Path is always a file or folder.
+            `owner/name:config`. A Path is always a file or folder. A Task comes back as it is.
         split_column: key of a row that names its split: train, validation (valid, val, dev, eval) or test.
             Rows without it are in train, or in the split that the Hub has them in.
+        columns: which field of a row each column is, `{"question": "prompt"}` or the text `question=prompt`; what a
+            `dataset_info.json` beside the file says counts where this is None.
+        system: whether system texts are kept, put before the first question (fold), or dropped.
 
     Raises:
         TaskError: not found, unreadable, of unknown format, or without a single response.
     """
+    if isinstance(source, Task):
+        return source
+    if not isinstance(source, (str, Path)):
+        raise TaskError(
+            f"a task is given by its name or its file, and this is a {type(source).__name__}: write its rows to a "
+            ".jsonl file, one JSON object a line, and give that"
+        )
+    said = columns_of(columns) if isinstance(columns, str) else columns
+    spelling = Spelling(checked(said)) if said is not None else None
+
+    def made(name: str, origin: TaskOrigin, rows: Iterator[Numbered], beside: Spelling | None = None) -> Task:
+        spelled = spelling or beside or Spelling()
+        found = assemble(rows, origin.words, split_column=split_column, spelling=spelled, system=system)
+        form = found.forms.most_common(1)[0][0]
+        asked = {"columns": dict(said) if said else None, "system": system}
+        return Task(
+            name, origin.words, form, tuple(found.samples), found.rows, found.remarks, tuple(found.unread),
+            origin.model_copy(update={"format": form, **asked}),
+        )  # fmt: skip
+
     if isinstance(source, str):
         source = source.strip()
         if source in BUILTIN:
             path = sample_data_path() / "tasks" / f"{source}.jsonl"
-            return _assemble(source, TaskOrigin(kind="builtin", place=source), read_rows(path), split_column)
+            return made(source, TaskOrigin(kind="builtin", place=source), read_rows(path))
     # os.path, since Path raises on names that are too long and on homes of unknown users.
     expanded = os.path.expanduser(str(source))
     if expanded and os.path.exists(expanded):
         path = Path(expanded)
-        origin = TaskOrigin(kind="file", place=os.path.abspath(path))
-        return _assemble(task_name(path), origin, read_rows(path), split_column)
+        origin = TaskOrigin(kind="file", place=task_place(path))
+        return made(task_name(path), origin, read_rows(path), spelling_of(path))
     hub = HUB_SOURCE.fullmatch(source) if isinstance(source, str) else None
     if hub is None or expanded.lower().endswith(SUFFIXES):
         raise TaskError(
@@ -138,10 +178,10 @@ def load_task(source: str | Path, *, split_column: str = "split") -> Task:
         )
     name = hub["id"].split("/")[1]
     origin = TaskOrigin(kind="hub", place=hub.string)
-    return _assemble(name, origin, _hub_rows(hub["id"], hub["config"]), split_column)
+    return made(name, origin, _hub_rows(hub["id"], hub["config"]))
 
 
-def _hub_rows(name: str, config: str | None) -> Iterator[_Numbered]:
+def _hub_rows(name: str, config: str | None) -> Iterator[Numbered]:
     import datasets
 
     shown = f"{name}:{config}" if config else name
@@ -165,73 +205,3 @@ def _hub_error(shown: str, error: Exception) -> str:
     elif re.search("NotFound|Gated", kind):
         way_out = "check the name; for a private or gated one run `hf auth login` first"
     return f"no file {shown}, and no such Hub data set can be loaded ({reason}): {way_out}"
-
-
-def _assemble(name: str, origin: TaskOrigin, rows: Iterator[_Numbered], split_column: str) -> Task:
-    source = origin.words
-    head = list(islice(rows, RECOGNISE_WITHIN))
-    if not head:
-        raise TaskError(f"{source} has no rows: it needs one at least")
-    form = next((known for *_, row in head if (known := recognise(row))), None)
-    if form is None:
-        raise TaskError(_unknown_format(head))
-    samples: list[Sample] = []
-    without_response = dropped_turns = 0
-    for place, number, default, row in chain(head, rows):
-        try:
-            split = _split_of(row, split_column, default)
-            chats = form.read(row)
-        except RowError as error:
-            shape = f"the format {form.NAME} ({form.KEYS})"
-            raise TaskError(f"{place} {error}; read in {shape}: mend or remove the row") from error
-        without_response += not chats
-        for chat in chats:
-            turns = _up_to_last_response(chat.turns)
-            if not turns:
-                without_response += 1
-                continue
-            dropped_turns += len(chat.turns) - len(turns)
-            samples.append(Sample(_merged(turns), split, number, chat.answer, chat.tests))
-    if not samples:
-        raise TaskError(
-            f"{source}: none of its {without_response} rows has a response, read as {form.NAME} "
-            f"({form.KEYS}): bring rows that hold what the model is to say"
-        )
-    origin = origin.model_copy(update={"format": form.NAME})
-    return Task(name, source, form.NAME, tuple(samples), without_response, dropped_turns, origin)
-
-
-def _unknown_format(head: list[_Numbered]) -> str:
-    seen = dict.fromkeys(key for *_, row in head for key in row)
-    # Keys may be anything, such as the first row of a CSV file without a header.
-    shown = ", ".join(" ".join(str(key).split())[:40] for key in islice(seen, 12)) or "none"
-    known = "; ".join(f"{form.NAME} ({form.KEYS})" for form in FORMATS)
-    return f"{head[0][0]}: unknown format, its keys are {shown}: rename them to those of {known}"
-
-
-def _split_of(row: dict[str, Any], column: str, default: str) -> str:
-    if column not in row and column != "split":
-        raise RowError(f"has no `{column}` to name its split")
-    value = row.get(column)
-    if value is None or value == "":
-        return default
-    split = SPLITS.get(str(value).strip().lower())
-    # Rows held out under a name that we do not know must not be trained on.
-    if split is None:
-        known = ", ".join(SPLITS)
-        raise RowError(f"has the unknown split {str(value)[:40]!r} in `{column}`, known are {known}")
-    return split
-
-
-def _up_to_last_response(turns: list[Turn]) -> list[Turn]:
-    """The turns that say something, up to the assistant's last; what follows it nobody answers."""
-    spoken = [(role, text) for role, text in turns if text.strip()]
-    while spoken and spoken[-1][0] != "assistant":
-        spoken.pop()
-    return spoken
-
-
-def _merged(turns: list[Turn]) -> tuple[Message, ...]:
-    """Chat templates want roles to alternate: neighbours of one role are joined by a blank line."""
-    texts = ((role, "\n\n".join(text for _, text in group)) for role, group in groupby(turns, key=itemgetter(0)))
-    return tuple(Message(role, LONE_SURROGATES.sub("\ufffd", text)) for role, text in texts)

@@ -16,8 +16,8 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from domlora.data.reading import fold_system
 from domlora.data.samples import Message
+from domlora.data.system_text import fold_system
 
 Form = Literal["text", "parts"]
 GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")

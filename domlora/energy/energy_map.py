@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from domlora.data.origin import TaskOrigin, task_origin_of
+from domlora.data.remarks import Remark
 from domlora.energy.verdict import CONCENTRATED_FRACTION, CONCENTRATED_MODULES, MODERATE_FRACTION, Level, Verdict
 from domlora.errors import ProbeError
 from domlora.models.modules import Skipped
@@ -41,6 +42,7 @@ class Provenance(BaseModel):
     Attributes:
         model_source, task_source: in words, for a person.
         model_origin, task_origin: the same as fields; None where the words of an earlier version say nothing.
+        remarks: what of the task's rows, and of the samples drawn, is not used or not as it stands.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,6 +78,7 @@ class Provenance(BaseModel):
     notes: dict[str, Any] = Field(default_factory=dict)
     model_origin: ModelOrigin | None = None
     task_origin: TaskOrigin | None = None
+    remarks: tuple[Remark, ...] = ()
 
     @model_validator(mode="before")
     @classmethod

@@ -159,7 +159,8 @@ def _energy_map(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={name: importlib.metadata.version(name) for name in ("torch", "transformers")}
         | {"domlora": __version__},
-        warnings=tuple(_warnings(encoding)) if len(found.losses) else (),
+        warnings=tuple(_warnings(task, encoding, config)) if len(found.losses) else (),
+        remarks=(*task.remarks, *encoding.remarks) if len(found.losses) else (),
         skipped=census.skipped
         + tuple(Skipped(module=census.modules[i].name, reason=why) for i, why in found.unmeasured.items()),
         notes=notes,
@@ -209,9 +210,11 @@ def table_of(modules: tuple[AdaptableModule, ...], found: Measurement, model: Lo
     return table
 
 
-def _warnings(encoding: Encoding) -> list[str]:
-    warnings = []
+def _warnings(task: Task, encoding: Encoding, config: ProbeConfig) -> list[str]:
+    warnings = [task.warning] if task.warning else []
     count = len(encoding.samples)
+    if encoding.limit < config.max_length:
+        warnings.append(f"the model has places for {encoding.limit} tokens: samples are cut there")
     if encoding.truncated > WARN_TRUNCATED * count:
         warnings.append(f"{encoding.truncated} of {count} samples were cut at the maximum length: raise it to see all")
     if encoding.dropped:

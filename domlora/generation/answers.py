@@ -20,6 +20,7 @@ from domlora.data.samples import Message, Sample
 from domlora.data.template import ChatTemplate, Refused
 from domlora.errors import TaskError
 from domlora.models.device import CPU_TOKENS, GPU_TOKENS, out_of_memory, release
+from domlora.models.rotary import length_rule
 
 BATCH = 16  # rows of a batch: beyond that, a batch waits long for its longest answer
 
@@ -88,7 +89,7 @@ def generate(
     ends = end_tokens(model, tokenizer)
     texts = [""] * len(rows)
     tokens = GPU_TOKENS if model.device.type == "cuda" else CPU_TOKENS
-    queue = group_by_length(rows, tokens, BATCH)
+    queue = group_by_length(rows, tokens, BATCH, length_rule(model), growth=length)
     while queue:
         group = queue.pop(0)
         new: list[list[int]] | None

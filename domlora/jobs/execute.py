@@ -35,7 +35,7 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
     for config in request.configs:
         check(config)
     progress("reading the task", 0, 0)
-    task = load_task(request.task)
+    task = load_task(request.task, columns=request.columns, system=request.system)
     task.draw(request.config.samples, request.config.seed, request.config.split)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
@@ -74,7 +74,7 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
     for name in request.sweep.placements:
         check_name(name)
     progress("reading the task", 0, 0)
-    asked = ask(load_task(request.task), request.sweep)
+    asked = ask(load_task(request.task, columns=request.columns, system=request.system), request.sweep)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
     check_trainable(local.ref.name, objective_of(local.folder))

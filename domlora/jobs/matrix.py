@@ -6,7 +6,6 @@ No torch until a cell is measured here, so that the dashboard and an answer from
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from domlora.jobs.queue import Queue
 from domlora.jobs.spec import Job, ProbeRequest
 from domlora.matrix.matrix import Matrix
 from domlora.models.catalogue import BUILTIN_MODELS, is_ready
-from domlora.models.fetch import localise
+from domlora.models.fetch import gguf_hash, localise
 from domlora.models.reference import ModelRef, resolve
 from domlora.probes.config import ProbeConfig
 from domlora.progress import Progress
@@ -187,8 +186,7 @@ def revision_if_known(ref: ModelRef) -> str | None:
         found = try_to_load_from_cache(ref.source, "config.json", revision=ref.revision)
         return Path(found).parent.name if isinstance(found, str) else None
     if ref.kind == "gguf":  # as `localise` names it, without converting it
-        with ref.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return gguf_hash(ref.path)
     return localise(ref).revision
 
 

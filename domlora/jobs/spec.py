@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from domlora.comparison.config import SweepConfig
+from domlora.data.assemble import System
 from domlora.data.tasks import BUILTIN
 from domlora.probes.config import ProbeConfig, ProbeName
 
@@ -29,6 +30,22 @@ Revision = Annotated[
 TaskSource = Annotated[
     str, Field(title="Task", description=f"built-in name ({', '.join(BUILTIN)}), file or Hub data set id")
 ]
+Columns = Annotated[
+    str | None,
+    Field(
+        title="Columns (optional)",
+        description="which field of a row a column of the file is, as in question=prompt,context=input,notes=ignore",
+        json_schema_extra={"unset": "as their names say"},
+    ),
+]
+SystemText = Annotated[
+    System,
+    Field(
+        title="System texts",
+        description="keep them, fold them into the first question (for models that know no system role), or drop them",
+        json_schema_extra={"words": {"keep": "keep", "fold": "fold into the first question", "drop": "drop"}},
+    ),
+]
 Device = Annotated[str, Field(title="Device", description="where it is computed: auto, cpu, cuda, cuda:1 or mps")]
 Refresh = Annotated[bool, Field(title="Refresh", description="compute again even if the store has the answer")]
 
@@ -46,6 +63,8 @@ class ProbeRequest(BaseModel):
     model: ModelSource
     revision: Revision = None
     task: TaskSource
+    columns: Columns = None
+    system: SystemText = "keep"
     config: ProbeConfig = ProbeConfig()
     device: Device = "auto"
     refresh: Refresh = False
@@ -79,6 +98,8 @@ class SweepRequest(BaseModel):
     model: ModelSource
     revision: Revision = None
     task: TaskSource
+    columns: Columns = None
+    system: SystemText = "keep"
     probe: ProbeConfig = ProbeConfig()
     sweep: SweepConfig = SweepConfig()
     device: Device = "auto"

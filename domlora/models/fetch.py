@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from domlora.models.catalogue import (
     builtin_folder,
     is_ready,
 )
-from domlora.models.gguf import convert_gguf, short
+from domlora.models.gguf import CONVERSION, convert_gguf, parts_of, short
 from domlora.models.origin import DEQUANTISED, REFERENCE_WORDS, ModelOrigin
 from domlora.models.reference import ModelRef, check_folder
 from domlora.paths import home
@@ -88,18 +88,38 @@ def localise(ref: ModelRef, progress: Progress | None = None) -> LocalModel:
             origin = ModelOrigin(kind="hub", place=ref.source, revision=folder.name)
             return LocalModel(ref, folder, folder.name, f"Hub {ref.source}@{folder.name[:12]}", origin)
         if ref.kind == "gguf":
-            digest = _file_hash(ref.path)
+            digest = gguf_hash(ref.path)
             folder = home() / "cache" / "gguf" / digest[:16]
-            if not (folder / "config.json").exists():
+            if not _converted(folder):
                 log.info("converting %s to safetensors, once", ref.path.name)
-                with _staged(folder) as stage:
+                with _staged(folder, done=_converted) as stage:
                     convert_gguf(ref.path, stage)
+                    (stage / RECORD).write_text(json.dumps({"conversion": CONVERSION}), encoding="utf-8")
             # Not resolved: where a link leads may have another name, and the model with it.
             origin = ModelOrigin(kind="gguf", place=os.path.abspath(ref.path), sha256=digest)
             return LocalModel(ref, folder, digest, f"GGUF {ref.path.name}{DEQUANTISED}", origin)
         place = str(ref.path.resolve())
         origin = ModelOrigin(kind="folder", place=place)
         return LocalModel(ref, ref.path, _folder_hash(ref.path), f"folder {place}", origin)
+
+
+def gguf_hash(path: Path) -> str:
+    """What a GGUF is known as: the hash of the file, or of all its parts one after the other.
+
+    Raises:
+        ModelError: a part is missing.
+    """
+    digest = hashlib.sha256()
+    for part in parts_of(path):
+        with part.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
+
+
+def _converted(folder: Path) -> bool:
+    """Whether a GGUF was converted into this folder, and by a version whose conversions are as they should be."""
+    record = folder / RECORD
+    return record.exists() and json.loads(record.read_text(encoding="utf-8")).get("conversion", 0) >= CONVERSION
 
 
 def _builtin(ref: ModelRef, progress: Progress | None) -> LocalModel:
@@ -168,6 +188,7 @@ def _hub_snapshot(repo: str, revision: str | None, progress: Progress | None) ->
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
@@ -183,7 +204,7 @@ def _hub_snapshot(repo: str, revision: str | None, progress: Progress | None) ->
         ) from error
     except RevisionNotFoundError as error:
         raise ModelError(f"{repo} has no revision {revision!r}: name a branch, tag or commit of it") from error
-    except RepositoryNotFoundError as error:
+    except (RepositoryNotFoundError, HFValidationError) as error:
         raise ModelError(f"the Hub has no model {repo!r} (or it is private): check the name, {way_out}") from error
     except (LocalEntryNotFoundError, HfHubHTTPError) as error:
         raise ModelError(
@@ -210,16 +231,23 @@ def _bars_for(progress: Progress) -> type:
 
 
 @contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """A scratch folder beside `folder` that takes its name only when complete, so that no reader sees a half one."""
+def _staged(folder: Path, done: Callable[[Path], bool] = Path.exists) -> Iterator[Path]:
+    """A scratch folder beside `folder` that takes its name only when complete, so that no reader sees a half one.
+
+    Args:
+        done: whether what lies at `folder` may stay; what may not is replaced.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         yield stage
-        if not folder.exists():  # another process may have been faster; its copy is as good
+        if not done(folder):  # another process may have been faster; its copy is as good
+            if folder.exists():
+                folder.rename(stage.with_name(f"{stage.name}.old"))
             stage.rename(folder)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(stage.with_name(f"{stage.name}.old"), ignore_errors=True)
 
 
 @contextmanager

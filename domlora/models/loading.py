@@ -6,35 +6,43 @@ masked one (masked), or an answer that a decoder writes to what an encoder reads
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from torch import nn
 from transformers import (
+    CONFIG_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
-    AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
+from domlora.data.batches import LengthRule
 from domlora.data.encoding import Encoding, encode
 from domlora.data.objectives import encode_masked, encode_pairs
 from domlora.data.samples import Sample
 from domlora.errors import ModelError
 from domlora.models.device import Dtype, choose_device, choose_dtype
 from domlora.models.fetch import LocalModel, localise
+from domlora.models.files import holds_adapter, read_config
+from domlora.models.positions import longest
 from domlora.models.reference import Objective, objective_of, resolve
+from domlora.models.report import check_report, without_table
+from domlora.models.rotary import forget_lengths, length_rule
+from domlora.models.tokenizer import load_tokenizer
 
-TOKENIZER_PATTERNS = ("tokenizer*", "vocab*", "merges*", "*.model")
+log = logging.getLogger(__name__)
+
+# transformers loads an adapter that it finds beside a model; it is told to look where there is none.
+NO_FOLDER = "no-adapter"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +75,22 @@ class LoadedModel:
     def architecture(self) -> str:
         return type(self.model).__name__
 
+    @property
+    def longest(self) -> int | None:
+        """Tokens of a sample that the model has places for; None if its positions have no end."""
+        return longest(self.model)
+
+    @property
+    def length_rule(self) -> LengthRule | None:
+        """Which lengths may share a batch; None if all may."""
+        return length_rule(self.model)
+
+    @property
+    def embedding_rows(self) -> int:
+        """Token ids that the model has an embedding for, counted from 0; a tokenizer may know more."""
+        embedding: Any = self.model.get_input_embeddings()
+        return embedding.weight.shape[0]
+
     def encode(self, samples: Sequence[Sample], max_length: int, seed: int = 0) -> Encoding:
         """Token ids of samples, in the form that this model learns from.
 
@@ -76,13 +100,28 @@ class LoadedModel:
 
         Raises:
             TaskError: none of the samples can be used.
+            ModelError: a sample has a token that the model has no embedding for.
         """
+        length = max_length if self.longest is None else min(max_length, self.longest)
         if self.objective == "causal":
-            return encode(samples, self.tokenizer, max_length)
-        length = min([max_length, *_positions(self.model)])
-        if self.objective == "masked":
-            return encode_masked(samples, self.tokenizer, length, seed)
-        return encode_pairs(samples, self.tokenizer, length, self.decoder_inputs)
+            encoding = encode(samples, self.tokenizer, length)
+        elif self.objective == "masked":
+            encoding = encode_masked(samples, self.tokenizer, length, seed)
+        else:
+            encoding = encode_pairs(samples, self.tokenizer, length, self.decoder_inputs)
+        self._check_known(encoding)
+        return encoding
+
+    def _check_known(self, encoding: Encoding) -> None:
+        """Raises ModelError if the tokenizer wrote a token that the model has no embedding for."""
+        rows = self.embedding_rows
+        for sample in encoding.samples:
+            if (highest := max(sample.ids)) >= rows:
+                raise ModelError(
+                    f"{self.name} has {rows} embeddings, and its tokenizer writes token {highest} "
+                    f"({self.tokenizer.convert_ids_to_tokens(highest)!r}) in row {sample.row}: resize the embeddings "
+                    "and save the model again, or bring the tokenizer that belongs to it"
+                )
 
     def decoder_inputs(self, labels: Sequence[int]) -> Sequence[int]:
         """What an encoder-decoder reads to predict labels: those shifted right by its own rule.
@@ -108,23 +147,13 @@ class LoadedModel:
         )
 
 
-def _positions(model: PreTrainedModel) -> list[int]:
-    """How many tokens each table of absolute positions has room for."""
-    tables = [
-        m for name, m in model.named_modules() if "position" in name.split(".")[-1] and isinstance(m, nn.Embedding)
-    ]
-    # RoBERTa begins to count after the padding token's id, BART two rows into the table.
-    before = [getattr(m, "offset", 0 if m.padding_idx is None else m.padding_idx + 1) for m in tables]
-    return [table.num_embeddings - skipped for table, skipped in zip(tables, before, strict=True)]
-
-
 def load_model(
-    source: str | Path, *, revision: str | None = None, dtype: Dtype = "auto", device: str = "auto"
+    source: str | Path | LoadedModel, *, revision: str | None = None, dtype: Dtype = "auto", device: str = "auto"
 ) -> LoadedModel:
     """Loads a model and its tokenizer.
 
     Args:
-        source: built-in name, Hub id, folder or .gguf file.
+        source: built-in name, Hub id, folder or .gguf file; what was loaded already comes back as it is.
         revision: branch, tag or commit of a Hub id.
         dtype: `auto` is bfloat16 on a GPU that has it, else float32.
         device: `auto` is CUDA, else MPS, else the CPU.
@@ -132,6 +161,13 @@ def load_model(
     Raises:
         ModelError: it cannot be found, fetched or loaded, or has no loss over the tokens of a text.
     """
+    if isinstance(source, LoadedModel):
+        return source
+    if not isinstance(source, (str, Path)):
+        raise ModelError(
+            f"a model is given by its folder, .gguf file, Hub id or built-in name, this is a {type(source).__name__}: "
+            "save it with save_pretrained, its tokenizer too, and give that folder"
+        )
     return load_local(localise(resolve(str(source), revision)), dtype=dtype, device=device)
 
 
@@ -139,42 +175,61 @@ def load_local(local: LocalModel, *, dtype: Dtype = "auto", device: str = "auto"
     """Loads what `fetch.localise` brought; arguments and errors as `load_model`."""
     place = choose_device(device)
     number_type = choose_dtype(dtype, place)
-    folder = local.folder
+    name, folder = local.ref.source, local.folder
+    _check_code(name, folder)
+    options: dict[str, Any] = {
+        "dtype": number_type, "use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True,
+        "trust_remote_code": False,
+    }  # fmt: skip
+    if holds_adapter(folder):
+        log.info("%s holds an adapter beside the model: the model is loaded without it", name)
+        options["adapter_kwargs"] = {"subfolder": NO_FOLDER}
     try:
-        config = AutoConfig.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         objective = objective_of(folder) or _by_type(config)
         if getattr(config, "is_encoder_decoder", False):  # by its class, where config.json does not say so
             objective = "seq2seq"
         auto = _auto_class(config, objective, folder)
-        tokenizer = _tokenizer(folder)
-        loaded: Any = auto.from_pretrained(folder, dtype=number_type, use_safetensors=True, output_loading_info=True)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        reason = (str(error) or type(error).__name__).strip().splitlines()[0][:300]
-        raise ModelError(f"cannot load {local.ref.source}: {reason}") from error
+        tokenizer = load_tokenizer(folder)
+        with without_table():
+            loaded: Any = auto.from_pretrained(folder, **options)
+    except (ModelError, MemoryError):
+        raise
+    except Exception as error:  # whatever a class of transformers stumbles over in files that do not fit it
+        raise ModelError(_cannot_load(name, folder, error)) from error
     model, report = loaded
-    if report["missing_keys"]:
-        names = sorted(report["missing_keys"])
-        raise ModelError(
-            f"{local.ref.source}: {len(names)} weights are missing (such as {names[0]}) and would be random: "
-            "complete the folder, or name the class it was saved from in config.json"
-        )
+    check_report(model, report, name)
+    forget_lengths(model)
     try:
         model = model.to(place).eval()
     except torch.OutOfMemoryError as error:
-        raise ModelError(
-            f"{local.ref.source} does not fit on {place} in {number_type}: try bfloat16 or the CPU"
-        ) from error
+        raise ModelError(f"{name} does not fit on {place} in {number_type}: try bfloat16 or the CPU") from error
     loaded_model = LoadedModel(model, tokenizer, local, objective)
     if objective == "seq2seq":
         loaded_model.decoder_inputs([0])
     return loaded_model
 
 
-def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    # Looked for by hand: without a file, some classes (GPT-2's) start with an empty vocabulary and say nothing.
-    if not any(any(folder.glob(pattern)) for pattern in TOKENIZER_PATTERNS):
-        raise ModelError(f"{folder} has no tokenizer: put the tokenizer.json of this model beside its weights")
-    return AutoTokenizer.from_pretrained(folder)
+def _check_code(name: str, folder: Path) -> None:
+    """Raises ModelError for a model whose class is not one of transformers but comes as code beside its weights."""
+    config = read_config(folder)
+    if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING:
+        raise ModelError(
+            f"{name} needs Python code of its own (`auto_map` in config.json, trust_remote_code), which is not run: "
+            "give a model of a class that transformers has"
+        )
+
+
+def _cannot_load(name: str, folder: Path, error: Exception) -> str:
+    reason = (str(error) or type(error).__name__).strip().splitlines()[0][:300]
+    quantised = read_config(folder).get("quantization_config")
+    if isinstance(quantised, dict):
+        method = quantised.get("quant_method", "an unnamed method")
+        return (
+            f"cannot load {name}, whose weights are quantised with {method} ({reason}): install what that needs, or "
+            "give the model in its original weights"
+        )
+    return f"cannot load {name}: {reason}"
 
 
 def _by_type(config: PretrainedConfig) -> Objective:

@@ -6,21 +6,24 @@ Cheap and offline: no torch, no network, so that the dashboard can check a reque
 
 from __future__ import annotations
 
-import json
+import errno
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from domlora.errors import ModelError
-from domlora.models.catalogue import (
-    known_models,
-)
+from domlora.models.catalogue import known_models
+from domlora.models.files import check_files, check_no_pointer, read_config
+from domlora.models.gguf import parts_of, whole_name
 
 GGUF_MAGIC = b"GGUF"
-PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+LONGEST_HUB_ID = 96  # characters, by the Hub's own rule
+SHOWN = 100  # characters of a name that are repeated in an error
 
 # What a language model was trained to predict: the next token, an answer to what an encoder reads, a masked token.
 Objective = Literal["causal", "seq2seq", "masked"]
@@ -54,9 +57,9 @@ class ModelRef(BaseModel):
     @property
     def name(self) -> str:
         """Short name for tables and titles."""
-        if self.kind == "builtin":
-            return self.source
-        return self.path.resolve().stem if self.kind == "gguf" else self.source.rstrip("/").split("/")[-1]
+        if self.kind == "folder":
+            return os.path.basename(os.path.abspath(self.path))
+        return whole_name(self.path.resolve()) if self.kind == "gguf" else self.source.split("/")[-1]
 
 
 def resolve(source: str, revision: str | None = None) -> ModelRef:
@@ -68,17 +71,17 @@ def resolve(source: str, revision: str | None = None) -> ModelRef:
     source = source.strip()
     if source in known_models():
         ref = ModelRef(source=source, kind="builtin")
-    elif Path(source).expanduser().is_dir():
-        ref = ModelRef(source=source, kind="folder")
-        check_folder(ref.path)
-    elif Path(source).expanduser().is_file() or source.endswith(".gguf"):
+    elif (found := _on_disk(source)) == "folder":
+        ref = _in_folder(source)
+    elif found == "file":
         ref = ModelRef(source=source, kind="gguf")
         _check_gguf(ref.path)
-    elif HUB_ID.fullmatch(source):
+    elif HUB_ID.fullmatch(source) and not source.endswith(".gguf") and len(source) <= LONGEST_HUB_ID:
         return ModelRef(source=source, kind="hub", revision=revision)
     else:
+        shown = repr(source if len(source) <= SHOWN else f"{source[:SHOWN]}…")
         raise ModelError(
-            f"no model {source!r}: give a built-in name ({', '.join(known_models())}), a Hub id such as "
+            f"no model {shown}: give a built-in name ({', '.join(known_models())}), a Hub id such as "
             "org/name, a folder with safetensors, or a .gguf file that exists"
         )
     if revision is not None:
@@ -86,26 +89,43 @@ def resolve(source: str, revision: str | None = None) -> ModelRef:
     return ref
 
 
+def _on_disk(source: str) -> Literal["folder", "file"] | None:
+    """What lies at a path, None if nothing does or no path can be called so."""
+    try:
+        mode = Path(source).expanduser().stat().st_mode if source else 0
+    except (RuntimeError, ValueError):  # a user without a home, a NUL character
+        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP):
+            return None
+        raise ModelError(f"cannot read {source}: {error.strerror}") from error
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else None
+
+
+def _in_folder(source: str) -> ModelRef:
+    """A folder, or the split GGUF that it holds and nothing else."""
+    ref = ModelRef(source=source, kind="folder")
+    try:
+        names = set(os.listdir(ref.path))
+    except OSError as error:
+        raise ModelError(f"cannot read {source}: {error.strerror}") from error
+    ggufs = sorted(name for name in names if name.endswith(".gguf"))
+    wholes = {whole_name(Path(name)) for name in ggufs}
+    if "config.json" in names or len(wholes) != 1 or ggufs[0] == f"{wholes.pop()}.gguf":
+        check_folder(ref.path)
+        return ref
+    first = ModelRef(source=os.path.join(source, ggufs[0]), kind="gguf")
+    _check_gguf(first.path)
+    return first
+
+
 def check_folder(folder: Path) -> None:
     """Refuses a folder that `loading` could not or would not load.
 
     Raises:
-        ModelError: no configuration, no weights, pickle weights only, no language head, or an adapter instead of a
-            model.
+        ModelError: as `check_files` and `objective_of`.
     """
-    if (folder / "adapter_config.json").exists():
-        raise ModelError(f"{folder} holds a PEFT adapter, not a model: name the base model it was trained on")
-    if not (folder / "config.json").exists():
-        ggufs = sorted(path.name for path in folder.glob("*.gguf"))
-        hint = f"name the file itself: {folder / ggufs[0]}" if ggufs else "save a model there with save_pretrained"
-        raise ModelError(f"{folder} has no config.json, so it holds no transformers model: {hint}")
-    if not any(folder.glob("*.safetensors")):
-        if any(any(folder.glob(pattern)) for pattern in PICKLE_PATTERNS):
-            raise ModelError(
-                f"{folder} holds pickle weights only, which can run code when loaded and are refused: "
-                "save them again with save_pretrained (safetensors)"
-            )
-        raise ModelError(f"{folder} has a config.json but no weights: put its *.safetensors beside it")
+    check_files(folder)
     objective_of(folder)
 
 
@@ -115,11 +135,10 @@ def objective_of(folder: Path) -> Objective | None:
     Raises:
         ModelError: a class without a language head, such as a classifier, or a config.json that is no JSON.
     """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise ModelError(f"{folder / 'config.json'} cannot be read ({error}): bring it again") from error
+    config = read_config(folder)
     classes = config.get("architectures") or []
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise ModelError(f"{folder / 'config.json'} names {classes!r} as `architectures`: make it a list of names")
     if not classes:
         return None
     if not any(head in name for name in classes for head in LANGUAGE_HEADS):
@@ -147,10 +166,12 @@ def check_trainable(name: str, objective: Objective | None) -> None:
 
 
 def _check_gguf(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(GGUF_MAGIC))
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
-    if magic != GGUF_MAGIC:
-        raise ModelError(f"{path} is not a GGUF file: give a .gguf file, or the folder of a transformers model")
+    for part in parts_of(path):
+        try:
+            check_no_pointer(part)
+            with part.open("rb") as file:
+                magic = file.read(len(GGUF_MAGIC))
+        except OSError as error:
+            raise ModelError(f"cannot read {part}: {error.strerror}") from error
+        if magic != GGUF_MAGIC:
+            raise ModelError(f"{part} is not a GGUF file: give a .gguf file, or the folder of a transformers model")

@@ -22,6 +22,7 @@ from domlora.errors import ProbeError
 from domlora.models.device import out_of_memory, release, token_budget
 from domlora.models.losses import response_losses
 from domlora.models.modules import AdaptableModule
+from domlora.models.rotary import length_rule
 from domlora.probes.recorder import Measurement, MeasuringRecorder, Rows
 from domlora.probes.taps import CalledAgain, tapped
 
@@ -49,12 +50,13 @@ def run(
     device = next(model.parameters()).device
     longest = max(len(sample.ids) for sample in samples)
     tokens = max_tokens or token_budget(model, longest, device)
+    rule = length_rule(model)
     repeated: set[int] = set()  # modules that a pass calls several times, as far as is known
     recorder = _Several(recorders)
     one_pass = activation_backward if any(r.needs_gradient for r in recorders) else activation_forward
     with frozen(model):
         while True:
-            queue = deque(group_by_length(samples, tokens, max_samples))
+            queue = deque(group_by_length(samples, tokens, max_samples, rule))
             losses = torch.zeros(len(samples))
             calls, done = [0] * len(modules), 0
             while queue:

@@ -1,25 +1,24 @@
 """Which rows a comparison reads: training rows in their order, and the rows held out. The same for all variants.
 
-In: a task and a `SweepConfig`. Out: chosen rows, then encoded ones, and warnings in whole sentences. Knows no model but
-its tokenizer, and to choose rows not even that: who asks for what cannot be had hears it before anything is fetched.
+In: a task and a `SweepConfig`. Out: chosen rows, then encoded ones, and warnings in whole sentences. Knows no model:
+who asks for what cannot be had hears it before anything is fetched.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from domlora.comparison.config import SweepConfig
+from domlora.data.remarks import Remark, Remarks
 from domlora.data.samples import Sample
 from domlora.data.tasks import Task
 from domlora.errors import TaskError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    from domlora.data.encoding import EncodedSample
+    from domlora.data.encoding import EncodedSample, Encoding
 
 HELD_OUT_FRACTION = 0.2  # of the training rows that each missing split may take
 
@@ -43,6 +42,7 @@ class SweepRows:
     Attributes:
         answered: the first test rows as conversations, to be answered in free text.
         warnings: what was left out or had to be split off.
+        remarks: what of the task's rows is not used, or not as it stands.
     """
 
     train: tuple[EncodedSample, ...]
@@ -50,6 +50,7 @@ class SweepRows:
     test: tuple[EncodedSample, ...]
     answered: tuple[Sample, ...]
     warnings: tuple[str, ...]
+    remarks: tuple[Remark, ...] = ()
 
 
 def choose_rows(task: Task, config: SweepConfig) -> ChosenRows:
@@ -90,28 +91,37 @@ def choose_rows(task: Task, config: SweepConfig) -> ChosenRows:
     return ChosenRows({name: tuple(pool) for name, pool in pools.items()}, warnings)
 
 
-def encode_rows(name: str, chosen: ChosenRows, tokenizer: PreTrainedTokenizerBase, config: SweepConfig) -> SweepRows:
-    """Encodes the rows that were chosen of the task of this name.
+def encode_rows(
+    task: Task, chosen: ChosenRows, encode: Callable[[Sequence[Sample], int], Encoding], config: SweepConfig
+) -> SweepRows:
+    """Encodes the rows that were chosen of a task.
+
+    Args:
+        encode: samples and the largest length -> their encoding, as `LoadedModel.encode`.
 
     Raises:
         TaskError: none of a part can be encoded, or fewer training rows than one step reads.
     """
-    from domlora.data.encoding import encode  # brings transformers, which a check of the request does not need
-
-    warnings = list(chosen.warnings)
+    warnings = [*chosen.warnings, *([f"{task.warning}."] if task.warning else [])]
+    remarks = Remarks()
+    remarks.extend(task.remarks)
     encoded: dict[str, tuple[EncodedSample, ...]] = {}
-    cut = 0
+    cut, limit = 0, config.max_length
     for part, samples in chosen.splits.items():
-        encoding = encode(samples, tokenizer, config.max_length)
-        encoded[part] = encoding.samples
+        encoding = encode(samples, config.max_length)
+        encoded[part], limit = encoding.samples, encoding.limit
+        remarks.extend(encoding.remarks)
         cut += encoding.truncated
         if encoding.dropped:
             row, reason = next(iter(encoding.dropped.items()))
             warnings.append(f"{len(encoding.dropped)} {part} rows were left out, such as row {row}: {reason}.")
+    if limit < config.max_length:
+        warnings.append(f"The model has places for {limit} tokens: rows are cut there.")
     if cut:
-        warnings.append(f"{cut} rows were cut at {config.max_length} tokens.")
-    _check_train(len(encoded["train"]), config, name)
-    return SweepRows(**encoded, answered=chosen.splits["test"][: config.answers], warnings=tuple(warnings))
+        warnings.append(f"{cut} rows were cut at {limit} tokens.")
+    _check_train(len(encoded["train"]), config, task.name)
+    answered = chosen.splits["test"][: config.answers]
+    return SweepRows(**encoded, answered=answered, warnings=tuple(warnings), remarks=remarks.all())
 
 
 def step_rows(count: int, config: SweepConfig) -> list[list[int]]:

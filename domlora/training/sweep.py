@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ from transformers import get_scheduler
 
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import BASE, ENDED_VARIANT, Evaluation, Metric, Variant
-from domlora.data.batches import collate
+from domlora.data.batches import Batch, apart, collate
 from domlora.data.encoding import EncodedSample
 from domlora.errors import ProbeError, SweepError
 from domlora.models.device import free_memory
@@ -191,8 +191,7 @@ class Sweep:
         return Live(variant, adapter, optimizer, schedule)
 
     def _find_directions(self, adapters: Adapters, wave: Sequence[Variant]) -> None:
-        rows = range(min(EVA_ROWS, len(self.rows.train)))
-        batches = [collate(self.rows.train, g, self.model.device) for g in micro_batches(rows, self.config.batch_size)]
+        batches = self._batches(range(min(EVA_ROWS, len(self.rows.train))))
         inputs = [{"input_ids": batch.ids, "attention_mask": batch.attention.long()} for batch in batches]
         for name in dict.fromkeys(variant.placement for variant in wave if METHODS[variant.method].from_data):
             adapters.find_directions(self.placements[name], inputs)
@@ -216,10 +215,7 @@ class Sweep:
             for one in live:
                 _restore(adapters, one, checkpoint["variants"][one.variant.name])
         elif live:
-            lockstep.check(
-                collate(self.rows.train, self.steps[0][: self.config.batch_size], self.model.device),
-                [one.adapter for one in live],
-            )
+            lockstep.check(next(self._batches(self.steps[0])), [one.adapter for one in live])
         results = {
             f"{short}_{name}_before": getattr(before[part], name)
             for part, short in (("validation", "eval"), ("test", "test"))
@@ -248,12 +244,17 @@ class Sweep:
         self._report()
         self._conclude(adapters, lockstep, live)
 
+    def _batches(self, rows: Sequence[int]) -> Iterator[Batch]:
+        """Training rows in batches of at most the batch size, and of lengths that the model may read side by side."""
+        for group in micro_batches(rows, self.config.batch_size):
+            for part in apart(self.rows.train, group, self.model.length_rule):
+                yield collate(self.rows.train, part, self.model.device)
+
     def _step(self, lockstep: Lockstep, live: list[Live], step: int) -> list[Live]:
         """One optimizer step of every variant; returns those that go on."""
         rows = self.steps[step - 1]
         losses = torch.zeros(len(live))
-        for group in micro_batches(rows, self.config.batch_size):
-            batch = collate(self.rows.train, group, self.model.device)
+        for batch in self._batches(rows):
             losses += lockstep.backward(batch, [one.adapter for one in live], 1 / len(rows)).sum(1).cpu() / len(rows)
         going = []
         for one, loss in zip(live, losses.tolist(), strict=True):

@@ -18,7 +18,7 @@ import torch
 from domlora.comparison.config import SweepConfig, variant_name
 from domlora.comparison.placements import left_out
 from domlora.comparison.run import Evaluation, Metric, Run, Variant
-from domlora.data.encoding import EncodedSample, encode
+from domlora.data.encoding import EncodedSample
 from domlora.data.tasks import Task, builtin_tasks, load_task
 from domlora.errors import TaskError
 from domlora.models.device import device_name, peak_memory
@@ -57,7 +57,7 @@ def train(
     """
     started = time.perf_counter()
     task, config = plan.task, plan.config
-    rows = encode_rows(task.name, plan.rows, model.tokenizer, config)
+    rows = encode_rows(task, plan.rows, model.encode, config)
     others = _other_tasks(task, model, config)
     run = _new_run(model, plan, rows, others, job)
     folder = run_folder(run.id)
@@ -108,6 +108,7 @@ def _new_run(
             "test_rows": len(rows.test),
             "energy_map": plan.energy.id,
             "forgetting_tasks": list(others),
+            **({"remarks": [remark.words for remark in rows.remarks]} if rows.remarks else {}),
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
             | {"domlora": __version__},
         },
@@ -174,7 +175,7 @@ def _other_tasks(task: Task, model: LoadedModel, config: SweepConfig) -> dict[st
         count = min(config.forgetting_rows, other.splits["validation"])
         samples = other.draw(count, config.data_seed, "validation")
         try:
-            encoded[name] = encode(samples, model.tokenizer, config.max_length).samples
+            encoded[name] = model.encode(samples, config.max_length).samples
         except TaskError:  # none of them fits into so few tokens: the task is not named among those looked at
             continue
     return encoded

@@ -6,6 +6,7 @@ import zipfile
 
 import pandas as pd
 import pytest
+from safetensors.numpy import save
 from streamlit.testing.v1 import AppTest
 
 from dashboard.compare import tables
@@ -292,7 +293,7 @@ def test_launch_leads_to_the_run_as_soon_as_there_is_one(energy, monkeypatch):
 
 def test_launch_of_a_model_without_a_map_says_when_sizes_are_known(tmp_path):
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
-    (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / "model.safetensors").write_bytes(save({}))
     app = launch(model="another one", own_model=str(tmp_path))
     assert "the job probes first" in text(app)
     assert "no energy map of this model yet" in text(app)

@@ -319,8 +319,8 @@ def test_an_error_in_a_folder_names_the_file_and_its_own_row(tmp_path):
     write(tmp_path, "b.jsonl", lines([ROWS[0], 7]))
     with pytest.raises(TaskError, match=r"b\.jsonl, line 2: a row must be an object"):
         load_task(tmp_path)
-    write(tmp_path, "b.jsonl", lines([ROWS[0], {"x": 1}]))
-    with pytest.raises(TaskError, match=r"b\.jsonl, row 2 "):
+    write(tmp_path, "b.jsonl", lines([ROWS[0], {**ROWS[1], "split": "holdout"}]))
+    with pytest.raises(TaskError, match=r"b\.jsonl, row 2 has the unknown split"):
         load_task(tmp_path)
 
 

@@ -1,9 +1,14 @@
 """Each public format: what a row of it becomes. Literal rows in, (role, text) turns out; no files here."""
 
+import json
+
 import pytest
 
-from domlora.data.formats.chat import RowError
-from domlora.data.formats.registry import FORMATS, recognise
+from domlora.data.formats import registry
+from domlora.data.formats.chat import Unused
+from domlora.data.formats.fields import Fields, RowError
+from domlora.data.formats.registry import FORMATS
+from domlora.data.samples import Message, ToolCall
 
 EXCHANGE = [("user", "2+2?"), ("assistant", "4")]
 USER, ASSISTANT = {"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}
@@ -15,7 +20,7 @@ ROWS = [
         "messages",
         {"messages": '[{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]'},
     ),
-    ("messages", {"prompt": "2+2?", "completion": "5", "messages": [USER, ASSISTANT]}),
+    ("messages", {"prompt": "2+2?", "completion": "4", "messages": [USER, ASSISTANT]}),
     ("sharegpt", {"conversations": [{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}]}),
     ("sharegpt", {"conversations": [USER, ASSISTANT]}),
     ("sharegpt", {"conversation": [USER, ASSISTANT]}),
@@ -37,12 +42,22 @@ ROWS = [
 ]
 
 
+def recognise(row):
+    return registry.recognise(Fields(row))
+
+
 def read(row):
-    return recognise(row).read(row)
+    fields = Fields(row)
+    return registry.read(registry.recognise(fields), fields)
+
+
+def messages(row):
+    (chat,) = read(row)
+    return chat.messages
 
 
 def turns(row):
-    return [chat.turns for chat in read(row)]
+    return [[(message.role, message.content) for message in chat.messages] for chat in read(row)]
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS)
@@ -55,7 +70,7 @@ def test_equal_content_in_any_format_is_the_same_exchange(row):
     assert turns(row) == [EXCHANGE]
 
 
-@pytest.mark.parametrize("row", [{}, {"text": "4"}, {"messages": None}, {"instruction": "2+2?"}, {"prompt": "a"}])
+@pytest.mark.parametrize("row", [{}, {"body": "4"}, {"instruction": "2+2?"}, {"prompt": "a"}])
 def test_other_rows_are_not_recognised(row):
     assert recognise(row) is None
 
@@ -77,30 +92,81 @@ def test_every_format_shows_an_example_row_and_names_its_keys(form):
     [
         ("system", "system"), ("developer", "system"),
         ("user", "user"), ("human", "user"), ("Human", "user"),
-        ("tool", "user"), ("function", "user"), ("observation", "user"),
+        ("tool", "tool"), ("function", "tool"), ("observation", "tool"),
         ("assistant", "assistant"), ("gpt", "assistant"), ("chatgpt", "assistant"), ("bing", "assistant"),
         ("function_call", "assistant"),
     ],
 )  # fmt: skip
-def test_roles_of_all_formats_become_three(name, role):
+def test_roles_of_all_formats_become_four(name, role):
     assert turns({"conversations": [{"from": name, "value": "text"}]}) == [[(role, "text")]]
 
 
-def test_a_tool_call_is_a_response_and_its_result_is_not():
-    call = {"id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a": 2}'}}
+CALL = {"id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a": 2}'}}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"tool_calls": [CALL]},
+        {"tool_calls": json.dumps([CALL])},
+        {"tool_calls": [{**CALL, "function": {"name": "add", "arguments": {"a": 2}}}]},
+    ],
+)
+def test_a_tool_call_belongs_to_the_assistant_and_its_result_to_the_tool(said):
     row = {
         "messages": [
-            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "assistant", "content": None, **said},
             {"role": "tool", "tool_call_id": "1", "content": "4"},
         ]
     }
-    said = '{"name": "add", "arguments": "{\\"a\\": 2}"}'
-    assert turns(row) == [[("assistant", said), ("user", "4")]]
+    assert messages(row) == [
+        Message("assistant", "", tool_calls=(ToolCall("add", '{"a": 2}', "1"),)),
+        Message("tool", "4", call_id="1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        {"role": "assistant", "content": "", "function_call": {"name": "add", "arguments": '{"a": 2}'}},
+        {"from": "function_call", "value": '{"name": "add", "arguments": {"a": 2}}'},
+        {"from": "tool_call", "value": '<tool_call>\n[{"name": "add", "arguments": {"a": 2}}]\n</tool_call>'},
+    ],
+)
+def test_older_ways_to_write_a_call_are_the_same_call(turn):
+    assert messages({"conversations": [turn]}) == [Message("assistant", "", tool_calls=(ToolCall("add", '{"a": 2}'),))]
+
+
+def test_tools_of_a_row_are_schemas_however_they_are_written():
+    bare = {"name": "add", "parameters": {}}
+    full = json.dumps({"type": "function", "function": bare})
+    for tools in ([bare], json.dumps([bare]), [json.loads(full)]):
+        assert read({"messages": [USER, ASSISTANT], "tools": tools})[0].tools == (full,)
+
+
+def test_thoughts_of_a_message_are_kept_apart():
+    for thoughts in ({"reasoning_content": "add"}, {"thinking": "add"}):
+        assert messages({"messages": [{**ASSISTANT, **thoughts}]}) == [Message("assistant", "4", reasoning="add")]
+    parts = [{"type": "thinking", "thinking": "add"}, {"type": "text", "text": "4"}]
+    assert messages({"messages": [{"role": "assistant", "content": parts}]}) == [
+        Message("assistant", "4", reasoning="add")
+    ]
+
+
+@pytest.mark.parametrize("switch", [{"weight": 0}, {"train": False}, {"trainable": False}, {"loss": False}])
+def test_a_turn_that_is_not_to_be_learned_is_context(switch):
+    assert messages({"messages": [{**ASSISTANT, **switch}]}) == [Message("assistant", "4", trained=False)]
+    assert messages({"messages": [{**ASSISTANT, "weight": 1, "train": True}]}) == [Message("assistant", "4")]
+
+
+def test_an_empty_system_text_is_not_the_same_as_none():
+    assert messages({"messages": [{"role": "system", "content": ""}, USER, ASSISTANT]})[0] == Message("system", "")
+    assert messages({"messages": [{"role": "system", "content": None}, USER, ASSISTANT]})[0].role == "user"
 
 
 def test_text_parts_are_joined_by_line_breaks():
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
-    assert turns({"messages": [{"role": "user", "content": parts}]}) == [[("user", "a\nb")]]
+    assert messages({"messages": [{"role": "user", "content": parts}]}) == [Message("user", "a\nb", parts=("a", "b"))]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +177,21 @@ def test_text_parts_are_joined_by_line_breaks():
         ({"messages": ["hello"]}, "where a message is expected"),
         ({"messages": "hello"}, "not JSON where a list of messages"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "image_url"),
-        ({"messages": [{"role": "user", "content": {"a": 1}}]}, "an object where a text is expected"),
+        ({"messages": [{"role": "user", "content": {"a": 1}}]}, "an object in `content` where a text is expected"),
+        ({"messages": [{"role": "user"}]}, "without a text"),
+        ({"messages": [{**ASSISTANT, "weight": 0.5}]}, "weight 0.5"),
+        ({"messages": [{**ASSISTANT, "tool_calls": "soon"}]}, "not JSON"),
+        ({"messages": [{**ASSISTANT, "tool_calls": [{"function": {}}]}]}, "without a name"),
+        ({"messages": [{**ASSISTANT, "tool_calls": [{"name": "add", "arguments": [1]}]}]}, "are a list, not an object"),
+        ({"messages": [USER, ASSISTANT], "images": ["a.png"]}, "only text can be learned"),
+        ({"messages": [USER, ASSISTANT], "context": "Rome."}, "`context`.*--columns context=system.*context=ignore"),
+        ({"instruction": "a", "output": {"b": 1}}, "an object in `output`"),
+        ({"prompt": "a", "completion": ["b", "c"]}, "a list in `completion` where a text"),
+        ({"prompt": "a", "completion": "b", "label": "funny"}, "label 'funny'.*--columns label=answer"),
+        ({"question": "a", "choices": ["b", "c"], "answer": 2}, "none of its 2 choices"),
+        ({"text": "a", "question": "b"}, "`question`, which rows of this format"),
+        ({"text": "a", "label": True}, "`label`.*--columns label=completion,text=prompt"),
+        ({"messages": [USER, ASSISTANT], "completion": "5"}, "`completion`, which rows of this format"),
         ({"instruction": "a", "instances": [1]}, "instances"),
         ({"instruction": "a", "output": "b", "history": ["c"]}, "history"),
     ],
@@ -145,7 +225,7 @@ def test_completions_are_kept_to_the_letter():
 
 def test_gsm8k_loses_calculator_marks_and_keeps_the_final_line():
     (chat,) = read({"question": "How much?", "answer": "It is 2*600=<<2*600=1200>>1,200.\n#### 1,200"})
-    assert chat.turns == [("user", "How much?"), ("assistant", "It is 2*600=1,200.\n#### 1,200")]
+    assert chat.messages == [Message("user", "How much?"), Message("assistant", "It is 2*600=1,200.\n#### 1,200")]
     assert chat.answer == "1200"
 
 
@@ -179,3 +259,110 @@ def test_human_eval_answers_with_a_whole_function():
     scope = {}
     exec(code, scope)
     assert scope["f"]() == 4
+
+
+# --- rows by their meaning ---
+
+
+def test_an_answer_with_a_heading_is_no_grade_school_math():
+    row = {"question": "How?", "answer": "#### Answer\nUse cat <<EOF>> notes.txt and end with EOF."}
+    assert recognise(row).NAME == "prompt_completion"
+    assert turns(row) == [[("user", "How?"), ("assistant", row["answer"])]]
+
+
+@pytest.mark.parametrize(
+    ("row", "prompt"),
+    [
+        ({"question": "When?", "context": "In 1893.", "answer": "1893"}, "In 1893.\n\nWhen?"),
+        ({"question": "When?", "passage": "In 1893.", "answer": True}, "In 1893.\n\nWhen?"),
+        ({"prompt": "Add one.", "input": "0", "output": "1"}, "Add one.\n\n0"),
+        ({"instruction": "Even?", "input": 0, "output": "yes"}, "Even?\n\n0"),
+        ({"instruction": "Even?", "input": False, "output": "yes"}, "Even?\n\nfalse"),
+        ({"instruction": "Who?", "context": "Two brothers.", "response": "Two"}, "Who?\n\nTwo brothers."),
+    ],
+)
+def test_what_belongs_to_a_question_is_in_the_prompt(row, prompt):
+    assert turns(row)[0][0] == ("user", prompt)
+
+
+CHOICES = "Which?\nA. oak\nB. sock\nAnswer:"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"choices": ["oak", "sock"], "answer": 1},
+        {"options": ["oak", "sock"], "answer": "B"},
+        {"choices": {"text": ["oak", "sock"], "label": ["1", "2"]}, "answerKey": "2"},
+        {"choices": [{"label": "x", "text": "oak"}, {"label": "y", "text": "sock"}], "answer": "y"},
+        {"A": "oak", "B": "sock", "answer": "B"},
+        {"options": {"A": "oak", "B": "sock"}, "answer": "B"},
+        {"opa": "oak", "opb": "sock", "cop": 1},
+        {"choices": ["oak", "sock"], "answer": "sock"},
+    ],
+)
+def test_choices_are_shown_and_the_letter_is_learned(row):
+    assert turns({"question": "Which?", **row}) == [[("user", CHOICES), ("assistant", "B")]]
+
+
+def test_thoughts_in_a_column_are_the_answers():
+    for name in ("reasoning", "rationale", "thinking"):
+        assert messages({"question": "3+4?", name: "add", "answer": "7"})[-1] == Message(
+            "assistant", "7", reasoning="add"
+        )
+
+
+def test_a_prompt_of_messages_is_context_and_only_its_completion_is_learned():
+    row = {"prompt": [USER, ASSISTANT, USER], "completion": [ASSISTANT]}
+    assert [m.trained for m in messages(row) if m.role == "assistant"] == [False, True]
+
+
+@pytest.mark.parametrize("label", [False, 0, "false"])
+def test_an_answer_that_is_labelled_bad_is_not_learned(label):
+    with pytest.raises(Unused, match="with label false left out"):
+        read({"prompt": "a", "completion": "b", "label": label})
+    assert turns({"prompt": "2+2?", "completion": "4", "label": True}) == [EXCHANGE]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "2+2?", "chosen": "4", "rejected": "5"},
+        {"prompt": [USER], "chosen": [ASSISTANT], "rejected": [ASSISTANT]},
+        {"prompt": "2+2?", "chosen": [USER, ASSISTANT], "rejected": [USER, ASSISTANT], "messages": [USER, ASSISTANT]},
+        {"conversations": [{"from": "human", "value": "2+2?"}], "chosen": {"from": "gpt", "value": "4"},
+         "rejected": {"from": "gpt", "value": "5"}},
+        {"chosen": "\n\nHuman: 2+2?\n\nAssistant: 4", "rejected": "\n\nHuman: 2+2?\n\nAssistant: 5"},
+        {"instruction": "2+2?", "output": ["4", "5"]},
+    ],
+)  # fmt: skip
+def test_the_chosen_answer_is_learned_and_the_other_named(row):
+    (chat,) = read(row)
+    assert [(m.role, m.content) for m in chat.messages] == EXCHANGE
+    assert chat.unused == ("rejected answer",)
+
+
+def test_of_a_whole_chosen_conversation_the_last_answer_is_learned():
+    row = {"chosen": [USER, ASSISTANT, USER, ASSISTANT], "rejected": [USER, ASSISTANT, USER, ASSISTANT]}
+    assert [m.trained for m in messages(row) if m.role == "assistant"] == [False, True]
+
+
+def test_of_squads_answers_the_first_is_learned():
+    row = {"context": "In 1893.", "question": "When?", "answers": {"text": ["1893", "In 1893"], "answer_start": [3, 0]}}
+    (chat,) = read(row)
+    assert (chat.messages[-1].content, chat.unused) == ("1893", ("other answer",))
+
+
+def test_a_text_alone_is_learned_whole():
+    (chat,) = read({"text": "The river rose."})
+    assert (chat.messages, chat.whole) == ([Message("assistant", "The river rose.")], True)
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), ""])
+def test_what_says_nothing_is_no_answer(nothing):
+    assert turns({"question": "a", "answer": nothing}) == [[("user", "a"), ("assistant", "")]]
+
+
+def test_what_a_row_says_once_more_is_no_field_without_a_place():
+    text = "Below is an instruction.\n\n### Instruction:\n2+2?\n\n### Response:\n4"
+    assert turns({"instruction": "2+2?", "input": "", "output": "4", "text": text}) == [EXCHANGE]

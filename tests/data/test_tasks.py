@@ -118,8 +118,9 @@ def test_a_leading_response_is_kept_unless_it_is_empty(tmp_path):
 
 
 def test_neighbours_of_one_role_are_joined_by_a_blank_line(tmp_path):
-    task = load(tmp_path, chat(("human", "a"), ("tool", "b"), ("gpt", ""), ("human", "c"), ("gpt", "d")))
+    task = load(tmp_path, chat(("human", "a"), ("human", "b"), ("gpt", ""), ("human", "c"), ("gpt", "d")))
     assert task.samples[0].messages == (Message("user", "a\n\nb\n\nc"), Message("assistant", "d"))
+    assert [one.words for one in task.remarks] == ["1 turn without text left out (row 1)"]
 
 
 def test_rows_without_a_response_are_counted_and_left_out(tmp_path):
@@ -163,7 +164,7 @@ def test_an_unknown_split_is_not_trained_on_in_silence(tmp_path):
 
 def sized(count):
     samples = [Sample((Message("user", "a"), Message("assistant", str(i))), row=i + 1) for i in range(count)]
-    return Task("sized", "nowhere", "messages", tuple(samples), 0)
+    return Task("sized", "nowhere", "messages", tuple(samples))
 
 
 def test_a_draw_is_the_same_everywhere():
@@ -240,16 +241,14 @@ def test_tests_reach_the_sample_and_leave_the_hash_alone(tmp_path):
         ("a.bin", b"\x00\x01\x02", "binary"),
         (
             "a.jsonl",
-            b'{"text": "a", "meta": {}}',
-            r"row 1: unknown format.*text, meta.*alpaca \(instruction",
+            b'{"body": "a", "meta": {}}',
+            r"row 1: unknown format.*body, meta.*--columns body=prompt,meta=completion.*alpaca \(instruction",
         ),
         (
             "a.jsonl",
-            lines([*ROWS, {"instruction": "a", "output": "b"}]),
-            "row 6 has no prompt with a response",
+            lines([chat(("human", "a"))]),
+            "none of its 1 rows has a response to learn.*without a response left out",
         ),
-        ("a.jsonl", lines([chat(("gpt", "a")), {"x": 1}]), "row 2 has no `conversations`.*sharegpt"),
-        ("a.jsonl", lines([chat(("human", "a"))]), "none of its 1 rows has a response"),
     ],
 )
 def test_bad_input_is_one_line_with_the_place_and_a_way_out(tmp_path, name, content, complaint):

@@ -135,3 +135,10 @@ def write_sums(path: Path, count: int = 60) -> Path:
     rows = [{"question": f"what is {i} and two?", "answer": f"it is four\n#### {i + 2}"} for i in range(count)]
     path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     return path
+
+
+def encoder(tokenizer):
+    """What encodes samples as a loaded model with that tokenizer does."""
+    from domlora.data.encoding import encode
+
+    return lambda samples, max_length: encode(samples, tokenizer, max_length)

@@ -7,13 +7,18 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from safetensors import SafetensorError
+from safetensors.numpy import save
 
 from domlora.errors import ModelError
 from domlora.models import fetch
 from domlora.models.reference import ModelRef
+
+NOTHING = {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set()}
 
 
 @pytest.fixture
@@ -29,9 +34,10 @@ def gguf(tmp_path, monkeypatch):
             raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     Model.config.quantization_config = {}
-    monkeypatch.setattr("gguf.GGUFReader", lambda path: None)
+    reader = SimpleNamespace(tensors=[], fields={}, get_field=lambda key: None)
+    monkeypatch.setattr("gguf.GGUFReader", lambda path: reader)
     monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", lambda *args, **kwargs: None)
-    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", lambda *args, **kwargs: Model())
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", lambda *args, **kwargs: (Model(), NOTHING))
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF and more")
     return path
@@ -75,7 +81,8 @@ def test_a_folder_is_hashed_anew_when_its_weights_change(tmp_path):
 class Hub(BaseHTTPRequestHandler):
     """A hub with one model, as far as a download asks for it."""
 
-    files = {"config.json": b"{}", "model.safetensors": bytes(7_000_000)}  # noqa: RUF012
+    weights = save({"weight": np.zeros(6_999_000, dtype=np.uint8)})
+    files = {"config.json": b"{}", "model.safetensors": weights}  # noqa: RUF012
     commit = "a" * 40
 
     def do_HEAD(self):

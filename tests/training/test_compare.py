@@ -331,7 +331,7 @@ def test_what_is_answered_with_is_what_was_saved(model, sums, store, monkeypatch
     assert said != base, "it learned something"
     plain = PeftModel.from_pretrained(load_model(model.local.folder).model, variant.adapter).eval()
     rows = choose_rows(sums, found.run.config)
-    chosen = encode_rows(sums.name, rows, model.tokenizer, found.run.config).answered
+    chosen = encode_rows(sums, rows, model.encode, found.run.config).answered
     assert answers.generate(plain, model.tokenizer, chosen, max_new_tokens=6) == [said[0], said[1]]
 
 

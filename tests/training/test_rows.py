@@ -10,7 +10,7 @@ from domlora.comparison.config import SweepConfig
 from domlora.data.tasks import load_task
 from domlora.errors import TaskError
 from domlora.training.rows import choose_rows, encode_rows, micro_batches, step_rows
-from tests.helpers.sweeping import write_task
+from tests.helpers.sweeping import encoder, write_task
 
 FEW = {"batch_size": 4, "validation_rows": 6, "test_rows": 8}
 
@@ -27,7 +27,7 @@ def split(tmp_path):
 
 
 def encoded(task, tokenizer, config):
-    return encode_rows(task.name, choose_rows(task, config), tokenizer, config)
+    return encode_rows(task, choose_rows(task, config), encoder(tokenizer), config)
 
 
 def contents(samples):

@@ -47,7 +47,7 @@ def place(tiny_folder, tmp_path, monkeypatch):
 def plain_training(place: Place, where: Placement, method: str, rate: float, **settings):
     """LoRA training as anyone would write it; returns losses, gradient norms and weights."""
     config = SweepConfig(**SETTINGS | settings)
-    rows = encode_rows(place.task.name, choose_rows(place.task, config), place.model.tokenizer, config).train
+    rows = encode_rows(place.task, choose_rows(place.task, config), place.model.encode, config).train
     order = step_rows(len(rows), config)
     model = plain_peft(place.model.model, where, method, 0)
     if method == "eva":
@@ -156,7 +156,7 @@ def test_accumulation_equals_a_larger_batch(place):
 def test_results_are_losses_on_held_out_rows_before_and_after(place):
     run, metrics, evaluations = place.run([place.all])
     (variant,) = run.variants
-    rows = encode_rows(place.task.name, choose_rows(place.task, run.config), place.model.tokenizer, run.config)
+    rows = encode_rows(place.task, choose_rows(place.task, run.config), place.model.encode, run.config)
     base = plain_losses(place.model.model, rows.test).tolist()
     tuned = PeftModel.from_pretrained(load_model(place.model.local.folder).model, variant.adapter).eval()
     found = {(e.variant, e.part): e.losses for e in evaluations}

@@ -1,130 +1,110 @@
-"""What the readers of all formats share: roles, texts, lists of messages. In: values of a row; out: turns.
-
-Roles of a turn are `system`, `user` and `assistant` and no others: every chat template knows these. Two other
-kinds of turn are real and keep their text:
-
-- what a tool answered (`tool`, `function`, `observation`) is read by the model and never written by it, so it
-  becomes a `user` turn and stays out of the loss;
-- a call of a tool (`function_call`, or `tool_calls` beside an empty `content`) is written by the model, so it
-  becomes an `assistant` turn, the call as JSON. A model's own template may spell calls otherwise.
-"""
+"""What a reader makes of a row: `Chat`; and what rows of all formats may keep beside their conversation."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, NamedTuple
 
-Turn = tuple[str, str]  # role, text
+from domlora.data.formats.fields import MEDIA, SYSTEMS, TOOLS, Fields, RowError, missing
+from domlora.data.samples import Message
 
-ROLES = {
-    "system": ("system", "developer"),
-    "user": ("user", "human", "prompter", "tool", "tool_response", "function", "observation", "ipython"),
-    "assistant": (
-        "assistant", "gpt", "chatgpt", "bing", "bard", "claude", "model", "bot",
-        "ai", "function_call", "tool_call",
-    ),
-}  # fmt: skip
-_ROLE = {alias: role for role, aliases in ROLES.items() for alias in aliases}
-_TEXT_PARTS = ("text", "input_text", "output_text")
+_TRUE, _FALSE = (True, 1, 1.0, "true", "True", "1"), (False, 0, 0.0, "false", "False", "0")
 
 
 class Chat(NamedTuple):
-    """One conversation as it stands in a row, with the final answer to compare with, or Python tests of its code."""
+    """One conversation as it stands in a row.
 
-    turns: list[Turn]
+    Attributes:
+        answer: the final answer to compare a generation with.
+        tests: Python code that checks the code of a generation.
+        tools: JSON texts of the schemas of the tools that may be called.
+        whole: whether the only message is a text that is no conversation.
+        unused: what of the row is not learned, one noun for each: `rejected answer`.
+    """
+
+    messages: list[Message]
     answer: str | None = None
     tests: str | None = None
+    tools: tuple[str, ...] = ()
+    whole: bool = False
+    unused: tuple[str, ...] = ()
 
 
-class RowError(ValueError):
-    """A row that cannot be read; the message says why, and the caller adds the file and the row."""
+class Unused(Exception):
+    """A row that is rightly left out; the message says which: `with label false left out`."""
 
 
-def need(row: dict[str, Any], key: str) -> Any:
-    """The value of a key that every row of the format has; None stands for an empty one."""
-    if key not in row:
-        raise RowError(f"has no `{key}`, as the rows before it have")
-    return row[key]
-
-
-def text_of(content: Any) -> str:
-    """The text of a content: a string, a number, nothing, or a list of text parts (joined by line breaks)."""
-    if content is None:
-        return ""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, (int, float)) and not isinstance(content, bool):
-        return str(content)
-    if isinstance(content, list):
-        return "\n".join(_part(part) for part in content)
-    raise RowError(f"has {_named(content)} where a text is expected")
-
-
-def turns_of(messages: Any) -> list[Turn]:
-    """Reads `[{"role", "content"}]` or `[{"from", "value"}]`, also as JSON text, as a CSV holds it."""
-    if isinstance(messages, str):
-        try:
-            messages = json.loads(messages)
-        except (ValueError, RecursionError):
-            raise RowError("has a text that is not JSON where a list of messages is expected") from None
-    if messages is None:
-        return []
-    if not isinstance(messages, list):
-        raise RowError(f"has {_named(messages)} where a list of messages is expected")
-    return [_turn(message) for message in messages]
-
-
-def system_of(row: dict[str, Any]) -> list[Turn]:
+def system_of(fields: Fields) -> list[Message]:
     """The system prompt that some files keep beside the conversation."""
-    text = text_of(row.get("system") or row.get("system_prompt"))
-    return [("system", text)] if text else []
+    text = fields.text(*SYSTEMS)
+    return [Message("system", text)] if text.strip() else []
 
 
-def answer_of(row: dict[str, Any]) -> str | None:
+def answer_of(fields: Fields) -> str | None:
     """The final answer that some files keep beside the response."""
-    answer = row.get("answer")
-    return str(answer) if isinstance(answer, (str, int, float)) and str(answer).strip() else None
+    answer = fields.peek("answer")
+    if missing(answer) or not isinstance(answer, (str, int, float)) or not str(answer).strip():
+        return None
+    return str(fields.take("answer"))
 
 
-def tests_of(row: dict[str, Any]) -> str | None:
+def tests_of(fields: Fields) -> str | None:
     """The Python code that some files keep beside a response to check the code in it."""
-    tests = row.get("test")
+    tests = fields.take("test")
     return tests if isinstance(tests, str) and tests.strip() else None
 
 
-def _turn(message: Any) -> Turn:
-    if not isinstance(message, dict):
-        raise RowError(f"has {_named(message)} where a message is expected")
-    name = _first(message, "role", "from")
-    role = _ROLE.get(name.strip().lower()) if isinstance(name, str) else None
-    if role is None:
-        known = ", ".join(alias for aliases in ROLES.values() for alias in aliases)
-        raise RowError(f"has a message of the unknown role {str(name)[:40]!r} (known: {known})")
-    text = text_of(_first(message, "content", "value"))
-    if role == "assistant" and not text.strip() and isinstance(message.get("tool_calls"), list):
-        text = "\n".join(_call(call) for call in message["tool_calls"])
-    return role, text
+def tools_of(fields: Fields) -> tuple[str, ...]:
+    """The schemas of the tools of a row, each as JSON text in the form that chat templates read.
+
+    Raises:
+        RowError: they are no list of objects.
+    """
+    tools = _json(fields.take(*TOOLS), "tools")
+    if tools is None:
+        return ()
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise RowError("has `tools` that are not a list of objects")
+    made = (
+        tool if "function" in tool or "name" not in tool else {"type": "function", "function": tool} for tool in tools
+    )
+    return tuple(json.dumps(tool, ensure_ascii=False) for tool in made)
 
 
-def _first(message: dict[str, Any], *keys: str) -> Any:
-    """Columns that were merged from several files hold None for the keys a row does not have."""
-    return next((message[key] for key in keys if message.get(key) is not None), None)
+def check_label(fields: Fields) -> None:
+    """Reads the `label` of a row that says whether its answer is a good one (KTO).
+
+    Raises:
+        Unused: it is not.
+        RowError: a label that says something else.
+    """
+    if not fields.has("label"):
+        return
+    label = fields.take("label")
+    if isinstance(label, (str, int, float)) and label in _FALSE:
+        raise Unused("with label false left out")
+    if not isinstance(label, (str, int, float)) or label not in _TRUE:
+        raise RowError(
+            f"has the label {str(label)[:40]!r}, which is neither true nor false: say what it is, as in "
+            "--columns label=answer or --columns label=ignore"
+        )
 
 
-def _call(call: Any) -> str:
-    function = call.get("function", call) if isinstance(call, dict) else call
-    return json.dumps(function, ensure_ascii=False, default=str)
+def check_media(fields: Fields) -> None:
+    """Raises RowError for a row with an image, a sound or a film."""
+    for name in MEDIA:
+        if fields.has(name) and fields.peek(name) != []:
+            raise RowError(
+                f"has `{name}`, and only text can be learned here: bring rows without, or leave it out with "
+                f"--columns {name}=ignore"
+            )
 
 
-def _part(part: Any) -> str:
-    if isinstance(part, str):
-        return part
-    if not isinstance(part, dict) or part.get("type", "text") not in _TEXT_PARTS:
-        kind = part.get("type") if isinstance(part, dict) else type(part).__name__
-        raise RowError(f"has a part of type {str(kind)[:40]!r} in a message where only text can be used")
-    return text_of(part.get("text"))
-
-
-def _named(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
-    return names.get(type(value), f"the {type(value).__name__} {str(value)[:40]!r}")
+def _json(value: Any, name: str) -> Any:
+    """A value, or what the JSON text says that a CSV holds it as."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise RowError(f"has a text in `{name}` that is not JSON") from None

@@ -10,24 +10,31 @@ compare with.
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from domlora.data.formats.chat import Chat, need, text_of
+from domlora.data.formats.chat import Chat
+from domlora.data.formats.fields import Fields
+from domlora.data.samples import Message
 
 NAME = "gsm8k"
-KEYS = "question, answer with #### N"
+KEYS = "question, answer with a last line #### N"
 
 _MARK = re.compile(r"<<[^<>]*>>")
+_FINAL = re.compile(r"####[ \t]*(?P<number>[-+$]?[\d.,/]*\d[^\s]*)\s*\Z")
 
 
-def matches(keys: set[str], row: dict[str, Any]) -> bool:
-    """True for a question whose answer states its result after ####."""
-    return {"question", "answer"} <= keys and isinstance(row["answer"], str) and "####" in row["answer"]
+def matches(fields: Fields) -> bool:
+    """True for a question whose answer ends with its result after ####; other answers may hold a heading so marked."""
+    answer = fields.peek("answer")
+    return fields.has("question") and isinstance(answer, str) and _FINAL.search(answer) is not None
 
 
-def read(row: dict[str, Any]) -> list[Chat]:
-    """The question, the worked response and its final number, if the response states one."""
-    response = _MARK.sub("", text_of(need(row, "answer")))
-    _, mark, final = response.rpartition("####")
-    answer = final.strip().replace(",", "") if mark else None
-    return [Chat([("user", text_of(need(row, "question"))), ("assistant", response)], answer or None)]
+def named(fields: Fields) -> bool:
+    return False  # without its answer it is any question
+
+
+def read(fields: Fields) -> list[Chat]:
+    """The question, the worked response and its final number."""
+    response = _MARK.sub("", fields.text("answer"))
+    final = response.rpartition("####")[2].strip().replace(",", "")
+    question = Message("user", fields.text("question"))
+    return [Chat([question, Message("assistant", response)], final or None)]

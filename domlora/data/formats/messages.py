@@ -2,25 +2,33 @@
 
     {"messages": [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]}
 
-`content` may be a list of text parts; an `answer`, a `test` (Python code that
-checks the code of the response) or a `split` beside the messages is kept.
+Beside the messages an `answer`, a `test` (Python code that checks the code of the response), a `system` text, `tools`
+or a `label` (false: not a good answer) are read. Rows often keep their prompt once more beside their messages.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from domlora.data.formats.chat import Chat, answer_of, need, system_of, tests_of, turns_of
+from domlora.data.formats.chat import Chat, answer_of, check_label, system_of, tests_of, tools_of
+from domlora.data.formats.fields import Fields
+from domlora.data.formats.turns import messages_of
 
 NAME = "messages"
 KEYS = "messages: [{role, content}]"
+ONCE_MORE = ("messages", "conversations", "conversation")
+PLACE = "system"
 
 
-def matches(keys: set[str], row: dict[str, Any]) -> bool:
+def matches(fields: Fields) -> bool:
     """True for a row with a list of messages, or the JSON text of one."""
-    return "messages" in keys and isinstance(row["messages"], (list, str))
+    return fields.has("messages") and isinstance(fields.peek("messages"), (list, tuple, str))
 
 
-def read(row: dict[str, Any]) -> list[Chat]:
+def named(fields: Fields) -> bool:
+    return fields.names("messages")
+
+
+def read(fields: Fields) -> list[Chat]:
     """The conversation of a row, after the system prompt beside it, if there is one."""
-    return [Chat(system_of(row) + turns_of(need(row, "messages")), answer_of(row), tests_of(row))]
+    check_label(fields)
+    turns = system_of(fields) + messages_of(fields.take("messages"))
+    return [Chat(turns, answer_of(fields), tests_of(fields), tools_of(fields))]

@@ -1,29 +1,80 @@
 """The public formats of fine-tuning rows, one small reader a file. In: a row; out: its conversations.
 
-A reader is a module with `NAME`, `KEYS` (for error texts), `matches(keys, row)` and `read(row)`; none knows
-of files, splits or other rows.
+A reader is a module with `NAME`, `KEYS` (for error texts), `matches(fields)` (the row says what the format needs),
+`named(fields)` (it has the keys, whatever they hold) and `read(fields)`. It may say which fields its rows keep once
+more in another form (`ONCE_MORE`), and what a column that it has no place for could be (`PLACE`). None knows of files,
+splits or other rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from types import ModuleType
 from typing import Any
 
-from domlora.data.formats import alpaca, gsm8k, human_eval, messages, prompt_completion, self_instruct, sharegpt
+from domlora.data.formats import (
+    alpaca,
+    choices,
+    gsm8k,
+    human_eval,
+    messages,
+    preference,
+    prompt_completion,
+    self_instruct,
+    sharegpt,
+    text,
+)
+from domlora.data.formats.chat import Chat, check_media
+from domlora.data.formats.fields import MEANING, Fields, RowError
 
 # The most telling keys first: rows often keep their prompt once more beside their messages.
 FORMATS: tuple[ModuleType, ...] = (
+    preference,
     messages,
     sharegpt,
     human_eval,
+    choices,
     gsm8k,
     self_instruct,
     alpaca,
     prompt_completion,
+    text,
 )
 
 
-def recognise(row: dict[str, Any]) -> ModuleType | None:
-    """The format of a row by its keys (those whose value is not None), or None."""
-    keys = {key for key, value in row.items() if value is not None}
-    return next((form for form in FORMATS if form.matches(keys, row)), None)
+def recognise(fields: Fields) -> ModuleType | None:
+    """The format of a row by what it says, else by the keys it has, or None."""
+    says = (form for form in FORMATS if form.matches(fields))
+    has_keys = (form for form in FORMATS if form.named(fields))
+    return next(chain(says, has_keys), None)
+
+
+def read(form: ModuleType, fields: Fields) -> list[Chat]:
+    """The conversations of a row.
+
+    Raises:
+        RowError: it cannot be read, or says something that the format has no place for.
+        Unused: it is rightly left out.
+    """
+    check_media(fields)
+    chats: list[Chat] = form.read(fields)
+    allowed = getattr(form, "ONCE_MORE", ())
+    for name in fields.unread():
+        if name in MEANING and name not in allowed and not _said_already(fields.peek(name), chats):
+            place = getattr(form, "PLACE", "input")
+            raise RowError(
+                f"has `{name}`, which rows of this format have no place for: say what it is, as in "
+                f"--columns {name}={place}, or leave it out with --columns {name}=ignore"
+            )
+    return chats
+
+
+def _said_already(value: Any, chats: Sequence[Chat]) -> bool:
+    """Whether a text is part of a turn, or holds all that is said, as a conversation written out by a template does."""
+    if not isinstance(value, str):
+        return False
+    said = [message.content for chat in chats for message in chat.messages if message.content.strip()]
+    if any(value.strip() in text for text in said):
+        return True
+    return bool(said) and all(part.strip() in value for text in said for part in text.split("\n\n"))

@@ -5,23 +5,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from domlora.data.formats import alpaca
-from domlora.data.formats.chat import Chat, RowError, need
+from domlora.data.formats.chat import Chat
+from domlora.data.formats.fields import Fields, RowError
 
 NAME = "self_instruct"
 KEYS = "instruction, instances: [{input, output}]"
 
 
-def matches(keys: set[str], row: dict[str, Any]) -> bool:
+def matches(fields: Fields) -> bool:
     """True for a row with an instruction and its instances."""
-    return {"instruction", "instances"} <= keys
+    return fields.has("instruction", "instances")
 
 
-def read(row: dict[str, Any]) -> list[Chat]:
+def named(fields: Fields) -> bool:
+    return fields.names("instruction", "instances")
+
+
+def read(fields: Fields) -> list[Chat]:
     """One exchange for each instance, written as Alpaca's."""
-    instruction, instances = need(row, "instruction"), need(row, "instances") or []
-    if not isinstance(instances, list) or not all(isinstance(one, dict) for one in instances):
+    instruction, instances = fields.take("instruction"), fields.take("instances") or []
+    if not isinstance(instances, (list, tuple)) or not all(isinstance(one, dict) for one in instances):
         raise RowError("has `instances` that are not a list of {input, output} objects")
-    return [chat for one in instances for chat in alpaca.read({**one, "instruction": instruction})]
+    return [chat for one in instances for chat in alpaca.read(Fields({**one, "instruction": instruction}))]

@@ -7,20 +7,28 @@ Scraped conversations begin in the middle, hold empty turns and end with a quest
 
 from __future__ import annotations
 
-from typing import Any
-
-from domlora.data.formats.chat import Chat, need, system_of, turns_of
+from domlora.data.formats.chat import Chat, answer_of, check_label, system_of, tests_of, tools_of
+from domlora.data.formats.fields import Fields
+from domlora.data.formats.turns import messages_of
 
 NAME = "sharegpt"
 KEYS = "conversations: [{from, value}]"
+ONCE_MORE = ("messages", "conversations", "conversation")
+PLACE = "system"
+_NAMES = ("conversations", "conversation")  # the second as LMSYS writes it
 
 
-def matches(keys: set[str], row: dict[str, Any]) -> bool:
-    """True for a row with `conversations` (or `conversation`, as LMSYS writes it)."""
-    return any(key in keys and isinstance(row[key], (list, str)) for key in ("conversations", "conversation"))
+def matches(fields: Fields) -> bool:
+    """True for a row with `conversations` or `conversation`."""
+    return any(fields.has(name) and isinstance(fields.peek(name), (list, tuple, str)) for name in _NAMES)
 
 
-def read(row: dict[str, Any]) -> list[Chat]:
+def named(fields: Fields) -> bool:
+    return any(fields.names(name) for name in _NAMES)
+
+
+def read(fields: Fields) -> list[Chat]:
     """The conversation of a row, after the system prompt beside it, if there is one."""
-    key = "conversation" if row.get("conversations") is None and "conversation" in row else "conversations"
-    return [Chat(system_of(row) + turns_of(need(row, key)))]
+    check_label(fields)
+    turns = system_of(fields) + messages_of(fields.take(*_NAMES))
+    return [Chat(turns, answer_of(fields), tests_of(fields), tools_of(fields))]
