@@ -143,7 +143,9 @@ def _folder(folder: Path) -> Iterator[DataFile]:
         names = [PurePosixPath(*name.parts) for name in inside if (folder / name).is_file()]
     except OSError as error:
         raise TaskError(f"{folder} cannot be read ({error.strerror or error}): check the folder") from error
-    yield from _chosen(names, str(folder), "folder", lambda name: _bytes(folder / name), MOST_UNPACKED)
+    yield from _chosen(
+        names, str(folder), "folder, two levels deep,", lambda name: _bytes(folder / name), MOST_UNPACKED
+    )
 
 
 def _archive(data: bytes, path: Path) -> Iterator[DataFile]:
@@ -152,7 +154,8 @@ def _archive(data: bytes, path: Path) -> Iterator[DataFile]:
     except DAMAGES as error:
         raise TaskError(f"{path} is a damaged zip archive ({error}): copy or write it again") from error
     files = [member for member in archive.infolist() if not member.is_dir()]
-    members = {PurePosixPath(member.filename): member for member in files}
+    # Some programs write the separators of Windows, against the standard.
+    members = {PurePosixPath(member.filename.replace("\\", "/")): member for member in files}
     if any(name in archive.namelist() for name in OFFICE):
         raise TaskError(f"{path} is a document of an office program (such as .xlsx): save its rows as CSV")
     if len(files) > MOST_MEMBERS:
@@ -184,7 +187,7 @@ def _chosen(
     chosen = sorted((name for name in names if _is_data(name)), key=str)
     if not chosen:
         others = ", ".join(sorted(map(_shown, names))[:5]) or "nothing"
-        raise TaskError(f"{place} is a {kind} without data files (it holds {others}): it needs one of {KINDS}")
+        raise TaskError(f"{place} is a {kind} without data files (it holds {others}): bring {KINDS}")
     for name in chosen:
         where = f"{place}/{_shown(name)}"
         packed = read(name)

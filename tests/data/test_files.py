@@ -76,6 +76,12 @@ def test_every_kind_is_read_in_every_packing(tmp_path, name, suffix):
     assert read(tmp_path, name + suffix, PACKED[suffix](KINDS[name])) == ROWS
 
 
+@pytest.mark.parametrize("suffix", [suffix for suffix in PACKED if suffix])
+def test_packed_files_that_were_joined_are_read_to_the_end(tmp_path, suffix):
+    pack = PACKED[suffix]
+    assert read(tmp_path, f"a.jsonl{suffix}", pack(lines(ROWS[:2]).encode()) + pack(lines(ROWS[2:]).encode())) == ROWS
+
+
 @pytest.mark.parametrize("name", ["stream.arrow", "file.arrow", "bars.csv", "a.tsv"])
 def test_a_kind_is_known_without_its_suffix(tmp_path, name):
     assert read(tmp_path, "unknown", KINDS[name]) == ROWS
@@ -287,6 +293,11 @@ def test_members_that_point_elsewhere_are_read_where_they_are(tmp_path):
     assert [file.name for file in tmp_path.rglob("*")] == ["in", "a.zip"]
 
 
+def test_separators_of_windows_part_the_folders_of_an_archive(tmp_path):
+    path = write(tmp_path, "a.zip", zipped({"set/test/0.jsonl": JSONL}).replace(b"set/test/0", rb"set\test\0"))
+    assert {row.split for row in read_rows(path)} == {"test"}
+
+
 @pytest.mark.parametrize(
     ("name", "split"),
     [
@@ -335,7 +346,7 @@ def test_a_folder_or_zip_without_data_files_is_named_as_one(tmp_path, file):
     folder.mkdir()
     if file:
         write(folder, file, "words")
-    assert "is a folder without data files" in refused(folder)
+    assert "is a folder, two levels deep, without data files" in refused(folder)
     if file != "a/b/c.jsonl":
         assert "is a zip archive without data files" in refused(
             write(tmp_path, "empty.zip", zipped({file: "words"} if file else {}))
