@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
-from dashboard.shared import estimates, fields, heatmap, queries, task_facts, words
+from dashboard.shared import estimates, fields, heatmap, learned, queries, task_facts, words
 from dashboard.shared.subject import Subject
 from dashboard.shared.widgets import clicks, keep_known, toggle_clicked
 from domlora.comparison.config import SweepConfig
@@ -50,6 +50,7 @@ def form(subject: Subject) -> None:
     config, problems = _checked(subject, names, settings, unreadable)
     more, notes = _rows(subject, samples, config, fine=not problems)
     problems += more
+    learned.panel(subject, "train", config.max_length)
     st.subheader("What will be trained")
     count = _trained(subject, energy, fits, names, config, problems)
     for problem in problems:

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from dashboard.shared import estimates, fields, queries
+from dashboard.shared import estimates, fields, learned, queries
 from dashboard.shared.subject import Subject
 from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
@@ -50,6 +50,7 @@ def form(subject: Subject) -> None:
     rows = subject.splits.get(config.split, 0)
     if subject.splits and config.samples > rows:
         problems.append(f"{config.samples} samples asked for, but there are {rows} {config.split} rows: ask for fewer.")
+    learned.panel(subject, config.split, config.max_length)
     for problem in problems:
         st.error(problem)
     st.caption(

@@ -24,7 +24,8 @@ def task_facts(source: str) -> tuple[str, dict[str, int]] | str:
 
 
 @st.cache_data(ttl=60, show_spinner=False)
-def _task_hash(source: str) -> str | None:
+def task_hash(source: str) -> str | None:
+    """The hash of a task's content; None where it cannot be read."""
     try:
         return load_task(source).content_hash
     except DomLoRAError:
@@ -38,7 +39,7 @@ def map_for(model: str, task: str, probe: ProbeConfig) -> tuple[EnergyMap | None
         The map or None, and whether it was measured on this task with these settings.
     """
     rows = [row for row in page_rows() if row.model == model]
-    wanted = _task_hash(task) if task and rows else None
+    wanted = task_hash(task) if task and rows else None
     for row in rows:
         found = energy(row.id)
         if found.provenance.task_hash == wanted and found.provenance.config == probe:

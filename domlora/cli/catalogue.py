@@ -6,10 +6,11 @@ import argparse
 
 from domlora.cli.actions import command, group
 from domlora.cli.output import plain, print_json, print_table, progress_bar, say
+from domlora.cli.shown import add_show, show_task
 from domlora.jobs.spec import ProbeRequest
 from domlora.settings import setting
 
-MODEL, TASK = (setting(ProbeRequest, name).description for name in ("model", "task"))
+MODEL = setting(ProbeRequest, "model").description
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +24,7 @@ def add_tasks(parser: argparse.ArgumentParser) -> None:
     """`domlora tasks`."""
     tasks = group(parser, _tasks_list)
     command(tasks, "list", _tasks_list, "what is built in", json_output=True)
-    show = command(tasks, "show", _tasks_show, "format, rows and a first sample of a task", json_output=True)
-    show.add_argument("task", help=TASK)
+    add_show(command(tasks, "show", show_task, "what is in a task, and what a model learns of it", json_output=True))
 
 
 def _models_list(arguments: argparse.Namespace) -> None:
@@ -66,19 +66,3 @@ def _tasks_list(arguments: argparse.Namespace) -> None:
     print(
         "\nAny other task: a JSON, JSONL, Parquet, Arrow or CSV file, a folder or zip of them, or a Hub id (org/name)."
     )
-
-
-def _tasks_show(arguments: argparse.Namespace) -> None:
-    from domlora.data.tasks import load_task
-
-    with progress_bar("row") as progress:
-        progress("reading the task", 0, 0)
-        task = load_task(arguments.task)
-    first = [{"role": m.role, "content": m.content} for m in task.samples[0].messages]
-    facts = {"task": task.name, "source": task.source, "format": task.format, "rows": task.splits,
-             "without_response": task.without_response, "hash": task.content_hash, "first": first}  # fmt: skip
-    if arguments.json:
-        return print_json(facts)
-    say(f"{task.name}: format {task.format}, rows {task.splits}, {task.without_response} without a response left out\n")
-    for turn in first:
-        say(f"[{turn['role']}] {turn['content']}\n")

@@ -15,7 +15,6 @@ import os
 import re
 import sys
 import threading
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from pydantic import BaseModel
 
 from domlora.progress import Progress
+from domlora.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +34,8 @@ STATUS_STYLES = {
     "cancelled": "dim",
 }  # fmt: skip
 NUMBER = re.compile(r"[-+]?(\d[\d,]*(\.\d+)?(e[-+]?\d+)?|inf|nan)( ?[%kMG])?")
+MARKED_STYLE = "green underline"
+BRACKETS = ("⟦", "⟧")
 GAP = 2  # blanks between two columns
 NARROWEST = 12  # a column of words is not folded to less than so many characters
 LINE_SECONDS = 30.0  # between two lines of progress where there is no terminal
@@ -82,7 +84,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, status: i
         needed = sum(width if number else min(width, NARROWEST) for width, number in zip(widths, numeric, strict=True))
         if needed + GAP * (len(head) - 1) <= console.width:
             return _print_rich_table(console, head, rows, numeric, status)
-        head, rows = [_visible(cell) for cell in head], [[_visible(cell) for cell in row] for row in rows]
+        head, rows = [visible(cell) for cell in head], [[visible(cell) for cell in row] for row in rows]
         widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -91,6 +93,21 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, status: i
 def say(text: str = "", style: str = "") -> None:
     """A line on stdout, in a style of rich where that is a terminal."""
     _print(sys.stdout, (text, style))
+
+
+def say_marked(runs: Sequence[tuple[str, bool]]) -> None:
+    """Runs of one text on stdout, of which some are marked: as `marks` says."""
+    if _coloured(sys.stdout):
+        return _print(sys.stdout, *((text, MARKED_STYLE if marked else "") for text, marked in runs))
+    begin, end = _brackets(sys.stdout)
+    _print(sys.stdout, *((f"{begin}{text}{end}" if marked else text, "") for text, marked in runs))
+
+
+def marks(what: str) -> str:
+    """A sentence on how `say_marked` marks something."""
+    if _coloured(sys.stdout):
+        return f"{what} is green and underlined."
+    return f"{what} stands between {' and '.join(_brackets(sys.stdout))}."
 
 
 def note(text: str) -> None:
@@ -124,6 +141,20 @@ def _styled(stream: TextIO) -> bool:
     return not _dumb() and (stream.isatty() if force is None else force != "")
 
 
+def _coloured(stream: TextIO) -> bool:
+    """Whether a style would be seen: where there are no colours, rich leaves out all other styles too."""
+    return _styled(stream) and _console(stream).color_system is not None
+
+
+def _brackets(stream: TextIO) -> tuple[str, str]:
+    """What stands around marked text: brackets that hardly any text has itself, where the stream has them."""
+    try:
+        "".join(BRACKETS).encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "[[", "]]"
+    return BRACKETS
+
+
 def _dumb() -> bool:
     return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
 
@@ -149,7 +180,7 @@ def _print(stream: TextIO, *parts: tuple[str, str]) -> None:
         return print("".join(text for text, _ in parts), file=stream)
     from rich.text import Text
 
-    line = Text.assemble(*((_visible(text, keep="\n\t"), style) for text, style in parts))
+    line = Text.assemble(*((visible(text, keep="\n\t"), style) for text, style in parts))
     _console(stream).print(line, soft_wrap=True)
 
 
@@ -161,12 +192,12 @@ def _print_rich_table(
 
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
     for title, number in zip(head, numeric, strict=True):
-        table.add_column(Text(_visible(title)), justify="right" if number else "left", no_wrap=number, overflow="fold")
+        table.add_column(Text(visible(title)), justify="right" if number else "left", no_wrap=number, overflow="fold")
     status = None if status is None else range(len(head))[status]
     for row in rows:
         table.add_row(
             *(
-                Text(_visible(cell), STATUS_STYLES.get(cell, "") if i == status else "")
+                Text(visible(cell), STATUS_STYLES.get(cell, "") if i == status else "")
                 for i, cell in enumerate(row)
             )
         )  # fmt: skip
@@ -177,18 +208,6 @@ def _numeric(cells: Sequence[str]) -> bool:
     """Whether a column holds numbers and nothing else; a cell may be empty."""
     filled = [cell for cell in cells if cell]
     return bool(filled) and all(NUMBER.fullmatch(cell) for cell in filled)
-
-
-def _visible(text: str, keep: str = "") -> str:
-    """Characters that would steer the terminal or turn the direction of writing, spelt out as Python does."""
-
-    def steers(char: str) -> bool:
-        kind = unicodedata.category(char)
-        return kind in ("Cc", "Cs", "Zl", "Zp") or "\u202a" <= char <= "\u202e" or "\u2066" <= char <= "\u2069"
-
-    return "".join(
-        char.encode("unicode_escape").decode() if char not in keep and steers(char) else char for char in text
-    )
 
 
 @contextmanager
@@ -219,7 +238,7 @@ def _moving_bar(unit: str, total: int | None) -> Iterator[Progress]:
         with lock:
             if (stage, total) != shown:  # the time left is that of this stage
                 bar.remove_task(task)
-                task = bar.add_task(_visible(stage), total=total or None, amount=amount(done, total))
+                task = bar.add_task(visible(stage), total=total or None, amount=amount(done, total))
                 shown = (stage, total)
             bar.update(task, completed=done, amount=amount(done, total))
 

@@ -65,6 +65,7 @@ class Encoding:
         plain: True if the tokenizer has no chat template and the fallback was used.
         limit: tokens that were kept of a sample, at most.
         remarks: what of the samples that are used is not shown or not learned, counted.
+        cut: for each sample whether it was cut at `max_length`.
     """
 
     samples: tuple[EncodedSample, ...]
@@ -73,6 +74,7 @@ class Encoding:
     plain: bool
     limit: int
     remarks: tuple[Remark, ...] = ()
+    cut: tuple[bool, ...] = ()
 
 
 class Encoded(NamedTuple):
@@ -143,7 +145,7 @@ def collect(
     Raises:
         TaskError: none can.
     """
-    kept, dropped, truncated, remarks = [], {}, 0, Remarks()
+    kept, cuts, dropped, truncated, remarks = [], [], {}, 0, Remarks()
     short = f"no response within the first {max_length} tokens"
     for sample in samples:
         try:
@@ -156,13 +158,14 @@ def collect(
             dropped[sample.row] = short
             continue
         kept.append(encoded)
+        cuts.append(cut)
         for note in notes:
             remarks.add(note.noun, note.rest, sample.row, lost=note.lost, count=note.count)
     if not kept:
         row, reason = next(iter(dropped.items()))
         way_out = " (raise --max-length?)" if reason == short else ""
         raise TaskError(f"none of {len(samples)} samples can be used; row {row}: {reason}{way_out}")
-    return Encoding(tuple(kept), truncated, dropped, plain, max_length, remarks.all())
+    return Encoding(tuple(kept), truncated, dropped, plain, max_length, remarks.all(), tuple(cuts))
 
 
 def _turns_beyond(response: Sequence[bool], max_length: int) -> int:

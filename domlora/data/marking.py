@@ -36,7 +36,8 @@ LEFT_OUT_END = "learned without their end token, as the chat template's own mark
 HIDDEN = "that the chat template does not show"
 # A marker is one piece however many characters it has: `<|im_end|>`, `</s>`, `[/INST]`; else words and white space.
 _WORD = "domlora0word"
-_REST_OF_CALL = re.compile(r"(?:.*\})?\]?(?:\s*</[^<>\s]+>)*(?:<[^<>\s]+>)?", re.DOTALL)
+_MARKER = re.compile(r"<[^<>\s]+>")
+_CLOSING = re.compile(r"(?:\s*</[^<>\s]+>)*")
 _ATOM = re.compile(r"<[^<>\s]+>|\[/?\w+\]|\s+|\w+|.", re.DOTALL)
 
 
@@ -73,11 +74,13 @@ class Edges:
         opening: all that it writes between the turn before and where the assistant begins to speak; None if unknown.
         header: what of it asks the assistant to speak.
         end: what follows a turn before anything else is said, white space included.
+        blank: white space within a line that the model writes before an answer.
     """
 
     opening: str | None
     header: str
     end: str
+    blank: str = ""
 
 
 def mark(sample: Sample, template: ChatTemplate) -> Marked:
@@ -195,11 +198,13 @@ def _edges(messages: Sequence[Message], template: ChatTemplate, tools: Sequence[
     header = asked[_common(asked, _or_nothing(template, before, tools)) :]
     tail = _after(answered, f"{_WORD}{first}") or ""
     again = _after(_or_nothing(template, upto, tools, prompt=True), f"{_WORD}{first}")
+    blank = answered.removeprefix(asked).partition(f"{_WORD}{first}")[0] if answered.startswith(asked) else ""
+    blank = "" if blank.strip(" ") else blank
     if again is None:
-        return Edges(opening, header, _first_word(tail))
+        return Edges(opening, header, _first_word(tail), blank)
     if again.endswith(header):
-        return Edges(opening, header, again[: len(again) - len(header)])
-    return Edges(opening, header, tail[: _common(tail, again)])
+        return Edges(opening, header, again[: len(again) - len(header)], blank)
+    return Edges(opening, header, tail[: _common(tail, again)], blank)
 
 
 def _or_nothing(template: ChatTemplate, messages: Sequence[Message], tools: Sequence[str], prompt: bool = False) -> str:
@@ -237,7 +242,7 @@ def _lead(turn: int, every: Shown, edges: Edges) -> str:
         return before[len(edges.opening) :]
     if edges.header and edges.header in before:
         return before.rpartition(edges.header)[2]
-    return ""
+    return edges.blank if before.endswith(edges.blank) else ""
 
 
 def _end(after: str, kind: Kind, marker: str, final: bool) -> str:
@@ -246,9 +251,18 @@ def _end(after: str, kind: Kind, marker: str, final: bool) -> str:
         return marker
     if kind == "call":  # the rest of the call comes first
         call, found, _ = after.partition(marker.lstrip()) if marker else ("", "", "")
-        rest = _REST_OF_CALL.match(after)
-        return call + found if found or rest is None else rest[0]
+        return call + found if found else _rest_of_call(after, other_end=bool(marker))
     return _first_word(after) if final else ""  # a template may end the last turn in another way
+
+
+def _rest_of_call(after: str, other_end: bool) -> str:
+    """Up to where the object or list of arguments closes, and what closes the call; then the end token of its own that
+    a template may have for calls."""
+    closed = max(after.rfind("}"), after.rfind("]")) + 1
+    rest = _CLOSING.match(after, closed)
+    end = rest.end() if rest else closed
+    marker = _MARKER.match(after, end) if other_end else None
+    return after[: marker.end() if marker else end]
 
 
 def _not_shown(messages: Sequence[Message], text: str, every: Shown) -> list[Note]:
@@ -271,7 +285,7 @@ def _not_shown(messages: Sequence[Message], text: str, every: Shown) -> list[Not
             elif message.tool_calls and "call" not in hidden:
                 notes.append(Note("text beside a tool call", HIDDEN))
             else:
-                raise Refused(f"the model's chat template does not show turn {turn + 1} ({message.role})")
+                raise Refused(f"the model's chat template does not show turn {turn + 1} ({message.role}) as it stands")
         elif message.role != "assistant":
             for part in message.parts or (message.content,):
                 position = _shown_as_it_stands(text, part.strip(), position, turn, message.role)

@@ -135,7 +135,8 @@ class ChatTemplate:
                 text = self._apply([*before, {"role": role, "content": _given(_PROBE, form)}, *after], (), False)[0]
             except TEMPLATE_ERRORS:
                 continue
-            if _PROBE in text:
+            # A template that prints a list as Python or JSON does shows no parts.
+            if _PROBE in text and not re.search("""["']type["']""", text):
                 return form
         return "text"
 

@@ -35,8 +35,7 @@ def tokens_of(
             after "Assistant:".
     """
     ids, covered = _whole(tokenizer, text, special)
-    edges = sorted({edge for span in spans for edge in span if 0 < edge < len(text)})
-    crossed = _crossed(tokenizer, ids, covered, edges) if apart else []
+    crossed = _crossed(tokenizer, ids, covered, spans) if apart else []
     if crossed:
         ids, covered = _in_parts(tokenizer, text, crossed, ids, covered)
     return ids, overlapping(covered, spans)
@@ -70,19 +69,19 @@ def _covered(offsets: Sequence[Span]) -> list[Span]:
 
 
 def _crossed(
-    tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], covered: Sequence[Span], edges: Sequence[int]
+    tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], covered: Sequence[Span], spans: Sequence[Span]
 ) -> list[int]:
-    """The edges that a token reaches over.
+    """The edges of spans that a token reaches over.
 
-    An added token may swallow the white space after it (Phi-3's do): after an answer that is no harm, and the token
-    is the one that ends it.
+    An added token may swallow the white space after it (Phi-3's do): where it ends an answer that is no harm.
     """
     added = tokenizer.added_tokens_decoder
     crossed, at = [], 0
-    for edge in edges:
+    for edge, ends in ((edge, ends) for span in spans for edge, ends in zip(span, (False, True), strict=True)):
         while at < len(covered) and covered[at][1] <= edge:
             at += 1
-        if at < len(covered) and covered[at][0] < edge and not (ids[at] in added and added[ids[at]].rstrip):
+        over = at < len(covered) and covered[at][0] < edge
+        if over and not (ends and ids[at] in added and added[ids[at]].rstrip):
             crossed.append(edge)
     return crossed
 

@@ -70,20 +70,25 @@ class LocalModel:
     origin: ModelOrigin
 
 
-def localise(ref: ModelRef, progress: Progress | None = None) -> LocalModel:
+def localise(ref: ModelRef, progress: Progress | None = None, *, fetch: bool = True) -> LocalModel:
     """Brings the files of a model onto this disk, if they are not there, and fingerprints them.
 
     Args:
         progress: follows a download from the Hub, in megabytes; without it huggingface_hub draws its own bars.
+        fetch: whether what is not there is downloaded or converted; else that is an error.
 
     Raises:
         ModelError: unreachable, not found, damaged, or no space for it; one line with a way out.
     """
     with _disk_errors():
         if ref.kind == "builtin":
+            if not (fetch or is_ready(ref.source)):
+                raise _not_here(ref)
             return _builtin(ref, progress)
         if ref.kind == "hub":
-            folder = _hub_snapshot(ref.source, ref.revision, progress)
+            folder = _hub_snapshot(ref.source, ref.revision, progress) if fetch else _in_cache(ref)
+            if folder is None:
+                raise _not_here(ref)
             check_folder(folder)
             origin = ModelOrigin(kind="hub", place=ref.source, revision=folder.name)
             return LocalModel(ref, folder, folder.name, f"Hub {ref.source}@{folder.name[:12]}", origin)
@@ -91,6 +96,8 @@ def localise(ref: ModelRef, progress: Progress | None = None) -> LocalModel:
             digest = gguf_hash(ref.path)
             folder = home() / "cache" / "gguf" / digest[:16]
             if not _converted(folder):
+                if not fetch:
+                    raise _not_here(ref)
                 log.info("converting %s to safetensors, once", ref.path.name)
                 with _staged(folder, done=_converted) as stage:
                     convert_gguf(ref.path, stage)
@@ -120,6 +127,41 @@ def _converted(folder: Path) -> bool:
     """Whether a GGUF was converted into this folder, and by a version whose conversions are as they should be."""
     record = folder / RECORD
     return record.exists() and json.loads(record.read_text(encoding="utf-8")).get("conversion", 0) >= CONVERSION
+
+
+def found_here(ref: ModelRef) -> str | None:
+    """What stands for the files of a model that are on this disk, None if there are none; asks nobody else.
+
+    Another text where the files have changed. Nothing is read: a .gguf file is here whether it was converted or not.
+
+    Raises:
+        ModelError: the files cannot be looked at.
+    """
+    with _disk_errors():
+        if ref.kind == "builtin":
+            return ref.source if is_ready(ref.source) else None
+        if ref.kind == "hub":
+            folder = _in_cache(ref)
+            return None if folder is None else folder.name
+        files = [ref.path] if ref.kind == "gguf" else sorted(ref.path.glob("*"))
+        return hashlib.sha256(repr([(path.name, path.stat().st_mtime_ns) for path in files]).encode()).hexdigest()
+
+
+def _not_here(ref: ModelRef) -> ModelError:
+    what = "has not been converted" if ref.kind == "gguf" else "is not on this machine"
+    return ModelError(f"{ref.source} {what} yet: `domlora models get {ref.source}` sees to that")
+
+
+def _in_cache(ref: ModelRef) -> Path | None:
+    """The snapshot of a Hub id that huggingface_hub has in its cache, weights included."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(ref.source, revision=ref.revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    return folder if any(folder.glob("*.safetensors")) else None
 
 
 def _builtin(ref: ModelRef, progress: Progress | None) -> LocalModel:

@@ -133,7 +133,7 @@ class LoadedModel:
         start = getattr(self.model.config, "decoder_start_token_id", None)
         try:
             if shift is not None:
-                return shift(labels=torch.tensor([labels], device=self.device))[0].tolist()
+                return shift(labels=torch.tensor([labels]))[0].tolist()
         except (ValueError, TypeError) as error:
             raise self._no_start() from error
         if start is None:
@@ -185,11 +185,7 @@ def load_local(local: LocalModel, *, dtype: Dtype = "auto", device: str = "auto"
         log.info("%s holds an adapter beside the model: the model is loaded without it", name)
         options["adapter_kwargs"] = {"subfolder": NO_FOLDER}
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        objective = objective_of(folder) or _by_type(config)
-        if getattr(config, "is_encoder_decoder", False):  # by its class, where config.json does not say so
-            objective = "seq2seq"
-        auto = _auto_class(config, objective, folder)
+        _, objective, auto = _described(folder)
         tokenizer = load_tokenizer(folder)
         with without_table():
             loaded: Any = auto.from_pretrained(folder, **options)
@@ -208,6 +204,35 @@ def load_local(local: LocalModel, *, dtype: Dtype = "auto", device: str = "auto"
     if objective == "seq2seq":
         loaded_model.decoder_inputs([0])
     return loaded_model
+
+
+def load_skeleton(local: LocalModel) -> LoadedModel:
+    """A model without its weights, on the `meta` device: it can encode samples and nothing else.
+
+    Raises:
+        ModelError: as `load_local`, but for what only weights show.
+    """
+    name, folder = local.ref.source, local.folder
+    _check_code(name, folder)
+    try:
+        config, objective, auto = _described(folder)
+        tokenizer = load_tokenizer(folder)
+        with torch.device("meta"):
+            model = auto.from_config(config)
+    except (ModelError, MemoryError):
+        raise
+    except Exception as error:  # as in `load_local`
+        raise ModelError(_cannot_load(name, folder, error)) from error
+    return LoadedModel(model, tokenizer, local, objective)
+
+
+def _described(folder: Path) -> tuple[PretrainedConfig, Objective, Any]:
+    """The configuration of a model, what it predicts, and the class of transformers that brings it."""
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    objective = objective_of(folder) or _by_type(config)
+    if getattr(config, "is_encoder_decoder", False):  # by its class, where config.json does not say so
+        objective = "seq2seq"
+    return config, objective, _auto_class(config, objective, folder)
 
 
 def _check_code(name: str, folder: Path) -> None:
