@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 
 from domlora.data.assemble import WITHOUT_RESPONSE, Numbered, System, assemble
+from domlora.data.cells import plain_value
 from domlora.data.columns import checked, columns_of
 from domlora.data.containers import SUFFIXES, task_name, task_place
 from domlora.data.dataset_info import Spelling, spelling_of
@@ -191,7 +192,7 @@ def _hub_rows(name: str, config: str | None) -> Iterator[Numbered]:
         raise TaskError(_hub_error(shown, error)) from error
     for part, split in splits_read(list(found), shown).items():
         for number, row in enumerate(found[part], 1):
-            yield f"{shown} ({part}), row {number}", number, split, row
+            yield f"{shown} ({part}), row {number}", number, split, plain_value(row)
 
 
 def _hub_error(shown: str, error: Exception) -> str:

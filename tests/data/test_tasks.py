@@ -294,6 +294,11 @@ def test_a_hub_data_set_keeps_its_splits(hub):
     assert (task.name, task.splits) == ("name", {"train": 3, "test": 2})
 
 
+def test_no_number_on_the_hub_is_nothing(hub):
+    hub.answer = {"train": [{"instruction": "a", "input": float("nan"), "output": "b"}]}
+    assert load_task("owner/name").samples[0].messages == (Message("user", "a"), Message("assistant", "b"))
+
+
 def test_the_only_split_of_a_hub_data_set_is_train(hub):
     hub.answer = {"everything": ROWS}
     assert load_task("owner/name").splits == {"train": 5}
