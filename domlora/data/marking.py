@@ -37,7 +37,6 @@ HIDDEN = "that the chat template does not show"
 # A marker is one piece however many characters it has: `<|im_end|>`, `</s>`, `[/INST]`; else words and white space.
 _WORD = "domlora0word"
 _MARKER = re.compile(r"<[^<>\s]+>")
-_CLOSING = re.compile(r"(?:\s*</[^<>\s]+>)*")
 _ATOM = re.compile(r"<[^<>\s]+>|\[/?\w+\]|\s+|\w+|.", re.DOTALL)
 
 
@@ -146,6 +145,8 @@ def _between_placeholders(
 ) -> tuple[list[Span], list[Note]]:
     places, thoughts = _spoken(messages, text, template, tools)
     spans, endless = [], 0
+    if any(every.interrupted(turn) for turn in places):
+        raise Refused("the model's chat template shows another turn in the middle of one of the assistant's")
     for turn, pieces in places.items():
         if not messages[turn].trained:
             continue
@@ -197,14 +198,31 @@ def _edges(messages: Sequence[Message], template: ChatTemplate, tools: Sequence[
     opening = _after(asked, f"{_WORD}{first - 1}")
     header = asked[_common(asked, _or_nothing(template, before, tools)) :]
     tail = _after(answered, f"{_WORD}{first}") or ""
-    again = _after(_or_nothing(template, upto, tools, prompt=True), f"{_WORD}{first}")
+    end = _end_of(template, upto, tools, header, tail, f"{_WORD}{first}")
     blank = answered.removeprefix(asked).partition(f"{_WORD}{first}")[0] if answered.startswith(asked) else ""
     blank = "" if blank.strip(" ") else blank
-    if again is None:
-        return Edges(opening, header, _first_word(tail), blank)
-    if again.endswith(header):
-        return Edges(opening, header, again[: len(again) - len(header)], blank)
-    return Edges(opening, header, tail[: _common(tail, again)], blank)
+    return Edges(opening, header, end, blank)
+
+
+def _end_of(
+    template: ChatTemplate, upto: Sequence[Message], tools: Sequence[str], header: str, tail: str, word: str
+) -> str:
+    """What follows an answer, whatever comes next: asked on by the template, and asked another question.
+
+    Args:
+        upto: a conversation that ends with the answer `word`.
+        header: how the assistant is asked to speak.
+        tail: what the template writes after that answer where nothing follows.
+    """
+    asked_on = _after(_or_nothing(template, upto, tools, prompt=True), word)
+    if asked_on is None:
+        return _first_word(tail)
+    end = asked_on.removesuffix(header) if asked_on.endswith(header) else tail[: _common(tail, asked_on)]
+    question = f"{_WORD}q"
+    going_on = _or_nothing(template, [*upto, Message("user", question), Message("assistant", f"{_WORD}a")], tools)
+    following = (_after(going_on, word) or "").partition(question)[0]
+    # Nothing in common: the last turn of a conversation ends in a way of its own.
+    return end[: _common(end, following)] or end
 
 
 def _or_nothing(template: ChatTemplate, messages: Sequence[Message], tools: Sequence[str], prompt: bool = False) -> str:
@@ -242,6 +260,8 @@ def _lead(turn: int, every: Shown, edges: Edges) -> str:
         return before[len(edges.opening) :]
     if edges.header and edges.header in before:
         return before.rpartition(edges.header)[2]
+    if follows and edges.opening and (alike := _common(before, edges.opening)):
+        return before[alike:]
     return edges.blank if before.endswith(edges.blank) else ""
 
 
@@ -256,13 +276,11 @@ def _end(after: str, kind: Kind, marker: str, final: bool) -> str:
 
 
 def _rest_of_call(after: str, other_end: bool) -> str:
-    """Up to where the object or list of arguments closes, and what closes the call; then the end token of its own that
-    a template may have for calls."""
-    closed = max(after.rfind("}"), after.rfind("]")) + 1
-    rest = _CLOSING.match(after, closed)
-    end = rest.end() if rest else closed
-    marker = _MARKER.match(after, end) if other_end else None
-    return after[: marker.end() if marker else end]
+    """Up to what closes the arguments and the call; then the end token of its own that a template may have for calls."""
+    closing = (atom for atom in _ATOM.finditer(after) if atom[0] in ("}", "]") or atom[0].startswith("</"))
+    closed = max((atom.end() for atom in closing), default=0)
+    marker = _MARKER.match(after, closed) if other_end else None
+    return after[: marker.end() if marker else closed]
 
 
 def _not_shown(messages: Sequence[Message], text: str, every: Shown) -> list[Note]:

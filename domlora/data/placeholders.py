@@ -121,7 +121,19 @@ class Shown:
     def after(self, turn: int) -> str:
         """What the template writes after the last piece of a turn, up to the next piece."""
         at = max(self._shown(turn), default=None)
-        return "" if at is None else self.between[at + 1]
+        if at is None:
+            return ""
+        written = self.between[at + 1]
+        while at + 1 < len(self.order) and self.pieces[self.order[at + 1]].turn == turn:
+            at += 1  # shown once more, as a call may name its tool twice
+            written += self.pieces[self.order[at]].text + self.between[at + 1]
+        return written
+
+    def interrupted(self, turn: int) -> bool:
+        """Whether another turn is shown for the first time between the pieces of this one."""
+        spots = self._shown(turn)
+        between = self.order[min(spots) : max(spots)] if spots else []
+        return any(self.pieces[number].turn != turn for number in between)
 
     def locate(self, text: str) -> dict[int, list[Place]] | None:
         """Where the real text shows the pieces, by turn; None if it is not the rendering but for the placeholders."""
