@@ -105,6 +105,7 @@ def _saved(path: Path) -> Iterator[Row]:
         names = column_names(rows.column_names, place)
         number = 0
         try:
+            rows.data.validate(full=True)  # as in `tables`: wrong offsets read memory that is not its own
             for number, row in enumerate(rows, 1):
                 contents = dict(zip(names, map(plain_value, row.values()), strict=True))
                 yield Row(f"{place}, row {number}", before + number, split, contents)
