@@ -48,7 +48,9 @@ def main() -> None:
     for _ in range(arguments.rounds):
         for name in results:
             child = [sys.executable, *sys.argv, "--one", name]
-            out = subprocess.run(child, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+            out = subprocess.run(
+                child, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
+            ).stdout
             results[name].append(json.loads(out.splitlines()[-1]))
     print(f"{'':10} {'seconds':>9} {'of bound':>9} {'memory GB':>10} {'of bound':>9}")
     for name, runs in results.items():

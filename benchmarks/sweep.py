@@ -52,7 +52,9 @@ def main() -> None:
 
 def child(name: str) -> dict[str, Any]:
     command = [sys.executable, *sys.argv, "--one", name]
-    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    out = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
+    ).stdout
     return json.loads(out.splitlines()[-1])
 
 

@@ -32,9 +32,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "DOMLORA_HOME": home}
         command = [sys.executable, "-m", "domlora.cli", *COMMAND]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, encoding="utf-8")
     text = f"{HEAD}```\n$ domlora {' '.join(COMMAND)}\n{done.stdout.rstrip()}\n```\n"
-    (Path(__file__).parent / "findings.md").write_text(text)
+    (Path(__file__).parent / "findings.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

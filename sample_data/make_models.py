@@ -187,8 +187,8 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
     deepcopy(model).half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     path = folder / "config.json"
-    config = json.loads(path.read_text())
-    path.write_text(json.dumps({**config, "dtype": "float32"}, indent=2) + "\n")
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**config, "dtype": "float32"}, indent=2) + "\n", encoding="utf-8")
     (folder / "model.safetensors").chmod(0o644)  # its writer lets nobody else read it
 
 
@@ -231,15 +231,15 @@ def make(name: str, folder: Path, schedule: Schedule) -> dict[str, Any]:
             for task, table in losses.items()
         },
     }
-    (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+    (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     write_card(folder)
     return record
 
 
 def write_card(folder: Path) -> None:
     """The model card, from what `training.json` says."""
-    record = json.loads((folder / "training.json").read_text())
-    (folder / "README.md").write_text(card(record, RECIPES[record["name"]].shape))
+    record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    (folder / "README.md").write_text(card(record, RECIPES[record["name"]].shape), encoding="utf-8")
 
 
 def _rounded(point: dict[str, Any]) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def rewrite_cards(folders: Sequence[Path]) -> None:
     """Cards anew, and the table of `docs/reference_models.md` on stdout."""
     for folder in folders:
         write_card(folder)
-    records = [json.loads((folder / "training.json").read_text()) for folder in folders]
+    records = [json.loads((folder / "training.json").read_text(encoding="utf-8")) for folder in folders]
     print(overview(records, [sum(path.stat().st_size for path in folder.iterdir()) for folder in folders]))
 
 

@@ -30,7 +30,11 @@ def groups(name: str) -> list[list[dict]]:
     """Rows that must not be torn apart: those of one code problem; else each row by itself."""
     if name == "code":
         return list(make_code.groups().values())
-    lines = [line for part in PARTS[name] for line in (TASKS / "parts" / f"{part}.jsonl").read_text().splitlines()]
+    lines = [
+        line
+        for part in PARTS[name]
+        for line in (TASKS / "parts" / f"{part}.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     return [[json.loads(line)] for line in lines]
 
 
@@ -48,4 +52,4 @@ def assemble(name: str) -> str:
 
 if __name__ == "__main__":
     for name in PARTS:
-        (TASKS / f"{name}.jsonl").write_text(assemble(name))
+        (TASKS / f"{name}.jsonl").write_text(assemble(name), encoding="utf-8")

@@ -80,5 +80,5 @@ def task_file(tmp_path):
         for i in range(8)
     ]
     path = tmp_path / "rows.jsonl"
-    path.write_text("\n".join(json.dumps(row) for row in rows))
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     return path

@@ -98,6 +98,6 @@ def test_nothing_heavy_is_imported(name, request):
     code = f"import json, sys\n{case.code}\nprint(json.dumps(sorted({set(case.heavy)} & sys.modules.keys())))"
     command = [sys.executable, "-c", code, *case.arguments(request)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, encoding="utf-8")
     assert done.returncode == 0, done.stderr[-500:]
     assert json.loads(done.stdout.splitlines()[-1]) == []

@@ -31,6 +31,7 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+WRITTEN = ("domlora", "dashboard", "sample_data", "docs", "benchmarks", "tests")
 A_MODULE = re.compile(r"((?:domlora|dashboard)(?:\.\w+)+)(?::\w+)?")
 
 
@@ -45,7 +46,7 @@ def is_module(name: str) -> bool:
 
 def imported(file: Path) -> Iterator[tuple[str, str]]:
     """(where, dotted name) of all that a file imports; what comes `from` a module is named with it."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         where = f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Import):
             yield from ((where, alias.name) for alias in node.names)
@@ -111,7 +112,7 @@ def test_init_files_are_empty():
     """So that importing one file of a folder imports that file alone."""
     inits = [file for folder in ("domlora", "dashboard", "tests") for file in files(folder) if file.stem == "__init__"]
     assert len(inits) > len(FLOORS)
-    assert [str(file) for file in inits if file.read_text()] == [str(ROOT / "domlora" / "__init__.py")]
+    assert [str(file) for file in inits if file.read_text(encoding="utf-8")] == [str(ROOT / "domlora" / "__init__.py")]
 
 
 def test_nothing_shadows_the_public_functions():
@@ -133,5 +134,21 @@ def test_no_test_file_imports_another():
         if name.split(".")[0] == "tests" and any(part.startswith("test_") for part in name.split("."))
     ]
     as_text = re.compile(r"(?:from|import) tests[\w.]*\.test_\w+")
-    wrong += [str(file) for file in files("tests") if as_text.search(file.read_text())]
+    wrong += [str(file) for file in files("tests") if as_text.search(file.read_text(encoding="utf-8"))]
     assert not wrong
+
+
+def test_text_is_utf_8_whatever_the_locale():
+    """Of files, and of what child processes print; ruff sees only the calls whose types it can tell."""
+    wrong = []
+    for file in (file for folder in WRITTEN for file in files(folder)):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and _reads_text(node) and "encoding" not in {k.arg for k in node.keywords}:
+                wrong.append(f"{file.relative_to(ROOT)}:{node.lineno}: encoding='utf-8' is missing")
+    assert not wrong
+
+
+def _reads_text(call: ast.Call) -> bool:
+    if isinstance(call.func, ast.Attribute) and call.func.attr in ("read_text", "write_text"):
+        return len(call.args) < 2
+    return any(k.arg == "text" and isinstance(k.value, ast.Constant) and k.value.value is True for k in call.keywords)

@@ -132,11 +132,13 @@ def _source() -> str:
         bind="query-params",
     )  # fmt: skip
     if choice == OWN:
-        return st.text_input("File, or Hub data set id", key="own_task", bind="query-params", placeholder="rows.jsonl")
+        return st.text_input(
+            "File or folder, or Hub data set id", key="own_task", bind="query-params", placeholder="rows.jsonl"
+        )
     if choice != UPLOAD:
         st.caption(builtin_tasks()[choice].capitalize())
         return choice
-    upload = st.file_uploader("JSON, JSONL, Parquet or CSV", key="upload")
+    upload = st.file_uploader("JSON, JSONL, Parquet, Arrow or CSV, or a zip of them", key="upload")
     if upload is None:
         return ""
     content = upload.getvalue()

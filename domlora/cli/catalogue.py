@@ -63,4 +63,6 @@ def _tasks_list(arguments: argparse.Namespace) -> None:
     print_table(
         ("task", "what it is", "rows"), [(n, t, ", ".join(f"{c} {s}" for s, c in r.items())) for n, t, r in tasks]
     )
-    print("\nAny other task: a JSON, JSONL, Parquet or CSV file, or a Hub data set id (org/name).")
+    print(
+        "\nAny other task: a JSON, JSONL, Parquet, Arrow or CSV file, a folder or zip of them, or a Hub id (org/name)."
+    )

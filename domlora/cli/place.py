@@ -53,7 +53,7 @@ def _place(arguments: argparse.Namespace) -> None:
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
         config.save_pretrained(str(arguments.out))
-        (arguments.out / "placement.json").write_text(placement.model_dump_json(indent=1))
+        (arguments.out / "placement.json").write_text(placement.model_dump_json(indent=1), encoding="utf-8")
     except OSError as error:
         raise SweepError(f"cannot write into {arguments.out}: {error.strerror}") from error
     if arguments.json:

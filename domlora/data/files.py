@@ -1,178 +1,119 @@
-"""From a path to numbered rows: JSON, JSON Lines, CSV, Parquet, also gzipped. No row format is known here.
+"""From a path to numbered rows: files of JSON, CSV, Parquet and Arrow, packed or not, in folders and zips.
 
-What a file is, its first bytes say; the suffix decides only where they do not (CSV).
+The one entrance: what holds the files (`containers`) and how each kind is read (`json_rows`, `tables`) lie beside it.
+What a file is, its first bytes say; the suffix decides only where they do not (CSV). No row format is known here.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
-import zlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from domlora.data.cells import column_names, plain_value
+from domlora.data.compression import packer_of
+from domlora.data.containers import ZIP_MAGIC, DataFile, data_files
+from domlora.data.json_rows import JSON_SUFFIXES, json_rows
+from domlora.data.splits import splits_read
+from domlora.data.tables import CSV_SUFFIXES, arrow_rows, csv_rows, delimiter_of, parquet_rows
+from domlora.data.text_files import refuse_foreign, text_of_file
 from domlora.errors import TaskError
 
-Row = tuple[int, dict[str, Any]]  # line of JSON Lines, else position, from 1; contents
+# What `save_to_disk` of `datasets` writes beside the rows of one data set, and of one for each split.
+SAVED_ONE, SAVED_SPLITS = ("state.json", "dataset_info.json"), ("dataset_dict.json",)
 
-JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
-CSV_SUFFIXES = (".csv", ".tsv")
-SUFFIXES = (*JSON_SUFFIXES, *CSV_SUFFIXES, ".parquet", ".gz")
-KINDS = "JSON, JSON Lines, CSV or Parquet, also gzipped"
-# Keys under which one object may hold all rows; a split's name puts its rows in that split.
-LIST_KEYS = ("data", "rows", "examples")
-SPLIT_KEYS = ("train", "validation", "valid", "val", "dev", "eval", "test")
+log = logging.getLogger(__name__)
+
+
+class Row(NamedTuple):
+    """One row of a source.
+
+    Attributes:
+        place: the file and the row in it, for errors.
+        number: line of JSON Lines, else position, from 1; counts on over the files of a folder.
+        split: what its list or file says; the row itself may say otherwise.
+        contents: its keys and values, as JSON knows them.
+    """
+
+    place: str
+    number: int
+    split: str
+    contents: dict[str, Any]
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Reads a data file.
+    """Reads a data file, or all data files of a folder or zip.
 
     Args:
-        path: a .json, .jsonl, .ndjson, .csv, .tsv or .parquet file, a .gz of these, or such contents under
-            any other name.
-
-    Returns:
-        The rows, each with its number.
+        path: a .json, .jsonl, .ndjson, .csv, .tsv, .parquet or .arrow file, a .gz, .bz2, .xz or .zst of these, such
+            contents under any other name, a folder or a .zip of such files, or a folder that `datasets` saved.
 
     Raises:
         TaskError: one line with the file, the place and how to mend it.
     """
-    data = _bytes(path)
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if data.startswith(b"\x1f\x8b") or (suffixes[-1:] == [".gz"] and data):
-        data = _unzipped(data, path)
-    suffix = next((suffix for suffix in reversed(suffixes) if suffix != ".gz"), "")
-    if data.startswith(b"PAR1") or (suffix == ".parquet" and data):
-        return _parquet_rows(data, path)
-    text = _text(data, path)
-    opens_json = text.lstrip()[0] in "[{"
-    if suffix in CSV_SUFFIXES or (not opens_json and suffix not in JSON_SUFFIXES and "," in _header(text)):
-        return _csv_rows(text, path)
-    return _object_rows(text, path) if text.lstrip()[0] == "{" else _list_rows(_json(text, path), path)
-
-
-def _bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise TaskError(f"{path} is a folder: name one data file in it ({KINDS})")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise TaskError(f"{path} cannot be read ({error.strerror or error}): check the file") from error
-
-
-def _unzipped(data: bytes, path: Path) -> bytes:
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise TaskError(f"{path} is a damaged gzip file ({error}): copy or compress it again") from error
-
-
-def _text(data: bytes, path: Path) -> str:
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise TaskError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
-    if "\0" in text:
-        raise TaskError(f"{path} is binary, not text: save it as {KINDS}")
-    if not text.strip():
-        raise TaskError(f"{path} is empty: it needs one row at least")
-    return text
-
-
-def _header(text: str) -> str:
-    return text.lstrip("\r\n").split("\n", 1)[0]
-
-
-def _json(text: str, path: Path) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        other = text.lstrip()[0] not in "[{" and path.suffix.lower() not in JSON_SUFFIXES
-        raise _not_json(error, path, f"bring {KINDS}" if other else "mend that line") from error
-
-
-def _not_json(error: Exception, path: Path, way_out: str, line: int | None = None) -> TaskError:
-    if not isinstance(error, json.JSONDecodeError):  # numbers or nesting beyond all bounds
-        return TaskError(f"{path}{f', line {line}' if line else ''}: not JSON that can be read ({error}): {way_out}")
-    if error.msg == "Extra data":
-        way_out = "put each object on one line of its own"
-    return TaskError(f"{path}, line {line or error.lineno}: not JSON ({error.msg}, column {error.colno}): {way_out}")
-
-
-def _list_rows(values: Any, path: Path, key: str | None = None) -> Iterator[Row]:
-    if not isinstance(values, list):
-        raise TaskError(f"{path} is JSON, but no list of objects: it holds one {type(values).__name__}")
-    for number, value in enumerate(values, 1):
-        yield number, _object(value, path, f"row {number}" + (f" of `{key}`" if key else ""))
-
-
-def _object_rows(text: str, path: Path) -> Iterator[Row]:
-    """JSON Lines; or one object, either with its rows under a known key or itself a row."""
-    # Not splitlines(): a JSON string may hold U+2028 and its like.
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if len(lines) > 1 and _opens_json_lines(lines[0][1], lines[1][1]):
-        for number, line in lines:
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise _not_json(error, path, "mend or remove that line", number) from error
-            yield number, _object(value, path, f"line {number}")
+    if any(all((path / name).is_file() for name in names) for names in (SAVED_ONE, SAVED_SPLITS)):
+        yield from _saved(path)
         return
-    top = _json(text, path)
-    keys = [key for key in (*LIST_KEYS, *SPLIT_KEYS) if isinstance(top.get(key), list)]
-    if not keys:
-        yield lines[0][0], top
-    for key in keys:
-        for number, row in _list_rows(top[key], path, key):
-            yield number, {"split": key, **row} if key in SPLIT_KEYS else row
+    before = 0
+    for file in data_files(path):
+        last = 0
+        for last, split, contents in _rows_of(file):
+            yield Row(f"{file.place}, row {last}", before + last, split or file.split, contents)
+        before += last
 
 
-def _opens_json_lines(first: str, second: str) -> bool:
-    """An object that is spread over lines has no whole object on its first, and none begins on its second."""
+def _rows_of(file: DataFile) -> Iterator[tuple[int, str | None, dict[str, Any]]]:
+    data, place, suffix = file.data, file.place, file.suffix
+    if data.startswith(ZIP_MAGIC) or packer_of(data):
+        raise TaskError(f"{place} is an archive in another: unpack it first")
+    refuse_foreign(data, place)
+    if data.startswith(b"PAR1") or (suffix == ".parquet" and data):
+        return _unsplit(parquet_rows(data, place))
+    # A stream has no name in its first bytes, only the mark that begins each of its messages.
+    if data.startswith((b"ARROW1", b"\xff\xff\xff\xff")) or (suffix == ".arrow" and data):
+        return _unsplit(arrow_rows(data, place))
+    text = text_of_file(data, place)
+    delimiter = delimiter_of(text, suffix)
+    opens_json = text.lstrip()[0] in "[{"
+    if suffix in CSV_SUFFIXES or (not opens_json and suffix not in JSON_SUFFIXES and delimiter):
+        return _unsplit(csv_rows(text, place, delimiter))
+    return json_rows(text, place, suffix)
+
+
+def _unsplit(rows: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, None, dict[str, Any]]]:
+    return ((number, None, row) for number, row in rows)
+
+
+def _saved(path: Path) -> Iterator[Row]:
+    """A folder that `save_to_disk` wrote: one data set, or one for each split."""
+    import datasets
+
     try:
-        json.loads(first)
-    except (ValueError, RecursionError):
-        return second.startswith("{")
-    return True
+        found = datasets.load_from_disk(str(path))
+    except Exception as error:  # json, pyarrow and `datasets` raise their own kinds
+        raise TaskError(_damaged(path, error)) from error
+    parts = {"": found} if isinstance(found, datasets.Dataset) else dict(found)
+    splits = {"": "train"} if "" in parts else splits_read(list(parts), str(path))
+    unread = [name for name in parts if name not in splits]
+    if unread:
+        log.info("%s: not read, as they are no known splits: %s", path, ", ".join(unread))
+    before = 0
+    for name, split in splits.items():
+        place = f"{path} ({name})" if name else str(path)
+        rows = parts[name].with_format(None)
+        names = column_names(rows.column_names, place)
+        number = 0
+        try:
+            rows.data.validate(full=True)  # as in `tables`: wrong offsets read memory that is not its own
+            for number, row in enumerate(rows, 1):
+                contents = dict(zip(names, map(plain_value, row.values()), strict=True))
+                yield Row(f"{place}, row {number}", before + number, split, contents)
+        except Exception as error:  # what reads a column (pictures, sound) raises its own kinds
+            raise TaskError(_damaged(path, error)) from error
+        before += number
 
 
-def _object(value: Any, path: Path, place: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        kind = type(value).__name__
-        raise TaskError(f"{path}, {place}: a row must be an object with keys, not a {kind}: mend or remove it")
-    return value
-
-
-def _csv_rows(text: str, path: Path) -> Iterator[Row]:
-    # Conversations are longer than the module's limit of 131 072 characters a field.
-    csv.field_size_limit(2**31 - 1)
-    delimiter = max(",;\t", key=_header(text).count)
-    # Strict, or an open quote swallows the rest of the file in silence.
-    lines = io.StringIO(text.lstrip("\r\n"), newline="")
-    reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
-    try:
-        for number, row in enumerate(reader, 1):
-            if None in row:
-                raise TaskError(f"{path}, row {number}: more fields than the header names: quote texts with commas")
-            yield number, row
-    except csv.Error as error:
-        raise TaskError(f"{path}, line {reader.line_num}: not CSV ({error}): mend its quotes") from error
-
-
-def _parquet_rows(data: bytes, path: Path) -> Iterator[Row]:
-    import pyarrow
-    import pyarrow.parquet
-
-    number = 0
-    try:
-        for batch in pyarrow.parquet.ParquetFile(io.BytesIO(data)).iter_batches():
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).split("\n", 1)[0].rstrip(". ")
-        raise TaskError(f"{path} is a damaged Parquet file ({reason}): copy or write it again") from error
+def _damaged(path: Path, error: Exception) -> str:
+    reason = " ".join(str(error).split())[:300].rstrip(". ") or type(error).__name__
+    return f"{path} was saved by `datasets` and cannot be read ({reason}): save it again, or export it as Parquet"

@@ -20,13 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from domlora.data.assemble import WITHOUT_RESPONSE, Numbered, System, assemble
+from domlora.data.cells import plain_value
 from domlora.data.columns import checked, columns_of
+from domlora.data.containers import SUFFIXES, task_name, task_place
 from domlora.data.dataset_info import Spelling, spelling_of
-from domlora.data.files import KINDS, SUFFIXES, read_rows
+from domlora.data.files import read_rows
 from domlora.data.origin import TaskOrigin
 from domlora.data.remarks import Remark, lost, too_many_lost
 from domlora.data.samples import Sample
-from domlora.data.splits import SPLITS
+from domlora.data.splits import SPLITS, splits_read
+from domlora.data.text_files import KINDS
 from domlora.errors import TaskError
 from domlora.paths import sample_data_path
 
@@ -144,8 +147,8 @@ def load_task(
     """Reads a task.
 
     Args:
-        source: a built-in name, else a .json, .jsonl, .parquet or .csv file (gzipped or not), else a Hub data
-            set, `owner/name` or `owner/name:config`. A Path is always a file. A Task comes back as it is.
+        source: a built-in name, else a file or folder that `read_rows` reads, else a Hub data set, `owner/name` or
+            `owner/name:config`. A Path is always a file or folder. A Task comes back as it is.
         split_column: key of a row that names its split: train, validation (valid, val, dev, eval) or test.
             Rows without it are in train, or in the split that the Hub has them in.
         columns: which field of a row each column is, `{"question": "prompt"}` or the text `question=prompt`; what a
@@ -179,16 +182,13 @@ def load_task(
         source = source.strip()
         if source in BUILTIN:
             path = sample_data_path() / "tasks" / f"{source}.jsonl"
-            return made(source, TaskOrigin(kind="builtin", place=source), _file_rows(path))
+            return made(source, TaskOrigin(kind="builtin", place=source), read_rows(path))
     # os.path, since Path raises on names that are too long and on homes of unknown users.
     expanded = os.path.expanduser(str(source))
     if expanded and os.path.exists(expanded):
         path = Path(expanded)
-        # "v1.2" has a dot that is no suffix.
-        name = path.name.removesuffix(".gz")
-        name = Path(name).stem if name.lower().endswith(SUFFIXES) else name
-        origin = TaskOrigin(kind="file", place=os.path.abspath(path))
-        return made(name, origin, _file_rows(path), spelling_of(path))
+        origin = TaskOrigin(kind="file", place=task_place(path))
+        return made(task_name(path), origin, read_rows(path), spelling_of(path))
     hub = HUB_SOURCE.fullmatch(source) if isinstance(source, str) else None
     if hub is None or expanded.lower().endswith(SUFFIXES):
         raise TaskError(
@@ -200,11 +200,6 @@ def load_task(
     return made(name, origin, _hub_rows(hub["id"], hub["config"]))
 
 
-def _file_rows(path: Path) -> Iterator[Numbered]:
-    for number, row in read_rows(path):
-        yield f"{path}, row {number}", number, "train", row
-
-
 def _hub_rows(name: str, config: str | None) -> Iterator[Numbered]:
     import datasets
 
@@ -213,20 +208,9 @@ def _hub_rows(name: str, config: str | None) -> Iterator[Numbered]:
         found = datasets.load_dataset(name, config)
     except Exception as error:  # the Hub, its cache and every reader behind them raise their own kinds
         raise TaskError(_hub_error(shown, error)) from error
-    for part, split in _hub_splits(list(found), shown).items():
+    for part, split in splits_read(list(found), shown).items():
         for number, row in enumerate(found[part], 1):
-            yield f"{shown} ({part}), row {number}", number, split, row
-
-
-def _hub_splits(names: list[str], shown: str) -> dict[str, str]:
-    """Which splits of a data set are read, and as what; names such as `train_gen` stand for other things."""
-    known = {name: SPLITS[name] for name in names if name in SPLITS}
-    if not known and len(names) > 1:
-        raise TaskError(
-            f"{shown}: none of its splits ({', '.join(names)}) is train, validation or test: "
-            "save the one you mean as a .parquet or .jsonl file and name that file"
-        )
-    return known or dict.fromkeys(names, "train")
+            yield f"{shown} ({part}), row {number}", number, split, plain_value(row)
 
 
 def _hub_error(shown: str, error: Exception) -> str:

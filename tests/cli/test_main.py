@@ -61,16 +61,16 @@ def silent_folder(tmp_path, tiny_folder):
 
 
 def test_bad_input_is_one_line_with_a_way_out(capsys, tmp_path, tiny_folder, task_file):
-    (tmp_path / "empty.jsonl").write_text("")
-    (tmp_path / "broken.jsonl").write_text('{"prompt": "a", "completion": "b"}\n{"prompt": \n')
-    (tmp_path / "words.txt").write_text("just words\n")
-    (tmp_path / "strange.jsonl").write_text('{"left": 1, "right": 2}\n')
-    (tmp_path / "silent.jsonl").write_text('{"messages": [{"role": "user", "content": "hello"}]}\n')
+    (tmp_path / "empty.jsonl").write_text("", encoding="utf-8")
+    (tmp_path / "broken.jsonl").write_text('{"prompt": "a", "completion": "b"}\n{"prompt": \n', encoding="utf-8")
+    (tmp_path / "words.txt").write_text("just words\n", encoding="utf-8")
+    (tmp_path / "strange.jsonl").write_text('{"left": 1, "right": 2}\n', encoding="utf-8")
+    (tmp_path / "silent.jsonl").write_text('{"messages": [{"role": "user", "content": "hello"}]}\n', encoding="utf-8")
     (tmp_path / "cut.gguf").write_bytes(b"GGUF\x03\x00\x00\x00" + b"\x01" * 20)
-    (tmp_path / "text.gguf").write_text("not a model")
+    (tmp_path / "text.gguf").write_text("not a model", encoding="utf-8")
     pickled = tmp_path / "pickled"
     pickled.mkdir()
-    (pickled / "config.json").write_text("{}")
+    (pickled / "config.json").write_text("{}", encoding="utf-8")
     (pickled / "pytorch_model.bin").write_bytes(b"x")
     cases = [
         (("probe", "nonsense", "--task", task_file, "--samples", 4), "no model 'nonsense'.*built-in name"),

@@ -38,7 +38,9 @@ def other_folder(tokenizer, tmp_path_factory):
 def other_task(tmp_path, task_file):
     """The same rows in another order with other answers: another task."""
     path = tmp_path / "letters.jsonl"
-    path.write_text("\n".join(task_file.read_text().replace("lazy", "quick").splitlines()[::-1]))
+    path.write_text(
+        "\n".join(task_file.read_text(encoding="utf-8").replace("lazy", "quick").splitlines()[::-1]), encoding="utf-8"
+    )
     return path
 
 
@@ -76,7 +78,7 @@ def test_text_shows_winners_agreement_sentences_and_claims(capsys, command, tmp_
     for words in ("tiny-llama, between tasks:", "letters, between models:", "top 3 shared", "of 3 kinds",
                   "How often n samples name the winner", "does not depend on the task. "):  # fmt: skip
         assert words in out
-    with (tmp_path / "cells.csv").open() as file:
+    with (tmp_path / "cells.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * (14 + 12)
     assert {row["model"] for row in rows} == {"tiny-llama", "tiny-gpt2"}

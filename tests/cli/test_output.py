@@ -129,7 +129,7 @@ def test_colour_can_be_refused(env):
 def test_colour_can_be_forced_and_a_pipe_has_no_width():
     code = f"from domlora.cli import output; {TABLE}; output.print_table(('what',), [('long ' * 60,)])"
     env = environment(FORCE_COLOR="1", COLUMNS="40")
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, text=True).stdout
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, text=True, encoding="utf-8").stdout
     assert "\x1b[32mdone" in out
     assert "long " * 59 in out
 
@@ -261,7 +261,9 @@ def test_rich_is_imported_only_for_a_terminal(argv):
         "import sys\nfrom domlora.cli.main import main\ntry:\n main(sys.argv[1:])\nexcept SystemExit: pass\n"
         "print([name for name in ('rich', 'torch') if name in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, env=environment(), text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *argv], capture_output=True, env=environment(), text=True, encoding="utf-8"
+    )
     assert done.stderr == "[]\n"
 
 

@@ -54,7 +54,6 @@ def test_rank_trains_measures_and_says_what_is_told_apart(ranked):
 
 def test_the_second_ranking_is_answered_from_the_store(capsys, ranked, tiny_folder, rows, monkeypatch):
     import domlora.models.loading
-    import domlora.training.compare
 
     def never(*_, **__):
         raise AssertionError("nothing is to be loaded")

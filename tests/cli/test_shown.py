@@ -18,7 +18,7 @@ def strange_file(tmp_path):
         {"prompt": "what is two and two? " * 200, "completion": "four"},
     ]
     path = tmp_path / "strange.jsonl"
-    path.write_text("\n".join(json.dumps(row) for row in rows))
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     return path
 
 

@@ -358,7 +358,7 @@ def test_json_keeps_its_contract():
 def test_csv_reads_back_as_the_table(tmp_path):
     comparison = World().add("qv", 0.0).add("o", 0.3).compare()
     path = tmp_path / "table.csv"
-    path.write_text(comparison.to_csv())
+    path.write_text(comparison.to_csv(), encoding="utf-8")
     read = pd.read_csv(path, index_col="contestant")
     assert list(read.columns) == list(comparison.table.columns)
     np.testing.assert_allclose(read["loss"], comparison.table["loss"])

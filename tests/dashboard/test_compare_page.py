@@ -181,7 +181,7 @@ def test_everything_as_json_holds_settings_curves_and_conclusion(energy):
 
 def test_an_adapter_becomes_one_file_with_its_folders(tmp_path):
     (tmp_path / "part").mkdir()
-    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
     (tmp_path / "part" / "weights.safetensors").write_bytes(b"123")
     with zipfile.ZipFile(io.BytesIO(tables.adapter_zip(tmp_path))) as archive:
         assert sorted(archive.namelist()) == ["adapter_config.json", "part/weights.safetensors"]
@@ -292,7 +292,7 @@ def test_launch_leads_to_the_run_as_soon_as_there_is_one(energy, monkeypatch):
 
 
 def test_launch_of_a_model_without_a_map_says_when_sizes_are_known(tmp_path):
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     (tmp_path / "model.safetensors").write_bytes(save({}))
     app = launch(model="another one", own_model=str(tmp_path))
     assert "the job probes first" in text(app)

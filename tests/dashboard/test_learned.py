@@ -81,7 +81,7 @@ def test_both_forms_show_what_is_trained_as_soon_as_it_is_known(tiny_folder, tas
 def test_what_a_row_says_is_text(tiny_folder, tmp_path):
     strange = "<script>alert(1)</script></mark> **b** [red]x[/red] :red[y] $z$ \u202e\x1b"
     path = tmp_path / "strange.jsonl"
-    path.write_text(json.dumps({"prompt": strange, "completion": strange}))
+    path.write_text(json.dumps({"prompt": strange, "completion": strange}), encoding="utf-8")
     text = html_of(show(localise(resolve(str(tiny_folder))), load_task(path), 1, 400))
     shown = "&lt;script&gt;alert(1)&lt;/script&gt;&lt;/mark&gt; **b** [red]x[/red] :red[y] $z$ \\u202e\\x1b"
     assert text.count(shown) == 2
@@ -146,7 +146,7 @@ def test_an_answer_is_kept_for_the_same_question(tiny_folder, task_file, monkeyp
 def test_changed_rows_are_another_question(started, tiny_folder, task_file):
     launch(tiny_folder, task_file)
     st.cache_data.clear()  # as after a minute
-    task_file.write_text(task_file.read_text().replace("fox", "cat"))
+    task_file.write_text(task_file.read_text(encoding="utf-8").replace("fox", "cat"), encoding="utf-8")
     launch(tiny_folder, task_file)
     hashes = {one.question.task_hash for one in started}
     assert len(hashes) == 2

@@ -304,7 +304,7 @@ def test_what_cannot_be_compared_is_null_in_json(no_shipped_maps):
 
 def test_a_store_that_cannot_be_opened_is_one_line(home):
     home.mkdir(parents=True)
-    (home / "domlora.db").write_text("this is no database, but long enough to be read as one" * 40)
+    (home / "domlora.db").write_text("this is no database, but long enough to be read as one" * 40, encoding="utf-8")
     app = page()
     assert not app.exception
     assert len(app.error) == 1

@@ -70,7 +70,7 @@ def test_launch_names_what_is_wrong_and_does_not_start():
 
 def test_store_that_cannot_be_opened_is_one_line(home):
     home.mkdir(parents=True)
-    (home / "domlora.db").write_text("this is no database, but long enough to be read as one" * 40)
+    (home / "domlora.db").write_text("this is no database, but long enough to be read as one" * 40, encoding="utf-8")
     for name in ("overview", "energy_map", "jobs"):
         app = page(name)
         assert not app.exception

@@ -6,8 +6,6 @@ import sys
 import types
 from pathlib import Path
 
-import pyarrow
-import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,21 +13,11 @@ from hypothesis import strategies as st
 from domlora.data.samples import Message, Sample
 from domlora.data.tasks import Task, builtin_tasks, load_task
 from domlora.errors import TaskError
+from tests.helpers.data_files import ROWS, lines, parquet, write
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-ROWS = [{"prompt": f"{i}+{i}?", "completion": str(2 * i)} for i in range(5)]
 FIRST_DRAW = [13, 14, 2, 9, 16, 7]
 EXPECTED = [(Message("user", f"{i}+{i}?"), Message("assistant", str(2 * i))) for i in range(5)]
-
-
-def lines(rows):
-    return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-def write(folder, name, content):
-    path = folder / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 def chat(*turns):
@@ -38,12 +26,6 @@ def chat(*turns):
 
 def load(folder, *rows):
     return load_task(write(folder, "data.jsonl", lines(rows)))
-
-
-def parquet(rows):
-    sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), sink)
-    return sink.getvalue().to_pybytes()
 
 
 # --- files of every kind ---
@@ -255,7 +237,7 @@ def test_tests_reach_the_sample_and_leave_the_hash_alone(tmp_path):
         ("a.csv", b"0+0?,0\n1+1?,2\n", r"unknown format.*0\+0\?"),
         ("a.csv", b'prompt,completion\n"a,b\nc,d\n', "not CSV"),
         ("a.csv", b"prompt,completion\na,b,c\n", "row 1: more fields"),
-        ("a.jsonl", "café".encode("latin-1"), "not UTF-8 text"),
+        ("a.jsonl", "café, café".encode()[:-1], "not UTF-8 text"),
         ("a.bin", b"\x00\x01\x02", "binary"),
         (
             "a.jsonl",
@@ -275,11 +257,6 @@ def test_bad_input_is_one_line_with_the_place_and_a_way_out(tmp_path, name, cont
         load_task(path)
     assert "\n" not in str(caught.value)
     assert name in str(caught.value)
-
-
-def test_a_folder_is_not_a_file(tmp_path):
-    with pytest.raises(TaskError, match="is a folder"):
-        load_task(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -315,6 +292,11 @@ def test_a_hub_data_set_keeps_its_splits(hub):
     task = load_task("owner/name:main")
     assert hub.calls == [("owner/name", "main")]
     assert (task.name, task.splits) == ("name", {"train": 3, "test": 2})
+
+
+def test_no_number_on_the_hub_is_nothing(hub):
+    hub.answer = {"train": [{"instruction": "a", "input": float("nan"), "output": "b"}]}
+    assert load_task("owner/name").samples[0].messages == (Message("user", "a"), Message("assistant", "b"))
 
 
 def test_the_only_split_of_a_hub_data_set_is_train(hub):

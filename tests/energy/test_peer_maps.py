@@ -191,13 +191,13 @@ def test_also_stores_a_map_each_and_measures_only_what_is_missing(tiny_folder, t
 def test_interference_is_measured_anew_when_the_other_task_has_changed(tiny_folder, task_file, tmp_path):
     other = tmp_path / "other.jsonl"
     row = {"messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "the fox"}]}
-    other.write_text("\n".join([json.dumps(row)] * 4))
+    other.write_text("\n".join([json.dumps(row)] * 4), encoding="utf-8")
     store = Store()
     asked = request(tiny_folder, task_file, config={"probe": "interference", "against": str(other)})
     first = store.maps.get(run_probe(asked, store, silent))
     assert store.maps.get(run_probe(asked, store, silent)).provenance.created == first.provenance.created
     row["messages"][1]["content"] = "write a short poem please"
-    other.write_text("\n".join([json.dumps(row)] * 4))
+    other.write_text("\n".join([json.dumps(row)] * 4), encoding="utf-8")
     second = store.maps.get(run_probe(asked, store, silent))
     assert second.id == first.id
     assert second.provenance.notes["against_hash"] != first.provenance.notes["against_hash"]

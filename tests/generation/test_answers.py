@@ -312,7 +312,7 @@ def test_all_canonical_solutions_of_human_eval_are_right_and_empty_ones_wrong(sh
     assert len(samples) == 164
     wrong = [s.row for s in samples if not is_correct(s, s.messages[-1].content, run_code=True)]
     assert not wrong
-    rows = [json.loads(line) for line in (shared_data / "human_eval.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (shared_data / "human_eval.jsonl").read_text(encoding="utf-8").splitlines()]
     heads = [f"```python\n{row['prompt']}    pass\n```" for row in rows]
     assert not any(is_correct(s, head, run_code=True) for s, head in zip(samples[::8], heads[::8], strict=True))
 

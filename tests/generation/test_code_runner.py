@@ -156,10 +156,10 @@ def test_root_is_left_before_the_code_runs(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("only where the tests run as root")
     kept = tmp_path / "kept"
-    kept.write_text("mine")
+    kept.write_text("mine", encoding="utf-8")
     code = f"import os\nassert os.getuid() != 0\nos.remove({str(kept)!r})"
     assert run_tests(code, TESTS).reason.startswith("PermissionError")
-    assert kept.read_text() == "mine"
+    assert kept.read_text(encoding="utf-8") == "mine"
     assert run_tests("import os\nos.setuid(0)", TESTS).reason.startswith("PermissionError")
 
 

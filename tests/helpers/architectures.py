@@ -126,4 +126,4 @@ def _not_measured(modules: Sequence[AdaptableModule], reasons: dict[str, str], s
 
 
 if __name__ == "__main__":
-    FILE.write_text(text())
+    FILE.write_text(text(), encoding="utf-8")

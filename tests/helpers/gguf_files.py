@@ -39,7 +39,7 @@ def write(
         more: tensors that it is to have besides.
         scaling: of its rotations, as its metadata name it.
     """
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     writer = gguf.GGUFWriter(path, "llama", split_max_tensors=tensors_a_part)
     writer.add_block_count(config["num_hidden_layers"])
     writer.add_context_length(config["max_position_embeddings"])
@@ -84,7 +84,7 @@ def _as_llama_cpp(name: str, weight: np.ndarray, config: dict) -> np.ndarray:
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path) -> None:
-    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     special = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
     vocabulary = {**tokenizer["model"]["vocab"], **special}
     tokens = sorted(vocabulary, key=lambda token: vocabulary[token])
@@ -95,4 +95,4 @@ def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path) -> None:
     writer.add_eos_token_id(special["<|end|>"])
     template = folder / "chat_template.jinja"
     if template.exists():
-        writer.add_chat_template(template.read_text())
+        writer.add_chat_template(template.read_text(encoding="utf-8"))

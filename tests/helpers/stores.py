@@ -70,7 +70,11 @@ def energy_map(name: str = "a", *, energies=(4.0, 1.0, 0.5), created: str = "202
 def run_python(code: str, *arguments: str, **variables: str) -> subprocess.Popen:
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        encoding="utf-8",
     )
 
 

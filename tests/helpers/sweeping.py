@@ -126,14 +126,14 @@ def write_task(path: Path, count: int = 60, splits: Collection[str] = ()) -> Pat
         }
         for i in range(count)
     ]
-    path.write_text("\n".join(json.dumps(row) for row in rows))
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     return path
 
 
 def write_sums(path: Path, count: int = 60) -> Path:
     """Rows in the format of GSM8K, whose answers can be checked."""
     rows = [{"question": f"what is {i} and two?", "answer": f"it is four\n#### {i + 2}"} for i in range(count)]
-    path.write_text("\n".join(json.dumps(row) for row in rows))
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     return path
 
 

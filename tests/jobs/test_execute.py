@@ -157,8 +157,8 @@ def test_a_job_goes_on_with_the_run_of_a_job_that_failed(store, request_for, mon
 @pytest.fixture
 def start_worker(tmp_path):
     """Starts worker processes; what is left of them and of their jobs at the end is killed."""
-    (tmp_path / "child.py").write_text(CHILD)
-    (tmp_path / "worker.py").write_text(WORKER)
+    (tmp_path / "child.py").write_text(CHILD, encoding="utf-8")
+    (tmp_path / "worker.py").write_text(WORKER, encoding="utf-8")
     started = []
 
     def start() -> subprocess.Popen:

@@ -210,6 +210,7 @@ def test_processes_never_share_a_job(store):
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
+            encoding="utf-8",
         )
         for i in range(3)
     ]

@@ -107,7 +107,7 @@ def store(home):
 @pytest.fixture
 def child_script(tmp_path):
     path = tmp_path / "child.py"
-    path.write_text(CHILD)
+    path.write_text(CHILD, encoding="utf-8")
     return str(path)
 
 
@@ -115,7 +115,7 @@ def child_script(tmp_path):
 def start_worker(tmp_path, child_script):
     """Starts worker processes; what is left of them and of their jobs at the end is killed."""
     script = tmp_path / "worker.py"
-    script.write_text(WORKER)
+    script.write_text(WORKER, encoding="utf-8")
     started = []
 
     def start(idle_exit: float = 10 * PATIENCE) -> subprocess.Popen:
@@ -275,13 +275,15 @@ def test_stopped_worker_gives_its_job_back(store, start_worker, kind):
 def test_worker_outlives_a_locked_store(store, start_worker, tmp_path, monkeypatch):
     monkeypatch.setattr("domlora.store.database.BUSY_SECONDS", 0)
     submit(store, "quick")
-    (tmp_path / "worker.py").write_text("import domlora.store.database as d; d.BUSY_SECONDS = 0\n" + WORKER)
+    (tmp_path / "worker.py").write_text(
+        "import domlora.store.database as d; d.BUSY_SECONDS = 0\n" + WORKER, encoding="utf-8"
+    )
     with store.database.writing():
         worker = start_worker()
-        eventually(lambda: "locked by another process" in (tmp_path / "worker0.log").read_text())
+        eventually(lambda: "locked by another process" in (tmp_path / "worker0.log").read_text(encoding="utf-8"))
         assert worker.poll() is None
     until(store, Queue(store).list()[0], "done")
-    assert "the store works again" in (tmp_path / "worker0.log").read_text()
+    assert "the store works again" in (tmp_path / "worker0.log").read_text(encoding="utf-8")
 
 
 def test_idle_worker_goes_and_a_second_one_is_refused(store, start_worker, tmp_path):
@@ -289,12 +291,12 @@ def test_idle_worker_goes_and_a_second_one_is_refused(store, start_worker, tmp_p
     eventually(local.worker_alive)
     second = start_worker()
     assert second.wait(PATIENCE) == 1
-    assert "serves the store already" in (tmp_path / "worker1.log").read_text()
+    assert "serves the store already" in (tmp_path / "worker1.log").read_text(encoding="utf-8")
     first.terminate()
     assert first.wait(PATIENCE) == 0
     idle = start_worker(idle_exit=0.2)
     assert idle.wait(PATIENCE) == 0 and not local.worker_alive()
-    assert " serves" in (tmp_path / "worker2.log").read_text()
+    assert " serves" in (tmp_path / "worker2.log").read_text(encoding="utf-8")
 
 
 def test_ensure_worker_starts_one_worker_however_many_call(store):
@@ -314,7 +316,7 @@ def test_ensure_worker_starts_one_worker_however_many_call(store):
         local.ensure_worker()
         worker.terminate()
         eventually(lambda: not local.worker_alive())
-        log = (local.log_path("0").parent / "worker.log").read_text()
+        log = (local.log_path("0").parent / "worker.log").read_text(encoding="utf-8")
         assert log.count(" serves") == 1
     finally:
         with suppress(psutil.NoSuchProcess):

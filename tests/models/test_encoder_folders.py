@@ -67,8 +67,8 @@ def test_a_config_that_names_no_class_is_loaded_by_its_type(folders, tmp_path):
         folder.mkdir()
         for path in folders[name].iterdir():
             (folder / path.name).write_bytes(path.read_bytes())
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps({**config, "architectures": None}))
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        (folder / "config.json").write_text(json.dumps({**config, "architectures": None}), encoding="utf-8")
         assert domlora.load_model(folder).objective == objective
 
 
@@ -132,8 +132,8 @@ WHISPER = {
 def test_an_encoder_decoder_that_does_not_say_how_an_answer_begins_is_refused(folders, tmp_path):
     for path in folders["t5"].iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "decoder_start_token_id": None}))
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "config.json").write_text(json.dumps({**config, "decoder_start_token_id": None}), encoding="utf-8")
     with pytest.raises(ModelError, match="names no decoder_start_token_id"):
         domlora.load_model(tmp_path)
 

@@ -30,7 +30,7 @@ def gguf(tmp_path, monkeypatch):
         config = type("Config", (), {})()
 
         def save_pretrained(self, folder):
-            (Path(folder) / "config.json").write_text("{}")
+            (Path(folder) / "config.json").write_text("{}", encoding="utf-8")
             raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     Model.config.quantization_config = {}
@@ -67,7 +67,7 @@ def test_a_fingerprint_that_could_not_be_written_is_not_believed_later(tiny_fold
 def test_a_folder_is_hashed_anew_when_its_weights_change(tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text("{}", encoding="utf-8")
     weights = folder / "model.safetensors"
     weights.write_bytes(b"one")
     ref = ModelRef(source=str(folder), kind="folder")
@@ -125,7 +125,9 @@ def test_a_download_says_how_much_has_come_also_where_other_bars_are_off(tmp_pat
         "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1", "NO_PROXY": "127.0.0.1",
     }  # fmt: skip
     try:
-        done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60, encoding="utf-8"
+        )
     finally:
         hub.shutdown()
         hub.server_close()

@@ -27,7 +27,9 @@ def sharded(folder):
     for file in set(places.values()):
         save_file({n: w for n, w in weights.items() if places[n] == file}, folder / file, metadata={"format": "pt"})
     (folder / "model.safetensors").unlink()
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": places}), encoding="utf-8"
+    )
     return folder
 
 
@@ -44,23 +46,23 @@ def test_a_sharded_model_loads(sharded):
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
 def test_a_git_lfs_pointer_is_named(folder, name):
-    (folder / name).write_text(POINTER)
+    (folder / name).write_text(POINTER, encoding="utf-8")
     refused(folder, f"{folder / name} is a Git LFS pointer, not the file itself: run `git lfs pull`")
 
 
 def test_a_git_lfs_pointer_in_place_of_a_shard_an_index_or_a_gguf_is_named(sharded, tmp_path):
     for name in ("model-00002-of-00002.safetensors", "model.safetensors.index.json"):
         content = (sharded / name).read_bytes()
-        (sharded / name).write_text(POINTER)
+        (sharded / name).write_text(POINTER, encoding="utf-8")
         refused(sharded, f"{name} is a Git LFS pointer")
         (sharded / name).write_bytes(content)
-    (tmp_path / "model.gguf").write_text(POINTER)
+    (tmp_path / "model.gguf").write_text(POINTER, encoding="utf-8")
     refused(tmp_path / "model.gguf", "model.gguf is a Git LFS pointer")
 
 
 def test_a_pointer_that_no_load_would_read_does_no_harm(folder):
     for name in ("consolidated.safetensors", "model.onnx", "README.md"):
-        (folder / name).write_text(POINTER)
+        (folder / name).write_text(POINTER, encoding="utf-8")
     assert resolve(str(folder)).kind == "folder"
 
 
@@ -88,12 +90,12 @@ def test_shards_without_their_index_are_told_from_a_folder_without_weights(shard
 
 @pytest.mark.parametrize("content", ["[]", "{", "nul\0", "[" * 100_000])
 def test_a_config_that_is_no_json_object_is_named(folder, content):
-    (folder / "config.json").write_text(content)
+    (folder / "config.json").write_text(content, encoding="utf-8")
     refused(folder, "config.json")
 
 
 def test_an_index_that_says_nothing_is_named(sharded):
-    (sharded / "model.safetensors.index.json").write_text('{"weight_map": 3}')
+    (sharded / "model.safetensors.index.json").write_text('{"weight_map": 3}', encoding="utf-8")
     refused(sharded, "model.safetensors.index.json does not say where the weights lie")
 
 
@@ -103,7 +105,7 @@ def test_a_folder_of_pickles_is_refused(folder):
 
 
 def test_a_folder_with_an_adapter_alone_is_refused(folder):
-    (folder / "adapter_config.json").write_text("{}")
+    (folder / "adapter_config.json").write_text("{}", encoding="utf-8")
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
     refused(folder, "holds a PEFT adapter, not a model")
     (folder / "config.json").unlink()

@@ -128,11 +128,11 @@ def test_rotations_that_are_not_scaled_do_no_harm(tiny_folder, tmp_path, extra):
 def test_a_copy_that_an_earlier_version_made_is_made_again(whole, tiny_folder, record):
     folder = localise(resolve(str(whole))).folder
     marker = folder / RECORD
-    assert json.loads(marker.read_text()) == {"conversion": CONVERSION}
-    marker.unlink() if record is None else marker.write_text(json.dumps(record))
+    assert json.loads(marker.read_text(encoding="utf-8")) == {"conversion": CONVERSION}
+    marker.unlink() if record is None else marker.write_text(json.dumps(record), encoding="utf-8")
     (folder / "model.safetensors").write_bytes(b"bad")
     assert equal(weights(whole), weights(tiny_folder))
-    assert json.loads(marker.read_text()) == {"conversion": CONVERSION}
+    assert json.loads(marker.read_text(encoding="utf-8")) == {"conversion": CONVERSION}
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
@@ -145,6 +145,8 @@ def test_a_copy_of_this_version_is_used_again(whole, monkeypatch):
 def test_a_built_in_model_that_is_there_is_not_fetched_again(home):
     folder = home / "models" / "smollm2-135m"
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text("{}")
-    (folder / RECORD).write_text(json.dumps({"revision": "abc", "origin": "package, GGUF de-quantised"}))
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    (folder / RECORD).write_text(
+        json.dumps({"revision": "abc", "origin": "package, GGUF de-quantised"}), encoding="utf-8"
+    )
     assert localise(resolve("smollm2-135m")).revision == "abc"

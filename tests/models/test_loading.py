@@ -29,7 +29,7 @@ def add(folder, **tensors):
 
 def configure(folder, **settings):
     path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **settings}), encoding="utf-8")
 
 
 def load(folder):

@@ -113,4 +113,6 @@ def test_places_of_encoders_are_as_before(tmp_path):
     for name in ("bert", "roberta", "t5"):
         found[name] = LoadedModel.longest.fget(load_model(save(name, tmp_path / name)))
     assert found == {"bert": 512, "roberta": 512, "t5": None}
-    assert json.loads((tmp_path / "roberta" / "config.json").read_text())["max_position_embeddings"] == 514
+    assert (
+        json.loads((tmp_path / "roberta" / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"] == 514
+    )

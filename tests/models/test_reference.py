@@ -39,7 +39,7 @@ MEGABYTE = 1e6
 
 
 def record(name: str) -> dict:
-    return json.loads((MODELS / name / "training.json").read_text())
+    return json.loads((MODELS / name / "training.json").read_text(encoding="utf-8"))
 
 
 def size(name: str) -> int:
@@ -70,8 +70,8 @@ def test_every_model_has_a_recipe_and_a_folder():
 def test_a_folder_is_small_and_holds_data_only(name):
     assert {path.name for path in (MODELS / name).iterdir()} == FILES  # no pickle, no code
     assert size(name) <= 8 * MEGABYTE
-    assert "auto_map" not in (MODELS / name / "config.json").read_text()
-    assert "auto_map" not in (MODELS / name / "tokenizer_config.json").read_text()
+    assert "auto_map" not in (MODELS / name / "config.json").read_text(encoding="utf-8")
+    assert "auto_map" not in (MODELS / name / "tokenizer_config.json").read_text(encoding="utf-8")
 
 
 def test_all_folders_together_are_small():
@@ -103,7 +103,7 @@ def test_held_out_losses_of_the_card_are_those_of_the_files(name, loaded):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_card_shows_the_losses_that_were_recorded(name):
-    card = (MODELS / name / "README.md").read_text()
+    card = (MODELS / name / "README.md").read_text(encoding="utf-8")
     assert card == model_cards.card(record(name), model_recipes.RECIPES[name].shape)
     for task, held_out in record(name)["held_out"].items():
         assert held_out["loss"] == pytest.approx(sum(held_out["rows"]) / len(held_out["rows"]), abs=1e-3)
@@ -120,7 +120,7 @@ def test_a_model_was_trained(name):
 
 
 def test_the_docs_show_the_models_as_they_are():
-    docs = (SAMPLE_DATA.parent / "docs" / "reference_models.md").read_text()
+    docs = (SAMPLE_DATA.parent / "docs" / "reference_models.md").read_text(encoding="utf-8")
     assert model_cards.overview([record(name) for name in NAMES], [size(name) for name in NAMES]) in docs
 
 

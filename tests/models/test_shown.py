@@ -210,7 +210,9 @@ def test_a_model_that_cannot_be_read_is_one_line(tiny_folder, tmp_path):
     folder = shutil.copytree(tiny_folder, tmp_path / "silent", ignore=shutil.ignore_patterns("tokenizer*"))
     with pytest.raises(ModelError, match="has no tokenizer"):
         show(local(folder), task(conversation("a", "b")), 1, 40)
-    (folder / "config.json").write_text('{"architectures": ["LlamaForCausalLM"], "model_type": "nothing-known"}')
+    (folder / "config.json").write_text(
+        '{"architectures": ["LlamaForCausalLM"], "model_type": "nothing-known"}', encoding="utf-8"
+    )
     with pytest.raises(ModelError, match="cannot load"):
         show(local(folder), task(conversation("a", "b")), 1, 40)
 

@@ -22,7 +22,7 @@ def folder(tiny_folder, tmp_path):
 
 def configure(folder, **settings):
     path = folder / "tokenizer_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **settings}), encoding="utf-8")
 
 
 def template(folder):
@@ -45,14 +45,14 @@ def beside(folder, **templates):
     place = folder / "additional_chat_templates"
     place.mkdir()
     for name, text in templates.items():
-        (place / f"{name}.jinja").write_text(text)
+        (place / f"{name}.jinja").write_text(text, encoding="utf-8")
 
 
 def test_a_template_in_a_file_and_one_in_the_settings_are_read(folder):
     assert template(folder) is None
     configure(folder, chat_template=TEMPLATE)
     assert template(folder) == TEMPLATE
-    (folder / "chat_template.jinja").write_text(OTHER)
+    (folder / "chat_template.jinja").write_text(OTHER, encoding="utf-8")
     assert template(folder) == OTHER
 
 
@@ -71,7 +71,7 @@ def test_a_folder_of_further_templates_needs_a_default_too(folder):
     refused(folder, "named rag, tool_use and no default")
     configure(folder, chat_template=TEMPLATE)
     assert template(folder) == TEMPLATE
-    (folder / "chat_template.jinja").write_text(OTHER)
+    (folder / "chat_template.jinja").write_text(OTHER, encoding="utf-8")
     assert template(folder) == OTHER
 
 
@@ -79,7 +79,7 @@ def test_a_folder_of_further_templates_needs_a_default_too(folder):
 def test_an_empty_template_counts_as_none(folder, empty):
     configure(folder, chat_template=empty)
     assert template(folder) is None
-    (folder / "chat_template.jinja").write_text(empty)
+    (folder / "chat_template.jinja").write_text(empty, encoding="utf-8")
     assert template(folder) is None
     configure(folder, chat_template=named(default=empty, rag=OTHER))
     (folder / "chat_template.jinja").unlink()
@@ -87,14 +87,16 @@ def test_an_empty_template_counts_as_none(folder, empty):
 
 
 def test_the_template_of_a_processor_is_read_where_the_tokenizer_has_none(folder):
-    (folder / "chat_template.json").write_text(json.dumps({"chat_template": OTHER}))
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": OTHER}), encoding="utf-8")
     assert template(folder) == OTHER
     configure(folder, chat_template=TEMPLATE)
     assert template(folder) == TEMPLATE
     configure(folder, chat_template="")
-    (folder / "chat_template.json").write_text(json.dumps({"chat_template": named(default=OTHER, rag=TEMPLATE)}))
+    (folder / "chat_template.json").write_text(
+        json.dumps({"chat_template": named(default=OTHER, rag=TEMPLATE)}), encoding="utf-8"
+    )
     assert template(folder) == OTHER
-    (folder / "chat_template.json").write_text("{")
+    (folder / "chat_template.json").write_text("{", encoding="utf-8")
     refused(folder, "chat_template.json cannot be read")
 
 
@@ -104,11 +106,11 @@ BROKEN = "{% for m in messages %}\n{{ m['content'] }\n{% endfor %}"
 def test_a_broken_template_is_named_with_its_file_and_line(folder):
     configure(folder, chat_template=BROKEN)
     refused(folder, f"{folder / 'tokenizer_config.json'} is broken at its line 2")
-    (folder / "chat_template.jinja").write_text("\n\n{% endfor %}")
+    (folder / "chat_template.jinja").write_text("\n\n{% endfor %}", encoding="utf-8")
     refused(folder, f"{folder / 'chat_template.jinja'} is broken at its line 3")
     (folder / "chat_template.jinja").unlink()
     configure(folder, chat_template=None)
-    (folder / "chat_template.json").write_text(json.dumps({"chat_template": "{{ x | nonsense }}"}))
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": "{{ x | nonsense }}"}), encoding="utf-8")
     refused(folder, f"{folder / 'chat_template.json'} is broken at its line 1", "nonsense")
 
 
@@ -119,13 +121,13 @@ def test_a_template_with_the_marks_of_transformers_is_no_broken_one(folder):
 
 
 def test_a_template_that_is_no_text_is_refused(folder):
-    (folder / "chat_template.json").write_text(json.dumps({"chat_template": 3}))
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": 3}), encoding="utf-8")
     refused(folder, "chat_template.json is a int, not a text")
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"model": {"type": "BPE"}}', "[", "null"])
 def test_a_tokenizer_that_cannot_be_loaded_is_refused(folder, content):
-    (folder / "tokenizer.json").write_text(content)
+    (folder / "tokenizer.json").write_text(content, encoding="utf-8")
     refused(folder, f"the tokenizer of {folder} cannot be loaded (")
 
 

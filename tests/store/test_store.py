@@ -182,13 +182,13 @@ def test_unreachable_server_is_one_line_without_the_password():
 
 def test_file_that_is_no_database_is_named(home):
     home.mkdir()
-    (home / "domlora.db").write_text("a shopping list\n" * 100)
+    (home / "domlora.db").write_text("a shopping list\n" * 100, encoding="utf-8")
     with pytest.raises(StoreError, match=r"domlora.db is damaged or no store of domlora"):
         Store()
 
 
 def test_home_that_is_a_file_is_named(home):
-    home.write_text("")
+    home.write_text("", encoding="utf-8")
     with pytest.raises(StoreError, match=r"set DOMLORA_HOME"):
         Store()
 

@@ -296,6 +296,7 @@ def test_of_processes_that_open_a_store_at_once_one_migrates(url, database, vers
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
+            encoding="utf-8",
         )
         for _ in range(3)
     ]
@@ -351,5 +352,7 @@ def test_current_store_that_is_read_only_can_be_read(url, home):
 def test_migrations_say_nothing_on_the_terminal(url):
     code = "from domlora.cli.main import main; main(['jobs', 'list', '--json'])"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "DOMLORA_STORE": url or ""}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, encoding="utf-8"
+    )
     assert (json.loads(done.stdout), done.stderr) == ([], "")

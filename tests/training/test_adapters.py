@@ -166,7 +166,7 @@ def test_the_config_of_a_folder_is_plain(method, tmp_path):
     with Adapters(model, "org/tiny") as adapters:
         adapters.find_directions(place, inputs(batch_of()))
         adapters.save(attach(adapters, place, method), tmp_path)
-    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    config = json.loads((tmp_path / "adapter_config.json").read_text(encoding="utf-8"))
     times = 2 if method in ("pissa", "olora") else 1  # the change of a PiSSA takes twice its rank
     assert (config["r"], config["lora_alpha"]) == (4 * times, 8 * times)
     assert not config["rank_pattern"] and not config["alpha_pattern"]

@@ -20,7 +20,9 @@ with alone(run_folder("abc"), lambda: None):
 
 def test_a_run_is_held_only_while_its_process_lives():
     assert not is_held("abc")
-    with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as holder:
         assert holder.stdout.readline() == "held\n"
         assert is_held("abc")
         assert not is_held("other")
@@ -30,7 +32,9 @@ def test_a_run_is_held_only_while_its_process_lives():
 
 def test_the_second_waits_for_the_first():
     waited = []
-    with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as holder:
         holder.stdout.readline()
 
         def waiting():
@@ -45,6 +49,6 @@ def test_the_second_waits_for_the_first():
 
 def test_a_folder_that_cannot_be_made_is_one_line(home):
     home.mkdir()
-    (home / "runs").write_text("a file where the folder should be")
+    (home / "runs").write_text("a file where the folder should be", encoding="utf-8")
     with pytest.raises(SweepError, match="nothing can be written to"), alone(run_folder("abc"), lambda: None):
         pass

@@ -191,7 +191,7 @@ def test_the_same_comparison_twice_at_a_time_is_trained_once(place, monkeypatch)
 def test_a_folder_that_cannot_be_made_is_said_in_one_line(place):
     place.new_home()
     home().mkdir(parents=True, exist_ok=True)
-    (home() / "runs").write_text("a file where a folder should be")
+    (home() / "runs").write_text("a file where a folder should be", encoding="utf-8")
     with pytest.raises(SweepError, match=r"nothing can be written to .*DOMLORA_HOME"):
         place.run([place.all], fresh=False)
 

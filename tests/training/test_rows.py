@@ -118,7 +118,7 @@ def test_rows_are_encoded_with_their_responses_marked(whole, tokenizer):
 def test_rows_that_do_not_fit_are_left_out_or_cut_and_both_are_said(tmp_path, tokenizer):
     path = write_task(tmp_path / "long.jsonl")
     long = {"messages": [{"role": "user", "content": "fox " * 90}, {"role": "assistant", "content": "dog"}]}
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write("\n" + "\n".join([json.dumps(long)] * 12))
     rows = encoded(load_task(str(path)), tokenizer, SweepConfig(**FEW, max_length=64))
     assert any("rows were left out" in warning for warning in rows.warnings)
