@@ -76,6 +76,11 @@ CASES = {
         "for name in ('energy_map', 'launch', 'jobs'):\n"
         "    app.switch_page(f'{name}/page.py').run(); assert not app.exception, name"
     ),
+    "what a model will learn, found out beside the page": Case(
+        OPENED + "app.query_params['model'] = 'ref-llama'; app.query_params['learned'] = 'true'\n"
+        "app.switch_page('launch/page.py').run(); assert not app.exception\n"
+        "assert 'showing' in app.session_state"
+    ),
     "matrix page": Case(
         OPENED + "app.switch_page('matrix/page.py').run(); assert not app.exception\n"
         "for panel in ('Maps', 'Winners', 'Agreement', 'Samples'):\n"

@@ -12,8 +12,8 @@ from html import escape
 import streamlit as st
 
 from dashboard.shared import task_facts
+from dashboard.shared.showing import Question, Showing
 from dashboard.shared.subject import Subject
-from domlora.jobs.showing import Question, Showing
 from domlora.models.fetch import found_here
 from domlora.models.reference import resolve
 from domlora.models.shown import Run, Shown

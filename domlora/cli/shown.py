@@ -28,9 +28,8 @@ MOST = 12  # names of columns that are listed
 def add_show(parser: argparse.ArgumentParser) -> None:
     """The arguments of `domlora tasks show`."""
     parser.add_argument("task", help=setting(ProbeRequest, "task").description)
-    parser.add_argument(
-        "--model", help=f"show what this model learns of it: {setting(ProbeRequest, 'model').description}"
-    )
+    model = setting(ProbeRequest, "model").description
+    parser.add_argument("--model", help=f"show what this model learns of it: {model} (default: the task alone)")
     add_settings(parser, ProbeRequest, "columns", "system", "revision")
     parser.add_argument("--rows", type=count, help=f"how many rows are shown as the model reads them (default {ROWS})")
     add_settings(parser, ProbeConfig, "max_length", "split", only_given=True)

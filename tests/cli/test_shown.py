@@ -5,6 +5,8 @@ import json
 import pytest
 
 from domlora.cli.main import main
+from domlora.data.remarks import Remark
+from domlora.data.tasks import load_task
 from domlora.models.shown import Shown
 from tests.helpers.command import run
 
@@ -35,6 +37,17 @@ def test_without_a_model_the_first_row_is_shown_as_it_is(capsys, task_file):
     assert status == 0
     assert "[user] what is 0 and the fox?" in out
     assert json.loads(run(capsys, "tasks", "show", task_file, "--json")[1])["remarks"] == []
+
+
+def test_remarks_of_the_task_are_said_with_and_without_a_model(capsys, tiny_folder, task_file, monkeypatch):
+    task = load_task(task_file)
+    object.__setattr__(task, "remarks", (Remark("row", "with label false left out", 2, 3, lost=True),))
+    monkeypatch.setattr("domlora.data.tasks.load_task", lambda _: task)
+    said = "2 rows with label false left out (such as row 3)"
+    assert f"{said}\n" in run(capsys, "tasks", "show", task_file)[1]
+    assert f"{said}.\n" in run(capsys, "tasks", "show", task_file, "--model", tiny_folder)[1]
+    found = json.loads(run(capsys, "tasks", "show", task_file, "--model", tiny_folder, "--json")[1])
+    assert found["remarks"] == found["shown"]["task_remarks"] == [task.remarks[0].as_json()]
 
 
 def test_trained_text_stands_between_brackets_where_it_is_piped(capsys, tiny_folder, task_file):
@@ -81,7 +94,7 @@ def test_json_is_one_object_with_the_facts_and_the_runs(capsys, tiny_folder, str
     shown = Shown.model_validate(found["shown"])
     assert (status, found["task"], found["hash"]) == (0, "strange", shown.task_hash)
     assert "".join(r.text for r in shown.samples[0].runs if r.trained) == f"b {STRANGE}<|end|>"
-    assert found["shown"]["left_out"][0]["why"] == "left out: no response within the first 256 tokens"
+    assert found["shown"]["left_out"][0]["rest"] == "left out: no response within the first 256 tokens"
 
 
 @pytest.mark.parametrize(

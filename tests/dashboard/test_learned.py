@@ -1,18 +1,19 @@
 """The panel of Launch that shows what the chosen model will learn of the chosen task."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard.shared import learned
+from dashboard.shared import learned, showing
 from dashboard.shared.learned import html_of
 from domlora.data.tasks import load_task
-from domlora.jobs import showing
 from domlora.models.fetch import localise
 from domlora.models.reference import resolve
-from domlora.models.shown import Run, Shown, show
+from domlora.models.shown import Run, show
 from tests.helpers.pages import APP
 from tests.helpers.waiting import eventually
 
@@ -56,9 +57,9 @@ def started(monkeypatch):
     class Endless(showing.Showing):
         def __init__(self, question):
             made.append(self)
-            super().__init__(question, command=("sleep", "600"))
+            super().__init__(question, command=(sys.executable, "-c", "import time; time.sleep(600)"))
 
-        def __call__(self):
+        def goes_on(self):
             return self._process.poll() is None
 
     monkeypatch.setattr(learned, "Showing", Endless)
@@ -130,10 +131,9 @@ def test_another_choice_ends_the_process_of_the_last(started, tiny_folder, task_
     for length in (64, 128):
         app.number_input(key="max_length").set_value(length).run()
     assert [one.question.max_length for one in started] == [512, 64, 128]
-    eventually(lambda: [one() for one in started] == [False, False, True])
-    app.session_state["learned"] = False
-    app.run()
-    eventually(lambda: not started[-1]())
+    eventually(lambda: [one.goes_on() for one in started] == [False, False, True])
+    app.text_input(key="own_model").set_value("").run()  # nothing can be asked any more
+    eventually(lambda: not started[-1].goes_on())
 
 
 def test_an_answer_is_kept_for_the_same_question(tiny_folder, task_file, monkeypatch):
@@ -161,10 +161,12 @@ def test_an_error_is_its_line_and_can_be_asked_again(tiny_folder, task_file):
 
 
 def test_answers_do_not_pile_up(tiny_folder, task_file, monkeypatch):
+    answer = show(localise(resolve(str(tiny_folder))), load_task(task_file), 1, 400)
     monkeypatch.setattr(learned, "KEPT", 2)
+    made = {"answer": answer, "stop": lambda: None}
+    monkeypatch.setattr(learned, "Showing", lambda question: SimpleNamespace(question=question, **made))
     app = launch(tiny_folder, task_file)
-    for length in (512, 64, 65):
+    for length in (64, 65):
         app.number_input(key="max_length").set_value(length).run()
-        ended(app)
-    assert isinstance(next(iter(learned._answers().values())), Shown)
-    assert sorted(question.max_length for question in learned._answers()) == [64, 65]
+        assert html(app) == html_of(answer)
+    assert [question.max_length for question in learned._answers()] == [64, 65]

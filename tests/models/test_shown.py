@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import shutil
 from dataclasses import asdict
 
@@ -11,7 +12,7 @@ from domlora.data.encoding import IGNORED
 from domlora.data.samples import Message, Sample
 from domlora.data.tasks import Task, load_task
 from domlora.errors import ModelError, TaskError
-from domlora.models.fetch import localise
+from domlora.models.fetch import found_here, localise
 from domlora.models.loading import load_local
 from domlora.models.reference import ModelRef, resolve
 from domlora.models.shown import LOOKED_AT, Shown, runs_of, show
@@ -229,3 +230,15 @@ def test_a_gguf_that_was_not_converted_is_left_as_it_is(tmp_path, monkeypatch):
     (tmp_path / "some.gguf").write_bytes(b"GGUF")
     with pytest.raises(ModelError, match="has not been converted yet"):
         localise(resolve(str(tmp_path / "some.gguf")), fetch=False)
+
+
+def test_what_stands_for_a_models_files_changes_with_them(tiny_folder, tmp_path):
+    folder = shutil.copytree(tiny_folder, tmp_path / "model")
+    before = found_here(resolve(str(folder)))
+    assert before == found_here(resolve(str(folder)))
+    os.utime(folder / "tokenizer.json", ns=(1, 1))
+    assert found_here(resolve(str(folder))) != before
+    assert found_here(resolve("ref-llama")) == "ref-llama"
+    assert found_here(resolve("smollm2-135m")) is None
+    assert found_here(ModelRef(source="someone/unknown-model", kind="hub")) is None
+    assert found_here(ModelRef(source="not--a/valid..id", kind="hub")) is None

@@ -1,22 +1,21 @@
 """What a model will learn, found out in a process beside a page."""
 
 import os
+import re
 import sys
 import time
 
 import pytest
 
-from domlora.data.tasks import load_task
-from domlora.jobs.showing import Question, Showing
-from domlora.models.fetch import found_here
-from domlora.models.reference import ModelRef, resolve
+from dashboard.shared.showing import Question, Showing
+from domlora.data.tasks import NamedTask, load_task
 from domlora.models.shown import Shown
 from tests.helpers.waiting import eventually
 
 
 def question(model, task, **more):
     given = {"revision": None, "files": "", "task_hash": "", "split": "train", "max_length": 64}
-    return Question(model=str(model), task=str(task), **{**given, **more})
+    return Question(model=str(model), task=NamedTask(str(task)), **{**given, **more})
 
 
 def answer(*given, **more):
@@ -66,8 +65,6 @@ def test_a_model_that_is_not_here_is_not_fetched(task_file):
     ],
 )
 def test_however_the_process_ends_there_is_one_line(code, words):
-    import re
-
     line = answer(question("a", "b"), command=python(code))
     assert re.search(words, line) and "\n" not in line
 
@@ -93,17 +90,3 @@ def test_names_that_look_like_options_stay_names():
     given = question("--json", "--help", revision="-x").arguments
     assert "--model=--json" in given and "--revision=-x" in given
     assert given[-2:] == ["--", "--help"]
-
-
-def test_what_stands_for_a_models_files_changes_with_them(tiny_folder, tmp_path):
-    import shutil
-
-    folder = shutil.copytree(tiny_folder, tmp_path / "model")
-    before = found_here(resolve(str(folder)))
-    assert before == found_here(resolve(str(folder)))
-    os.utime(folder / "tokenizer.json", ns=(1, 1))
-    assert found_here(resolve(str(folder))) != before
-    assert found_here(resolve("ref-llama")) == "ref-llama"
-    assert found_here(resolve("smollm2-135m")) is None
-    assert found_here(ModelRef(source="someone/unknown-model", kind="hub")) is None
-    assert found_here(ModelRef(source="not--a/valid..id", kind="hub")) is None
