@@ -5,8 +5,6 @@ import json
 import pytest
 
 from domlora.cli.main import main
-from domlora.data.remarks import Remark
-from domlora.data.tasks import load_task
 from domlora.models.shown import Shown
 from tests.helpers.command import run
 
@@ -39,15 +37,31 @@ def test_without_a_model_the_first_row_is_shown_as_it_is(capsys, task_file):
     assert json.loads(run(capsys, "tasks", "show", task_file, "--json")[1])["remarks"] == []
 
 
-def test_remarks_of_the_task_are_said_with_and_without_a_model(capsys, tiny_folder, task_file, monkeypatch):
-    task = load_task(task_file)
-    object.__setattr__(task, "remarks", (Remark("row", "with label false left out", 2, 3, lost=True),))
-    monkeypatch.setattr("domlora.data.tasks.load_task", lambda _: task)
-    said = "2 rows with label false left out (such as row 3)"
-    assert f"{said}\n" in run(capsys, "tasks", "show", task_file)[1]
-    assert f"{said}.\n" in run(capsys, "tasks", "show", task_file, "--model", tiny_folder)[1]
-    found = json.loads(run(capsys, "tasks", "show", task_file, "--model", tiny_folder, "--json")[1])
-    assert found["remarks"] == found["shown"]["task_remarks"] == [task.remarks[0].as_json()]
+def test_remarks_of_the_task_are_said_with_and_without_a_model(capsys, tiny_folder, tmp_path):
+    rows = [{"prompt": "what?", "completion": "the fox", "label": i not in (2, 3), "note": "n"} for i in range(12)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    said = ["2 rows with label false left out (such as row 3).", "Columns that are not read: note."]
+    alone, beside = (run(capsys, "tasks", "show", path, *more) for more in ((), ("--model", tiny_folder)))
+    for status, out, err in (alone, beside):
+        assert status == 0, err
+        assert all(f"{line}\n" in out for line in said)
+        assert "2 of 12 rows are not used" in out
+    found = json.loads(run(capsys, "tasks", "show", path, "--model", tiny_folder, "--json")[1])
+    remark = {"noun": "row", "rest": "with label false left out", "count": 2, "row": 3, "lost": True}
+    assert found["remarks"] == found["shown"]["task_remarks"] == [remark]
+    assert found["unread"] == ["note"]
+
+
+def test_columns_and_system_texts_are_what_the_flags_say(capsys, tiny_folder, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"frage": "what?", "antwort": "the fox", "system": "be nice"}) + "\n", encoding="utf-8")
+    flags = ("--columns", "frage=prompt,antwort=completion", "--system", "fold")
+    status, out, err = run(capsys, "tasks", "show", path, "--model", tiny_folder, *flags)
+    assert status == 0, err
+    assert "<|user|>be nice\n\nwhat?<|end|>" in out
+    status, _, err = run(capsys, "tasks", "show", path)
+    assert status == 1 and "--columns frage=prompt,antwort=completion" in err
 
 
 def test_trained_text_stands_between_brackets_where_it_is_piped(capsys, tiny_folder, task_file):
