@@ -58,7 +58,8 @@ def choose() -> Subject:
     with left:
         model, revision = _model()
     with right:
-        task = _task()
+        source = _source()
+    task = _task(source)
     problems = []
     name = model
     if not model:
@@ -91,8 +92,12 @@ def _say(facts: task_facts.TaskFacts) -> None:
         st.caption(words.of_rows(facts.remarks))
     if facts.unread:
         more = f" and {len(facts.unread) - MOST} more" if len(facts.unread) > MOST else ""
-        st.caption(f"Columns that are not read{more}:")
-        st.code(", ".join(name[:40] for name in facts.unread[:MOST]), language=None)
+        st.caption(f"Columns that are not read: {', '.join(map(_as_code, facts.unread[:MOST]))}{more}.")
+
+
+def _as_code(name: str) -> str:
+    """A name that somebody else gave, which no markup in it can leave."""
+    return f"`{' '.join(name.replace('`', ' ').split())[:40]}`"
 
 
 def _model() -> tuple[str, str | None]:
@@ -112,16 +117,15 @@ def _model() -> tuple[str, str | None]:
     return choice, None
 
 
-def _task() -> NamedTask:
-    source = _source()
+def _task(source: str) -> NamedTask:
+    """How the rows of a user's own source are to be read."""
     if source in builtin_tasks():
         return NamedTask(source)
-    left, right = st.columns(2, vertical_alignment="bottom")
-    with left:
-        columns = st.text_input(
-            **fields.label_and_help(ProbeRequest, "columns"), key="columns", bind="query-params",
-            placeholder="question=prompt,context=input",
-        )  # fmt: skip
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    columns = left.text_input(
+        **fields.label_and_help(ProbeRequest, "columns"), key="columns", bind="query-params",
+        placeholder="question=prompt,context=input",
+    )  # fmt: skip
     system = fields.choice(right, ProbeRequest, "system")
     return NamedTask(source, columns.strip() or None, system)
 

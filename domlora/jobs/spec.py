@@ -43,7 +43,6 @@ SystemText = Annotated[
     Field(
         title="System texts",
         description="keep them, fold them into the first question (for models that know no system role), or drop them",
-        json_schema_extra={"words": {"keep": "keep", "fold": "fold into the first question", "drop": "drop"}},
     ),
 ]
 Device = Annotated[str, Field(title="Device", description="where it is computed: auto, cpu, cuda, cuda:1 or mps")]
