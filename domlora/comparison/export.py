@@ -131,7 +131,9 @@ def _rows_note(run: Run) -> str:
     if origin is None or origin.kind == "builtin":
         return ""
     shape = f", in the format {origin.format}" if origin.format else ""
-    return f"# The rows of the run: {origin.named_again!r}{shape}.\n"
+    read = f", columns {origin.columns_named!r}" if origin.columns else ""
+    read += f", system texts: {origin.system}" if origin.system != "keep" else ""
+    return f"# The rows of the run: {origin.named_again!r}{shape}{read}.\n"
 
 
 def _settings(run: Run, variant: Variant) -> dict[str, object]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domlora.energy.key import request_key
-from domlora.jobs.spec import ProbeRequest, SweepRequest
+from domlora.jobs.spec import ProbeRequest, SweepRequest, named_task
 from domlora.models.fetch import localise
 from domlora.models.reference import check_trainable, objective_of, resolve
 from domlora.placements.place import check_name
@@ -34,7 +34,7 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
     for config in request.configs:
         check(config)
     progress("reading the task", 0, 0)
-    task = request.named_task.load()
+    task = named_task(request).load()
     task.draw(request.config.samples, request.config.seed, request.config.split)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
@@ -73,7 +73,7 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
     for name in request.sweep.placements:
         check_name(name)
     progress("reading the task", 0, 0)
-    asked = ask(request.named_task.load(), request.sweep)
+    asked = ask(named_task(request).load(), request.sweep)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
     check_trainable(local.ref.name, objective_of(local.folder))

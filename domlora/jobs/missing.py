@@ -13,7 +13,7 @@ from typing import Protocol
 
 from domlora.data.tasks import NamedTask, builtin_tasks
 from domlora.energy.energy_map import Provenance
-from domlora.jobs.spec import Job, ProbeRequest
+from domlora.jobs.spec import Job, ProbeRequest, named_task
 from domlora.models.catalogue import known_models
 from domlora.probes.config import ProbeConfig
 
@@ -139,8 +139,7 @@ def _task_named(
         return NamedTask(task)
     for one in (one for one in maps if one.task == task):
         if one.id in results:
-            request = results[one.id]
-            return NamedTask(request.task, request.columns, request.system)
+            return named_task(results[one.id])
         origin = provenance(one.id).task_origin
         if origin is not None and origin.known:
             return NamedTask(origin.named_again, origin.columns_named, origin.system)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from domlora.comparison.config import SweepConfig
 from domlora.data.assemble import System
@@ -45,34 +45,35 @@ SystemText = Annotated[
         description="keep them, fold them into the first question (for models that know no system role), or drop them",
     ),
 ]
+UNUSED = (("columns", None), ("system", "keep"))  # fields that came later, where they say nothing
 Device = Annotated[str, Field(title="Device", description="where it is computed: auto, cpu, cuda, cuda:1 or mps")]
 Refresh = Annotated[bool, Field(title="Refresh", description="compute again even if the store has the answer")]
 
 
-class OfATask(BaseModel):
-    """What all requests say of their task."""
+class TaskRequest(BaseModel):
+    """What requests of both kinds have in common."""
 
-    task: TaskSource
-    columns: Columns = None
-    system: SystemText = "keep"
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    @property
-    def named_task(self) -> NamedTask:
-        return NamedTask(self.task, self.columns, self.system)
+    @model_serializer(mode="wrap")
+    def _as_earlier_versions_wrote_it(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what came later and is not used: a worker of an earlier version takes such a request."""
+        return {name: value for name, value in write(self).items() if (name, value) not in UNUSED}
 
 
-class ProbeRequest(OfATask):
+class ProbeRequest(TaskRequest):
     """One probe of one model on one task, as the CLI and the dashboard ask for it, and others in the same pass.
 
     The result of its job is the map of `config`; those of `also` that the store has are left out of the pass.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     schema_version: int = 1
     kind: Literal["probe"] = "probe"
     model: ModelSource
     revision: Revision = None
+    task: TaskSource
+    columns: Columns = None
+    system: SystemText = "keep"
     config: ProbeConfig = ProbeConfig()
     device: Device = "auto"
     refresh: Refresh = False
@@ -91,7 +92,7 @@ class ProbeRequest(OfATask):
         )
 
 
-class SweepRequest(OfATask):
+class SweepRequest(TaskRequest):
     """One comparison of placements on one model and task, as the CLI and the dashboard ask for it.
 
     Attributes:
@@ -99,16 +100,22 @@ class SweepRequest(OfATask):
         sweep: what is compared.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     schema_version: int = 1
     kind: Literal["sweep"] = "sweep"
     model: ModelSource
     revision: Revision = None
+    task: TaskSource
+    columns: Columns = None
+    system: SystemText = "keep"
     probe: ProbeConfig = ProbeConfig()
     sweep: SweepConfig = SweepConfig()
     device: Device = "auto"
     refresh: Refresh = False
+
+
+def named_task(request: ProbeRequest | SweepRequest) -> NamedTask:
+    """The task of a request, as it is to be read."""
+    return NamedTask(request.task, request.columns, request.system)
 
 
 Request = Annotated[ProbeRequest | SweepRequest, Field(discriminator="kind")]

@@ -338,6 +338,15 @@ def test_a_gguf_and_a_file_are_measured_again_by_their_whole_paths():
     assert (query["own_model"], query["own_task"]) == ("/models/tiny.gguf", "/data/my rows.jsonl")
 
 
+def test_a_task_is_asked_for_again_as_its_rows_were_read():
+    origin = TaskOrigin(kind="file", place="/d/rows.jsonl", columns={"a": "prompt", "b": "completion"}, system="drop")
+    energy = make_map([1, 2], model="ref-llama", task="rows", task_origin=origin)
+    assert "--task /d/rows.jsonl --samples" in map_words.repeat_command(energy)
+    assert "--columns a=prompt,b=completion --system drop" in map_words.repeat_command(energy)
+    query = pick.subject_query(energy.provenance)
+    assert (query["columns"], query["system"]) == ("a=prompt,b=completion", "drop")
+
+
 @pytest.mark.parametrize("singly", [False, True])
 def test_what_launch_gets_is_what_it_would_train(energy, singly):
     app = page("launch", **pick.launch_query(energy, PICKED, singly=singly))

@@ -1,12 +1,16 @@
 """Places for tokens: as many as fit are run, one more is not, by the real classes."""
 
+import copy
 import json
 
 import pytest
 import torch
 import transformers as hf
 
+import domlora
 from domlora.data.samples import Message, Sample
+from domlora.data.tasks import load_task
+from domlora.errors import ModelError
 from domlora.models.loading import LoadedModel, load_model
 from domlora.models.positions import longest
 from tests.helpers import encoder_models, tiny_models
@@ -106,6 +110,33 @@ def test_a_causal_sample_is_cut_where_the_places_end(tokenizer, tmp_path):
     encoding = model.encode([sample], 500)
     assert (model.longest, encoding.truncated, len(encoding.samples[0].ids)) == (64, 1, 64)
     assert len(model.encode([sample], 30).samples[0].ids) == 30
+
+
+def test_a_probe_says_that_samples_are_cut_where_the_places_end(tokenizer, tmp_path):
+    config = hf.GPT2Config(**{**GPT2, "vocab_size": len(tokenizer)})
+    hf.GPT2LMHeadModel(config).save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "what?", "completion": "the fox", "label": true}\n'
+                    '{"prompt": "what?", "completion": "dog", "label": false}\n', encoding="utf-8")  # fmt: skip
+    model, task = load_model(tmp_path / "model", device="cpu"), load_task(path)
+    found = domlora.probe(model, task, samples=1, max_length=500).provenance
+    assert "the model has places for 64 tokens: samples are cut there" in found.warnings
+    assert "1 of 2 rows are not used: look at the reasons before you trust the rest" in found.warnings
+    assert [remark.words for remark in found.remarks] == ["1 row with label false left out (row 2)"]
+
+
+def test_a_token_without_an_embedding_is_one_line_that_names_it(tokenizer, tmp_path):
+    known = len(tokenizer)
+    hf.LlamaForCausalLM(hf.LlamaConfig(**{**COMMON, "vocab_size": known})).save_pretrained(tmp_path)
+    more = copy.deepcopy(tokenizer)
+    more.add_tokens(["<new>"])
+    more.save_pretrained(tmp_path)
+    model = load_model(tmp_path, device="cpu")
+    asked = Message("user", "what?")
+    assert model.encode([Sample((asked, Message("assistant", "the fox")))], 50).samples
+    with pytest.raises(ModelError, match=rf"has {known} embeddings, .* token {known} \('<new>'\) in row 7"):
+        model.encode([Sample((asked, Message("assistant", "the <new> fox")), row=7)], 50)
 
 
 def test_places_of_encoders_are_as_before(tmp_path):

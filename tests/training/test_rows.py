@@ -129,3 +129,14 @@ def test_rows_that_do_not_fit_are_left_out_or_cut_and_both_are_said(tmp_path, to
 def test_a_part_of_which_no_row_fits_is_an_error(whole, tokenizer):
     with pytest.raises(TaskError, match="raise --max-length"):
         encoded(whole, tokenizer, SweepConfig(**FEW, max_length=4))
+
+
+def test_what_is_not_used_of_the_rows_is_said(tmp_path, tokenizer):
+    path = tmp_path / "rows.jsonl"
+    rows = [{"prompt": f"what is {i}?", "completion": "the fox", "label": i % 4 > 0} for i in range(80)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    task, config = load_task(path), SweepConfig(**FEW, max_length=100)
+    found = encode_rows(task, choose_rows(task, config), lambda samples, _: encoder(tokenizer)(samples, 40), config)
+    assert [remark.words for remark in found.remarks] == ["20 rows with label false left out (such as row 1)"]
+    assert "20 of 80 rows are not used: look at the reasons before you trust the rest." in found.warnings
+    assert "The model has places for 40 tokens: rows are cut there." in found.warnings
