@@ -17,7 +17,7 @@ def test_what_is_trained_stands_out_and_what_rows_say_is_text(app, page, tmp_pat
     from playwright.sync_api import expect
 
     path = tmp_path / "strange.jsonl"
-    path.write_text(json.dumps({"prompt": f"ask {STRANGE}", "completion": f"say {STRANGE}"}))
+    path.write_text(json.dumps({"prompt": f"ask {STRANGE}", "completion": f"say {STRANGE}"}), encoding="utf-8")
     dialogs = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     page.set_viewport_size({"width": 800, "height": 1000})

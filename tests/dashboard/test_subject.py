@@ -35,7 +35,8 @@ def test_columns_that_have_other_names_are_named(rows):
     assert "Columns that are not read: `# quelle`." in said  # as code, whatever markup the name holds
 
 
-def test_a_request_says_how_its_rows_are_read(rows):
+def test_a_request_says_how_its_rows_are_read(rows, monkeypatch):
+    monkeypatch.setattr("domlora.jobs.local.ensure_worker", lambda *_: None)
     app = launch(rows, columns=MAPPED, system="fold")
     app.button(key="start").click().run()
     assert not app.exception
