@@ -12,7 +12,7 @@ from domlora.data.formats.fields import IGNORE, MEANING, missing
 from domlora.errors import TaskError
 
 # What a column can be said to be.
-FIELDS = (*dict.fromkeys((*MEANING, "test", "entry_point", "answerKey", "split", "id")), IGNORE)
+FIELDS = (*dict.fromkeys((*MEANING, "test", "entry_point", "answerKey", "split", "id", *"ABCDEFGH")), IGNORE)
 
 
 def columns_of(text: str) -> dict[str, str]:

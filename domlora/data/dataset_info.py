@@ -87,4 +87,6 @@ def _spelling(entry: Mapping[str, Any], beside: Path) -> Spelling:
     keys = {tags[tag]: name for tag, name in (("role_tag", "role"), ("content_tag", "content")) if tag in tags}
     roles = {tags[tag]: role for tag, role in ROLES.items() if tag in tags}
     named = {column: COLUMNS[name] for name, column in columns.items()}
+    if set(columns) == {"prompt"}:  # how LLaMA-Factory names texts to learn whole
+        named = {columns["prompt"]: "text"}
     return Spelling({column: known for column, known in named.items() if column != known}, keys, roles)

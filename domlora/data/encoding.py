@@ -17,7 +17,7 @@ from typing import NamedTuple
 from transformers import PreTrainedTokenizerBase
 
 from domlora.data.marking import Marked, Note, mark
-from domlora.data.plain import ASKED, plain_turns
+from domlora.data.plain import ASKED, content_of, plain_turns
 from domlora.data.remarks import Remark, Remarks
 from domlora.data.samples import Message, Sample
 from domlora.data.template import ChatTemplate, Refused
@@ -128,6 +128,9 @@ def in_plain_text(sample: Sample, end: str) -> Marked:
     if sample.whole:
         text = sample.messages[-1].content + end
         return Marked(text, [(0, len(text))], [])
+    for message in sample.messages:
+        if message.role == "assistant" and message.trained and not content_of(message).strip():
+            raise Refused("an answer of nothing but thoughts, which the plain form does not show")
     text, spans = plain_turns(sample.messages, end)
     text = text.rstrip()
     thoughts = sum(bool(message.reasoning) for message in sample.messages)

@@ -119,17 +119,23 @@ def _shown(
 def _as_the_template_says(
     messages: Sequence[Message], text: str, own: list[Span], every: Shown, edges: Edges
 ) -> tuple[list[Span], list[Note]]:
-    spans = [(first, last) for first, last in own if first < last]
+    spans: list[Span] = []
+    for first, last in own:
+        if spans and spans[-1][1] == first:  # two blocks of one turn
+            spans[-1] = (spans[-1][0], last)
+        elif first < last:
+            spans.append((first, last))
     thoughts = sum("reasoning" in every.hidden(turn) for turn in range(len(messages)))
     notes = [Note("thought", HIDDEN, thoughts)] if thoughts else []
-    turns = [message for message in messages if message.role == "assistant"]
-    if not all(message.trained for message in turns):
+    turns = [turn for turn, message in enumerate(messages) if message.role == "assistant"]
+    learned = [messages[turn].trained and every.shows(turn) for turn in turns]
+    if not all(learned):
         if len(spans) != len(turns):
             raise Refused(
                 f"the model's chat template marks {len(spans)} spans for {len(turns)} turns of the assistant, so that "
-                "those that are context only cannot be told apart"
+                "those that are not to be learned cannot be told apart"
             )
-        spans = [span for span, message in zip(spans, turns, strict=True) if message.trained]
+        spans = [span for span, wanted in zip(spans, learned, strict=True) if wanted]
     end = edges.end.strip()
     cut = sum(bool(end) and text.startswith(end, last) for _, last in spans)
     return spans, [*notes, Note("turn", LEFT_OUT_END, cut)] if cut else notes
@@ -143,10 +149,15 @@ def _between_placeholders(
     template: ChatTemplate,
     tools: Sequence[str],
 ) -> tuple[list[Span], list[Note]]:
-    places, thoughts = _spoken(messages, text, template, tools)
+    places, thoughts, split = _spoken(messages, text, template, tools)
+    if split:
+        every = _shown(messages, template, tools, of=lambda message: True, thoughts=True)
     spans, endless = [], 0
     if any(every.interrupted(turn) for turn in places):
-        raise Refused("the model's chat template shows another turn in the middle of one of the assistant's")
+        raise Refused(
+            "the model's chat template shows another turn in the middle of one of the assistant's (the result of a "
+            "call before the text beside it, say): bring rows whose calls have no text beside them"
+        )
     for turn, pieces in places.items():
         if not messages[turn].trained:
             continue
@@ -166,16 +177,14 @@ def _between_placeholders(
 
 def _spoken(
     messages: Sequence[Message], text: str, template: ChatTemplate, tools: Sequence[str]
-) -> tuple[dict[int, list[Place]], int]:
-    """Where the text shows what the assistant says, by turn, and how many thoughts it does not show.
-
-    Thoughts within a content are pieces of their own where the content is not shown as it stands.
-    """
+) -> tuple[dict[int, list[Place]], int, bool]:
+    """Where the text shows what the assistant says, by turn, how many thoughts it does not show, and whether thoughts
+    within a content are pieces of their own, as they are where the content is not shown as it stands."""
     for thoughts in (False, True):
         shown = _shown(messages, template, tools, of=lambda m: m.role == "assistant", thoughts=thoughts)
         places = shown.locate(text)
         if places is not None:
-            return places, sum(shown.hidden(turn).count("reasoning") for turn in range(len(messages)))
+            return places, sum(shown.hidden(turn).count("reasoning") for turn in range(len(messages))), thoughts
     raise Refused(
         "the model's chat template counts, cuts or rewrites what the assistant says, so that its place in the text is "
         "not certain: bring rows, or a template, that are shown as they stand"
@@ -222,7 +231,19 @@ def _end_of(
     going_on = _or_nothing(template, [*upto, Message("user", question), Message("assistant", f"{_WORD}a")], tools)
     following = (_after(going_on, word) or "").partition(question)[0]
     # Nothing in common: the last turn of a conversation ends in a way of its own.
-    return end[: _common(end, following)] or end
+    end = end[: _common(end, following)] or end
+    if header:
+        return end
+    # It may always ask the assistant on, so that what both have in common reaches into the next turn's beginning.
+    if template.end_of_text and template.end_of_text in end:
+        return end[: end.index(template.end_of_text) + len(template.end_of_text)]
+    return _without_opening(end, going_on.partition(f"{_WORD}0")[0])
+
+
+def _without_opening(end: str, opening: str) -> str:
+    """An end without a last marker that opens a conversation too, unless it is the only one."""
+    atoms = _ATOM.findall(end.rstrip())
+    return "".join(atoms[:-1]) if len(atoms) > 1 and atoms[-1] in _ATOM.findall(opening) else end
 
 
 def _or_nothing(template: ChatTemplate, messages: Sequence[Message], tools: Sequence[str], prompt: bool = False) -> str:
@@ -269,7 +290,8 @@ def _end(after: str, kind: Kind, marker: str, final: bool) -> str:
     """What of that which the template writes after the last piece of a turn belongs to it: its end token, if any."""
     if marker and after.startswith(marker):
         return marker
-    if kind == "call":  # the rest of the call comes first
+    marked = bool(marker) and marker.lstrip() in after
+    if kind == "call" or (kind == "reasoning" and marked):  # the rest of the call, or what closes the thoughts, first
         call, found, _ = after.partition(marker.lstrip()) if marker else ("", "", "")
         return call + found if found else _rest_of_call(after, other_end=bool(marker))
     return _first_word(after) if final else ""  # a template may end the last turn in another way

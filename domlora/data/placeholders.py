@@ -113,6 +113,10 @@ class Shown:
         """The kinds of the pieces of a turn that are not shown."""
         return [self.pieces[i].kind for i in self._numbers.get(turn, []) if i not in self._first]
 
+    def shows(self, turn: int) -> bool:
+        """Whether any piece of a turn is shown."""
+        return bool(self._shown(turn))
+
     def before(self, turn: int) -> tuple[str, bool]:
         """What the template writes before the first piece of a turn, and whether another piece comes before that."""
         at = min(self._shown(turn), default=None)

@@ -46,6 +46,8 @@ class ChatTemplate:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._source = tokenizer.get_chat_template()
         self._special = tokenizer.special_tokens_map
+        end = self._special.get("eos_token")
+        self.end_of_text = str(end) if end else ""
         self.marks_answers = GENERATION.search(self._source) is not None
 
     def render(self, messages: Sequence[Message], tools: Sequence[str] = (), *, prompt: bool = False) -> str:

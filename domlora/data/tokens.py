@@ -34,8 +34,8 @@ def tokens_of(
         apart: whether a text is cut where a token would reach over an edge; else such a token counts, as " 4" does
             after "Assistant:".
     """
-    ids, covered = _whole(tokenizer, text, special)
-    crossed = _crossed(tokenizer, ids, covered, spans) if apart else []
+    ids, covered, gaps = _whole(tokenizer, text, special)
+    crossed = _crossed(tokenizer, ids, covered, gaps, spans) if apart else []
     if crossed:
         ids, covered = _in_parts(tokenizer, text, crossed, ids, covered)
     return ids, overlapping(covered, spans)
@@ -51,25 +51,36 @@ def overlapping(covered: Sequence[Span], spans: Sequence[Span]) -> list[bool]:
     return mask
 
 
-def _whole(tokenizer: PreTrainedTokenizerBase, text: str, special: bool) -> tuple[list[int], list[Span]]:
+def _whole(tokenizer: PreTrainedTokenizerBase, text: str, special: bool) -> tuple[list[int], list[Span], list[Span]]:
+    """Ids, the characters that each stands for, and those that no token admits to."""
     tokens = tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
-    return list(tokens["input_ids"]), _covered(tokens["offset_mapping"])
+    covered, gaps = _covered(tokens["offset_mapping"])
+    return list(tokens["input_ids"]), covered, gaps
 
 
-def _covered(offsets: Sequence[Span]) -> list[Span]:
-    """The characters of each token; where a tokenizer leaves out the blank before a word, that is the word's."""
-    covered, reached = [], 0
+def _covered(offsets: Sequence[Span]) -> tuple[list[Span], list[Span]]:
+    """The characters of each token; where a tokenizer leaves out the blank before a word, that is the word's, and a
+    gap, since it may as well belong to the token before."""
+    covered: list[Span] = []
+    gaps: list[Span] = []
+    reached = 0
     for begin, end in offsets:
         if begin == end:  # a special token that stands for no character
             covered.append((begin, end))
             continue
+        if begin > reached:
+            gaps.append((reached, begin))
         covered.append((min(begin, reached), end))
         reached = max(reached, end)
-    return covered
+    return covered, gaps
 
 
 def _crossed(
-    tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], covered: Sequence[Span], spans: Sequence[Span]
+    tokenizer: PreTrainedTokenizerBase,
+    ids: Sequence[int],
+    covered: Sequence[Span],
+    gaps: Sequence[Span],
+    spans: Sequence[Span],
 ) -> list[int]:
     """The edges of spans that a token reaches over.
 
@@ -77,11 +88,12 @@ def _crossed(
     """
     added = tokenizer.added_tokens_decoder
     crossed, at = [], 0
+    unsure = {edge for gap in gaps for edge in range(gap[0], gap[1])}
     for edge, ends in ((edge, ends) for span in spans for edge, ends in zip(span, (False, True), strict=True)):
         while at < len(covered) and covered[at][1] <= edge:
             at += 1
         over = at < len(covered) and covered[at][0] < edge
-        if over and not (ends and ids[at] in added and added[ids[at]].rstrip):
+        if edge in unsure or (over and not (ends and ids[at] in added and added[ids[at]].rstrip)):
             crossed.append(edge)
     return crossed
 
@@ -104,11 +116,11 @@ def _part(tokenizer: PreTrainedTokenizerBase, part: str, follows: bool) -> tuple
     """Tokens of a part, without the blank that some tokenizers put before the beginning of a text."""
     anchor = _anchor(tokenizer) if follows else None
     if anchor is None:
-        return _whole(tokenizer, part, special=False)
+        return _whole(tokenizer, part, special=False)[:2]
     number, word = anchor
-    ids, covered = _whole(tokenizer, word + part, special=False)
+    ids, covered, _ = _whole(tokenizer, word + part, special=False)
     if ids[:1] != [number] or (len(covered) > 1 and covered[1][0] < len(word)):
-        return _whole(tokenizer, part, special=False)
+        return _whole(tokenizer, part, special=False)[:2]
     return ids[1:], [(begin - len(word), end - len(word)) for begin, end in covered[1:]]
 
 

@@ -7,7 +7,9 @@ import pytest
 from dashboard.shared.queries import queue
 from tests.helpers.pages import page, text
 
-ROWS = [{"frage": f"{i}+{i}?", "antwort": "the fox", "`# quelle`": "x"} for i in range(39)] + [{"frage": "?", "antwort": None}]
+ROWS = [{"frage": f"{i}+{i}?", "antwort": "the fox", "`# quelle`": "x"} for i in range(39)] + [
+    {"frage": "?", "antwort": None}
+]
 MAPPED = "frage=prompt,antwort=completion"
 
 

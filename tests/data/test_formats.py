@@ -27,6 +27,8 @@ ROWS = [
     ("alpaca", {"instruction": "2+2?", "input": "", "output": "4"}),
     ("alpaca", {"instruction": "2+2?", "context": "", "response": "4", "category": "qa"}),
     ("self_instruct", {"instruction": "2+2?", "instances": [{"input": "", "output": "4"}]}),
+    ("sharegpt", {"conversations": ["2+2?", "4"], "source": "lima"}),
+    ("prompt_completion", {"inputs": "2+2?", "targets": "4"}),
     ("prompt_completion", {"prompt": "2+2?", "completion": "4"}),
     ("prompt_completion", {"prompt": "2+2?", "response": "4"}),
     ("prompt_completion", {"prompt": [USER], "completion": [ASSISTANT]}),
@@ -153,7 +155,7 @@ def test_thoughts_of_a_message_are_kept_apart():
     ]
 
 
-@pytest.mark.parametrize("switch", [{"weight": 0}, {"train": False}, {"trainable": False}, {"loss": False}])
+@pytest.mark.parametrize("switch", [{"weight": 0}, {"train": False}, {"train": "False"}, {"loss": 0}])
 def test_a_turn_that_is_not_to_be_learned_is_context(switch):
     assert messages({"messages": [{**ASSISTANT, **switch}]}) == [Message("assistant", "4", trained=False)]
     assert messages({"messages": [{**ASSISTANT, "weight": 1, "train": True}]}) == [Message("assistant", "4")]
@@ -184,19 +186,32 @@ def test_text_parts_are_joined_by_line_breaks():
         ({"messages": [{**ASSISTANT, "tool_calls": [{"function": {}}]}]}, "without a name"),
         ({"messages": [{**ASSISTANT, "tool_calls": [{"name": "add", "arguments": [1]}]}]}, "are a list, not an object"),
         ({"messages": [USER, ASSISTANT], "images": ["a.png"]}, "only text can be learned"),
-        ({"messages": [USER, ASSISTANT], "context": "Rome."}, "`context`.*--columns context=system.*context=ignore"),
+        (
+            {"messages": [USER, ASSISTANT], "context": "Rome."},
+            "`context`.*--columns context=system, or leave it out with --columns context=ignore",
+        ),
         ({"instruction": "a", "output": {"b": 1}}, "an object in `output`"),
         ({"prompt": "a", "completion": ["b", "c"]}, "a list in `completion` where a text"),
         ({"prompt": "a", "completion": "b", "label": "funny"}, "label 'funny'.*--columns label=answer"),
         ({"question": "a", "choices": ["b", "c"], "answer": 2}, "none of its 2 choices"),
         ({"text": "a", "question": "b"}, "`question`, which rows of this format"),
-        ({"text": "a", "label": True}, "`label`.*--columns label=completion,text=prompt"),
+        ({"text": "a", "summary": "b"}, "`summary` beside its `text`.*--columns text=prompt,summary=completion"),
+        ({"text": "a", "role": "prompter"}, "`role` beside its `text`"),
+        ({"question": "a", "reasoning": "on", "answer": "b"}, "'on' in `reasoning`.*--columns reasoning=ignore"),
+        ({"messages": [{**ASSISTANT, "thinking": True}]}, "no thoughts"),
+        ({"messages": [{**ASSISTANT, "train": "maybe"}]}, "neither true nor false"),
+        ({"messages": [USER, ASSISTANT], "conversations": [USER]}, None),
+        ({"messages": [USER, ASSISTANT], "conversations": [{"from": "human", "value": "else"}]}, "`conversations`"),
+        ({"messages": [USER, ASSISTANT], "output": "+"}, "`output`, which rows of this format"),
+        ({"text": "a", "label": True}, "`label` beside its `text`.*--columns text=prompt,label=completion"),
         ({"messages": [USER, ASSISTANT], "completion": "5"}, "`completion`, which rows of this format"),
         ({"instruction": "a", "instances": [1]}, "instances"),
         ({"instruction": "a", "output": "b", "history": ["c"]}, "history"),
     ],
 )
-def test_a_damaged_row_says_what_is_wrong(row, complaint):
+def test_a_row_that_cannot_be_read_says_what_is_wrong(row, complaint):
+    if complaint is None:  # said once more
+        return read(row)
     with pytest.raises(RowError, match=complaint):
         read(row)
 
@@ -299,6 +314,7 @@ CHOICES = "Which?\nA. oak\nB. sock\nAnswer:"
         {"options": {"A": "oak", "B": "sock"}, "answer": "B"},
         {"opa": "oak", "opb": "sock", "cop": 1},
         {"choices": ["oak", "sock"], "answer": "sock"},
+        {"choices": {"text": ["oak", "sock"], "label": ["0", "1"]}, "answerKey": 1},
     ],
 )
 def test_choices_are_shown_and_the_letter_is_learned(row):
@@ -332,6 +348,7 @@ def test_an_answer_that_is_labelled_bad_is_not_learned(label):
         {"prompt": "2+2?", "chosen": [USER, ASSISTANT], "rejected": [USER, ASSISTANT], "messages": [USER, ASSISTANT]},
         {"conversations": [{"from": "human", "value": "2+2?"}], "chosen": {"from": "gpt", "value": "4"},
          "rejected": {"from": "gpt", "value": "5"}},
+        {"prompt": "\n\nHuman: 2+2?\n\nAssistant:", "chosen": "4", "rejected": "5"},
         {"chosen": "\n\nHuman: 2+2?\n\nAssistant: 4", "rejected": "\n\nHuman: 2+2?\n\nAssistant: 5"},
         {"instruction": "2+2?", "output": ["4", "5"]},
     ],
@@ -366,3 +383,13 @@ def test_what_says_nothing_is_no_answer(nothing):
 def test_what_a_row_says_once_more_is_no_field_without_a_place():
     text = "Below is an instruction.\n\n### Instruction:\n2+2?\n\n### Response:\n4"
     assert turns({"instruction": "2+2?", "input": "", "output": "4", "text": text}) == [EXCHANGE]
+
+
+def test_a_system_text_that_stands_in_the_row_twice_is_read_once():
+    row = {"system": "Be brief.", "messages": [{"role": "system", "content": "Be brief."}, USER, ASSISTANT]}
+    assert [m.role for m in messages(row)] == ["system", "user", "assistant"]
+
+
+def test_choices_with_numbers_for_names_are_meant_by_their_names():
+    row = {"question": "Which?", "choices": {"text": ["oak", "sock"], "label": ["1", "2"]}, "answerKey": 1}
+    assert turns(row)[0][-1] == ("assistant", "A")

@@ -80,6 +80,8 @@ def test_the_trained_text_is_the_answers_with_their_end_tokens(reference, name, 
         answers = [answer.strip() for answer in answers]
     if name == "empty_thoughts":
         answers = [answer.lstrip("\n") for answer in answers]
+    if name == "last_thoughts" and talk:
+        answers[-1] = answers[-1].lstrip("\n")
     ends = [template.end] * (len(answers) - 1) + [template.end if template.last is None else template.last]
     other = with_template(reference, template.source)
     (sample,) = encode([Sample(tuple(messages), row=1)], other, 10_000).samples
@@ -111,6 +113,38 @@ def test_thoughts_are_learned_from_where_the_model_begins_to_write(reference):
     )
     found, _ = runs(reference, opened, *THOUGHTS[2:])
     assert found == ["add again\n</think>\n\n6<|stop|>"]
+
+
+def test_thoughts_within_a_content_are_learned_with_the_marks_around_them(reference):
+    asked, thought = THOUGHTS[0], Message("assistant", "<think>\nadd them\n</think>\n\n4")
+    found, _ = runs(reference, TEMPLATES["last_thoughts"].source, asked, thought)
+    assert found == ["<think>\nadd them\n</think>\n\n4<|im_end|>"]
+    found, remarks = runs(reference, TEMPLATES["last_thoughts"].source, asked, thought, *THOUGHTS[2:])
+    assert found == ["4<|im_end|>", "<think>\nadd again\n</think>\n\n6<|im_end|>"]
+    assert remarks == ["1 thought that the chat template does not show (row 1)"]
+
+
+def test_a_turn_of_nothing_but_thoughts_ends_too(reference):
+    alone = Message("assistant", "", reasoning="hm")
+    found, _ = runs(reference, TEMPLATES["last_thoughts"].source, THOUGHTS[0], alone)
+    assert found == ["<think>\nhm\n</think>\n\n<|im_end|>"]
+    plain = with_template(reference, None)
+    with pytest.raises(TaskError, match="nothing but thoughts"):
+        encode([Sample((THOUGHTS[0], alone), row=1)], plain, 100)
+
+
+def test_a_call_that_the_templates_own_marks_do_not_show_is_no_empty_answer(reference):
+    call = Message("assistant", "", tool_calls=CALLS[1].tool_calls)
+    found, remarks = runs(reference, TEMPLATES["says_itself"].source, CALLS[0], call, *CALLS[2:])
+    assert found == ["It is 31.<|im_end|>"]
+    assert remarks == ["1 tool call that the chat template does not show (row 1)"]
+
+
+def test_two_marks_of_a_template_that_touch_are_one_turn(reference):
+    source = TEMPLATES["says_itself"].source.replace(
+        "<|im_end|>{% endgeneration %}", "{% endgeneration %}{% generation %}<|im_end|>{% endgeneration %}"
+    )
+    assert runs(reference, source, TALK[0], TALK[1].as_context(), *TALK[2:]) == (["no<|im_end|>"], [])
 
 
 def test_thoughts_that_are_not_shown_are_counted(reference):
@@ -187,6 +221,22 @@ def test_what_was_cut_apart_is_what_the_model_is_asked(reference):
     prompt = other(ChatTemplate(other).render([asked], prompt=True), add_special_tokens=False)["input_ids"]
     assert list(sample.ids[: len(prompt)]) == prompt
     assert sample.response.index(True) == len(prompt)
+
+
+def test_white_space_that_a_tokenizer_does_not_admit_to_is_cut_at_the_edge(tmp_path):
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    trained = ByteLevelBPETokenizer(trim_offsets=True)
+    text = ["<|im_start|>assistant\n    return x\n", "user\n    return y\n"] * 9
+    trained.train_from_iterator(
+        text, vocab_size=300, special_tokens=["<|im_start|>", "<|im_end|>"], show_progress=False
+    )
+    fast = PreTrainedTokenizerFast(tokenizer_object=trained._tokenizer, eos_token="<|im_end|>")
+    found, _ = runs(
+        fast, TEMPLATES["plain"].source, Message("user", "Return x."), Message("assistant", "    return x\n")
+    )
+    assert found == ["    return x\n<|im_end|>"]
 
 
 def test_an_end_token_that_swallows_white_space_is_learned_whole(reference):

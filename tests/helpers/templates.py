@@ -65,6 +65,25 @@ TEMPLATES = {
         "{% else %}{{ m.content }}{% endif %}<|im_end|>\n{% endfor %}" + ASK,
         "<|im_end|>",
     ),
+    "last_thoughts": Template(
+        "shows thoughts after the last question only, in a block that is always there",
+        "{% set ns = namespace(last=0) %}{% for m in messages %}{% if m.role == 'user' %}"
+        "{% set ns.last = loop.index0 %}{% endif %}{% endfor %}{% for m in messages %}<|im_start|>{{ m.role }}\n"
+        "{% if m.role == 'assistant' %}"
+        "{% set r = m.reasoning_content or '' %}{% set c = m.content %}{% if not r and '</think>' in c %}"
+        "{% set r = c.split('</think>')[0].rstrip('\n').split('<think>')[-1].lstrip('\n') %}"
+        "{% set c = c.split('</think>')[-1].lstrip('\n') %}{% endif %}{% if loop.index0 > ns.last %}<think>\n"
+        "{{ r.strip('\n') }}\n</think>\n\n{{ c.lstrip('\n') }}{% else %}{{ c }}{% endif %}{% else %}{{ m.content }}"
+        "{% endif %}<|im_end|>\n{% endfor %}" + ASK,
+        "<|im_end|>",
+    ),
+    "always_asks": Template(
+        "always ends where the assistant is to speak",
+        "{% for m in messages %}<|header|>{{ m.role }}<|body|>\n\n{{ m.content | trim }}<|stop|>{% endfor %}"
+        "<|header|>assistant<|body|>{{ '\n\n' }}",
+        "<|stop|>",
+        trims=True,
+    ),
     "opens_thoughts": Template(
         "opens thoughts when it asks, and cuts those of the past",
         "{% for m in messages %}{% if m.role == 'assistant' %}<|assistant|>\n{{ m.content.split('</think>')[-1] }}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from domlora.data.formats.chat import Chat, answer_of, check_label, system_of, tests_of, tools_of
-from domlora.data.formats.fields import CONTEXTS, REASONINGS, Fields, RowError, missing, text_of
+from domlora.data.formats.fields import CONTEXTS, Fields, RowError, missing, text_of
 from domlora.data.formats.turns import messages_of
 from domlora.data.samples import Message
 
@@ -37,7 +37,7 @@ def read(fields: Fields) -> list[Chat]:
     given = [fields.text("instruction"), fields.text("input"), fields.text(*CONTEXTS)]
     prompt = "\n\n".join(text for text in given if text.strip())
     output, unused = _output(fields.take(*_ANSWERS))
-    reply = Message("assistant", output, reasoning=fields.text(*REASONINGS))
+    reply = Message("assistant", output, reasoning=fields.thoughts())
     turns = [*system_of(fields), *_history(fields.take("history")), Message("user", prompt), reply]
     return [Chat(turns, answer_of(fields), tests_of(fields), tools_of(fields), unused=unused)]
 

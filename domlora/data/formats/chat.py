@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from domlora.data.formats.fields import MEDIA, SYSTEMS, TOOLS, Fields, RowError, missing
@@ -34,10 +35,11 @@ class Unused(Exception):
     """A row that is rightly left out; the message says which: `with label false left out`."""
 
 
-def system_of(fields: Fields) -> list[Message]:
-    """The system prompt that some files keep beside the conversation."""
+def system_of(fields: Fields, turns: Sequence[Message] = ()) -> list[Message]:
+    """The system prompt that some files keep beside the conversation, unless it is one of its turns too."""
     text = fields.text(*SYSTEMS)
-    return [Message("system", text)] if text.strip() else []
+    again = any(turn.role == "system" and turn.content.strip() == text.strip() for turn in turns)
+    return [Message("system", text)] if text.strip() and not again else []
 
 
 def answer_of(fields: Fields) -> str | None:

@@ -21,7 +21,7 @@ import string
 from typing import Any
 
 from domlora.data.formats.chat import Chat, system_of
-from domlora.data.formats.fields import CONTEXTS, OPTIONS, REASONINGS, Fields, RowError, text_of
+from domlora.data.formats.fields import CONTEXTS, OPTIONS, Fields, RowError, text_of
 from domlora.data.samples import Message
 
 NAME = "choices"
@@ -67,7 +67,7 @@ def read(fields: Fields) -> list[Chat]:
     question = fields.text(*_QUESTIONS)
     lines = [f"{name}. {text}" for name, text in zip(string.ascii_uppercase, choices, strict=False)]
     asked = "\n\n".join(text for text in (fields.text(*CONTEXTS), "\n".join([question, *lines, "Answer:"])) if text)
-    reply = Message("assistant", letter, reasoning=fields.text(*REASONINGS))
+    reply = Message("assistant", letter, reasoning=fields.thoughts())
     return [Chat([*system_of(fields), Message("user", asked), reply], answer=letter)]
 
 
@@ -75,6 +75,8 @@ def _index(answer: Any, choices: list[str], labels: list[str]) -> int:
     """Which choice is meant."""
     if isinstance(answer, float) and answer.is_integer():
         answer = int(answer)
+    if str(answer) in labels:
+        return labels.index(str(answer))
     if isinstance(answer, int) and not isinstance(answer, bool):
         if 0 <= answer < len(choices):
             return answer

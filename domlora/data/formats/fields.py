@@ -24,8 +24,9 @@ MEANING = (
     *CONVERSATIONS, *CONTEXTS, *OPTIONS, *REASONINGS, *SYSTEMS, *MEDIA, *TOOLS,
     "prompt", "completion", "instruction", "instances", "input", "output", "response", "question", "question_stem",
     "query", "problem", "solution", "canonical_solution", "answer", "answers", "history", "chosen", "rejected", "label",
-    "text",
+    "text", "inputs", "targets", "target",
 )  # fmt: skip
+SWITCHES = ("on", "off", "yes", "no", "true", "false", "enabled", "disabled")
 IGNORE = "ignore"  # the field of a column that is left out on purpose
 
 
@@ -75,12 +76,35 @@ class Fields:
         name = next((name for name in names if name in self._read), names[0])
         return text_of(value, name)
 
+    def thoughts(self) -> str:
+        """What is thought before the answer.
+
+        Raises:
+            RowError: it is no text, or a switch.
+        """
+        name = next((name for name in REASONINGS if self.has(name)), REASONINGS[0])
+        return thoughts_of(self.take(name), name)
+
     def unread(self) -> list[str]:
         """The fields that say something and were not read."""
         return [name for name, value in self._row.items() if name not in self._read and not missing(value)]
 
     def keys(self) -> list[str]:
         return list(self._row)
+
+
+def thoughts_of(value: Any, name: str = "reasoning") -> str:
+    """The text of thoughts; a switch that says whether there shall be any is none.
+
+    Raises:
+        RowError: such a switch, or no text.
+    """
+    switch = isinstance(value, (bool, int, float)) or str(value).strip().lower() in SWITCHES
+    if not missing(value) and switch:
+        raise RowError(
+            f"has {str(value)[:20]!r} in `{name}`, which are no thoughts: leave it out with --columns {name}=ignore"
+        )
+    return text_of(value, name)
 
 
 def text_of(value: Any, name: str = "content") -> str:

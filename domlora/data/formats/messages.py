@@ -14,7 +14,6 @@ from domlora.data.formats.turns import messages_of
 
 NAME = "messages"
 KEYS = "messages: [{role, content}]"
-ONCE_MORE = ("messages", "conversations", "conversation")
 PLACE = "system"
 
 
@@ -30,5 +29,5 @@ def named(fields: Fields) -> bool:
 def read(fields: Fields) -> list[Chat]:
     """The conversation of a row, after the system prompt beside it, if there is one."""
     check_label(fields)
-    turns = system_of(fields) + messages_of(fields.take("messages"))
-    return [Chat(turns, answer_of(fields), tests_of(fields), tools_of(fields))]
+    turns = messages_of(fields.take("messages"))
+    return [Chat(system_of(fields, turns) + turns, answer_of(fields), tests_of(fields), tools_of(fields))]

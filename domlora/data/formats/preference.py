@@ -18,7 +18,6 @@ from domlora.data.samples import Message
 
 NAME = "preference"
 KEYS = "prompt, chosen, rejected"
-ONCE_MORE = ("messages", "conversations", "conversation", "prompt")
 _PROMPTS = ("prompt", "question", "instruction", "query")
 _TRANSCRIPT = re.compile(r"\n\n(Human|Assistant):")
 
@@ -57,12 +56,14 @@ def _side(value: Any) -> list[Message]:
 
 
 def _before(fields: Fields) -> list[Message]:
-    for name in CONVERSATIONS:
+    prompt = fields.take(*_PROMPTS)
+    for name in CONVERSATIONS if prompt is None else ():
         if fields.has(name):
             return messages_of(fields.take(name))
-    prompt = fields.take(*_PROMPTS)
     if isinstance(prompt, (list, dict)):
         return messages_of(prompt)
+    if isinstance(prompt, str) and len(_TRANSCRIPT.split(prompt)) > 2 and not _TRANSCRIPT.split(prompt)[0].strip():
+        return [turn for turn in _side(prompt) if turn.content]
     given = [fields.text(*CONTEXTS), text_of(prompt, "prompt"), fields.text("input")]
     if not any(text.strip() for text in given):
         raise RowError("has a chosen answer and no prompt before it")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from domlora.data.formats.chat import Chat, answer_of, check_label, system_of, tests_of, tools_of
-from domlora.data.formats.fields import CONTEXTS, REASONINGS, Fields, RowError, text_of
+from domlora.data.formats.fields import CONTEXTS, Fields, RowError, text_of
 from domlora.data.formats.turns import messages_of
 from domlora.data.samples import Message
 
@@ -35,6 +35,8 @@ PAIRS = (
     ("query", "answer"),  # Code-Feedback
     ("query", "output"),
     ("input", "output"),
+    ("inputs", "targets"),  # FLAN
+    ("input", "target"),
 )
 
 
@@ -62,7 +64,7 @@ def read(fields: Fields) -> list[Chat]:
     if isinstance(value, (list, dict)) and _are_messages(value):
         reply = messages_of(value)
     else:
-        reply = [Message("assistant", text_of(value, completion), reasoning=fields.text(*REASONINGS))]
+        reply = [Message("assistant", text_of(value, completion), reasoning=fields.thoughts())]
     answer = None if completion in ("answer", "answers") else answer_of(fields)
     turns = [*system_of(fields), *asked, *reply]
     return [Chat(turns, answer, tests_of(fields), tools_of(fields), unused=unused)]

@@ -13,7 +13,7 @@ import json
 import re
 from typing import Any
 
-from domlora.data.formats.fields import MEDIA, REASONINGS, RowError, missing, text_of
+from domlora.data.formats.fields import MEDIA, REASONINGS, RowError, missing, text_of, thoughts_of
 from domlora.data.samples import Message, ToolCall
 
 ROLES = {
@@ -28,11 +28,11 @@ CONTENTS = ("content", "value", "text")
 # What readers know of a message, and what is no part of what it says.
 KNOWN = frozenset((
     "role", "from", *CONTENTS, *REASONINGS, *MEDIA, "tool_calls", "function_call", "name", "tool_call_id", "weight",
-    "train", "trainable", "training", "train_on_turn", "loss", "id", "type",
+    "train", "trainable", "training", "train_on_turn", "loss", "loss_mask", "id", "type",
 ))  # fmt: skip
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _THOUGHT_PARTS = ("thinking", "reasoning")
-_SWITCHES = ("train", "trainable", "training", "train_on_turn", "loss")
+_SWITCHES = ("train", "trainable", "training", "train_on_turn", "loss", "loss_mask")
 _CALL_TAGS = re.compile(r"</?tool_call>")
 
 
@@ -71,7 +71,7 @@ def _message(message: Any) -> Message | None:
     content, parts, thoughts = _content(message)
     if role == "system" and _first(message, *CONTENTS) is None and not parts:
         return None
-    reasoning = text_of(_first(message, *REASONINGS), "reasoning") or thoughts
+    reasoning = thoughts_of(_first(message, *REASONINGS)) or thoughts
     calls = _calls(message)
     if role == "call":
         said = _said_calls(content)
@@ -162,7 +162,16 @@ def _trained(message: dict[str, Any]) -> bool:
         if weight not in (0, 1):
             raise RowError(f"has a message of weight {str(weight)[:20]}: only 0 (context) and 1 (learned) are known")
         return bool(weight)
-    return all(message.get(name) not in (False, 0, "false") for name in _SWITCHES if name in message)
+    return all(_switched_on(name, message[name]) for name in _SWITCHES if not missing(message.get(name)))
+
+
+def _switched_on(name: str, value: Any) -> bool:
+    said = str(value).strip().lower()
+    if said in ("1", "1.0", "true", "yes"):
+        return True
+    if said in ("0", "0.0", "false", "no"):
+        return False
+    raise RowError(f"has a message with {str(value)[:20]!r} in `{name}`, which is neither true nor false")
 
 
 def _first(message: dict[str, Any], *keys: str) -> Any:
