@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard.matrix import charts, heatmaps, missing
 from dashboard.matrix import queries as matrix_queries
 from dashboard.matrix.queries import Choice
+from dashboard.shared import words
 from dashboard.shared.widgets import forget_unknown, keep_known
 from domlora.data.tasks import builtin_tasks
 from domlora.energy.energy_map import EnergyMap
@@ -61,6 +62,8 @@ def say(choice: Choice) -> None:
     notes = [note[0].upper() + note[1:] + "." for note in matrix_queries.matrix_of(choice).differences]
     if notes:
         st.warning(notes[0] if len(notes) == 1 else "\n".join(f"- {note}" for note in notes))
+    if remarks := matrix_queries.matrix_of(choice).remarks:
+        st.caption(f"Rows of {'; '.join(map(words.literal, remarks))}.")
 
 
 @st.cache_resource(show_spinner=False, max_entries=128)

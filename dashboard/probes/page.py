@@ -38,6 +38,8 @@ def show(run: Run) -> None:
     if notes:
         with st.expander(f"{len(notes)} limits of this evidence", key="limits"):
             st.markdown("\n".join(f"- {note}" for note in notes))
+    if remarks := run.facts.get("remarks"):
+        st.caption(words.of_rows(remarks))
     table = probe_queries.table(found)
     st.dataframe(
         table, key="ranking", hide_index=True, width="stretch", height=36 * (len(table) + 1),

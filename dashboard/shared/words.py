@@ -54,6 +54,11 @@ def of_rows(remarks: Iterable[str]) -> str:
     return f"Rows: {'; '.join(remarks)}."
 
 
+def literal(text: str) -> str:
+    """A text that somebody else gave, as Markdown that shows it and nothing else."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~$:])", r"\\\1", text)
+
+
 def number(value: float) -> str:
     """24,882 and 0.37: as many digits as are read."""
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from domlora.cli.actions import command, count, group, open_store
-from domlora.cli.output import note, plain, print_json, print_table, say
+from domlora.cli.output import plain, print_json, print_table, say, say_of_rows
 from domlora.probes.registry import PROBES
 
 MAP_HEAD = ("", "module", "share", "95 % interval", "energy", "at first token")
@@ -37,10 +37,7 @@ def print_map(energy: Any, top: int) -> None:
     rows = [_map_row(energy, index, row) for index, row in energy.table.head(top).iterrows()]
     print_table(MAP_HEAD if info.additive else ("", "module", "score"), rows)
     say(f"\n{energy.verdict.sentence}", "bold")
-    for warning in p.warnings:
-        note(f"{warning}.")
-    for remark in p.remarks:
-        say(f"Rows: {remark.words}.")
+    say_of_rows(p.warnings, (remark.words for remark in p.remarks))
     if p.skipped:
         say(f"Not probed: {len(p.skipped)} modules, such as {p.skipped[0].module} ({p.skipped[0].reason}).")
     say(f"Map {energy.id}")

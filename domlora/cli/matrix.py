@@ -154,6 +154,8 @@ def _show(matrix: Matrix, failed: Sequence[Cell], arguments: argparse.Namespace)
             say(f"{claim.claim} {claim.sentence}")
         for difference in matrix.differences:
             note(f"{difference}.")
+        for remark in matrix.remarks:
+            say(f"Rows of {remark}.")
         return
     print_json(
         {
@@ -166,6 +168,7 @@ def _show(matrix: Matrix, failed: Sequence[Cell], arguments: argparse.Namespace)
             "failed": _failures(failed),
             "claims": [_without_nan(plain(claim)) for claim in found],
             "differences": matrix.differences,
+            "remarks": matrix.remarks,
         }
         | ({"curves": [{"model": m, "task": t, **curve} for (m, t), curve in curves.items()]} if curves else {})
     )

@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
@@ -50,6 +50,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def say_of_rows(warnings: Iterable[str], remarks: Iterable[str]) -> None:
+    """What a user must know of a measurement: warnings, and what of the rows is not used as it stands."""
+    for warning in warnings:
+        note(f"{warning[0].upper()}{warning[1:].rstrip('.')}.")
+    for remark in remarks:
+        say(f"Rows: {remark}.")
 
 
 def print_json(data: Any) -> None:

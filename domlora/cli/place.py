@@ -7,7 +7,7 @@ from pathlib import Path
 
 from domlora.cli.actions import open_store
 from domlora.cli.arguments import add_model_and_task, add_ranks, add_settings, probe_config, subject
-from domlora.cli.output import plain, print_json, progress_bar, say
+from domlora.cli.output import plain, print_json, progress_bar, say, say_of_rows
 from domlora.errors import SweepError
 from domlora.placements.methods import METHODS
 from domlora.placements.names import NAMES
@@ -64,4 +64,6 @@ def _place(arguments: argparse.Namespace) -> None:
         f"{placement.parameters(arguments.method):,} trainable parameters\n"
     )
     say(placement.snippet(arguments.method))
+    p = energy.provenance
+    say_of_rows(p.warnings, (remark.words for remark in p.remarks))
     say(f"Wrote {arguments.out / 'adapter_config.json'}; placement.json beside it lists modules and ranks.")

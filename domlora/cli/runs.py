@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from domlora.cli.actions import command, group, open_store
-from domlora.cli.output import note, plain, print_json, print_table, say
+from domlora.cli.output import plain, print_json, print_table, say, say_of_rows
 from domlora.errors import SweepError, UsageError
 
 if TYPE_CHECKING:
@@ -70,10 +70,7 @@ def print_comparison(comparison: Comparison, as_json: bool) -> None:
     head = ("placement", "parameters", "lr", "seeds", "loss", "95 % interval", "accuracy", "difference", "front", "")
     print_table(head, rows, status=-1)
     say(f"\n{comparison.conclusion}", "bold")
-    for warning in (*comparison.warnings, *run.warnings):
-        note(f"{warning[0].upper()}{warning[1:].rstrip('.')}.")
-    for remark in facts.get("remarks", ()):
-        say(f"Rows: {remark}.")
+    say_of_rows((*comparison.warnings, *run.warnings), facts.get("remarks", ()))
     say(f"Run {run.id}")
 
 

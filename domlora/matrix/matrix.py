@@ -20,6 +20,7 @@ from domlora.energy.energy_map import EnergyMap
 from domlora.errors import ProbeError
 from domlora.matrix.resampling import Draws, draw, scores
 from domlora.statistics import intervals
+from domlora.wording import listed
 
 Value = TypeVar("Value")
 SETTINGS = ("samples", "split", "estimator", "reduction", "rank", "alpha", "rslora", "draws", "max_length", "seed")
@@ -69,6 +70,19 @@ class Matrix:
         """(model, task, map) of the cells that were measured, row by row."""
         cells = ((m, t, self.get(m, t)) for m in self.models for t in self.tasks)
         return [(m, t, energy) for m, t, energy in cells if energy is not None]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What of the rows is not used as it stands, each with its task and, where not all say so, its models."""
+        said: dict[tuple[str, str], list[str]] = {}
+        for model, task, energy in self.present:
+            for remark in energy.provenance.remarks:
+                said.setdefault((task, remark.words), []).append(model)
+        of = {task: sum(t == task for _, t, _ in self.present) for task in self.tasks}
+        return [
+            f"{task}{'' if len(models) == of[task] else f' for {listed(models)}'}: {words}"
+            for (task, words), models in said.items()
+        ]
 
     @cached_property
     def differences(self) -> list[str]:

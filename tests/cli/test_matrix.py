@@ -55,7 +55,7 @@ def test_json_has_the_keys_of_the_contract_and_the_second_call_measures_nothing(
     found = json.loads(out)
     assert status == 0
     assert set(found) == {"cells", "between_tasks", "between_models", "winners", "sentences", "missing", "failed",
-                          "claims", "differences"}  # fmt: skip
+                          "claims", "differences", "remarks"}  # fmt: skip
     assert len(found["cells"]) == 2 * (14 + 12)
     assert [(row["model"], row["task"]) for row in found["winners"]] == [
         (model, task) for model in ("tiny-llama", "tiny-gpt2") for task in ("rows", "letters")

@@ -277,3 +277,17 @@ def test_log_lines_go_back_to_their_stream():
         assert handler.stream is ours
     finally:
         logging.getLogger().removeHandler(handler)
+
+
+def test_what_of_the_rows_is_not_used_is_said_where_a_placement_is_written(tiny_folder, tmp_path, capsys):
+    from domlora.cli.main import main
+
+    path = tmp_path / "rows.jsonl"
+    rows = [{"prompt": "what?", "completion": "the fox", "label": i > 0} for i in range(20)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    request = [str(tiny_folder), "--task", str(path), "--samples", "2"]
+    assert main(["place", *request, "--placement", "dominant", "--out", str(tmp_path / "out")]) == 0
+    said = "1 row with label false left out (row 1)"
+    assert f"Rows: {said}." in capsys.readouterr().out
+    assert main(["matrix", str(tiny_folder), "--tasks", str(path), "--samples", "2"]) == 0
+    assert f"Rows of rows: {said}." in capsys.readouterr().out

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from domlora.data.remarks import Remark
 from domlora.errors import ProbeError
 from domlora.matrix.matrix import Matrix, cells
 from domlora.matrix.resampling import draw, resampled, scores
 from domlora.matrix.winners import same_winner, winner_sentence, winners
+from tests.helpers.maps import make_map as one_map
 from tests.helpers.matrix_maps import around, make_map, peak
 
 DOWN = 6  # row of layer 0's down-projection
@@ -177,3 +179,17 @@ def test_one_winner_on_all_tasks_is_as_sure_as_counting_in_a_loop_says():
     agreed = [a.argmax() == b.argmax() for a, b in zip(first.scores, second.scores, strict=True)]
     assert found.value == pytest.approx(np.mean(agreed))
     assert 0 < found.low < found.value < found.high < 1
+
+
+def test_what_of_the_rows_is_not_used_is_said_once_a_task():
+    lost = Remark("row", "with label false left out", 2, 3, lost=True)
+    hidden = Remark("thought", "that the chat template does not show", 1, 1, lost=False)
+    made = [
+        one_map([1, 2], model="a", task="own", remarks=(lost, hidden)),
+        one_map([1, 2], model="b", task="own", remarks=(lost,)),
+        one_map([1, 2], model="a", task="math"),
+    ]
+    assert Matrix(made).remarks == [
+        "own: 2 rows with label false left out (such as row 3)",
+        "own for a: 1 thought that the chat template does not show (row 1)",
+    ]
