@@ -18,7 +18,7 @@ from domlora.cli.arguments import (
     subject,
     task_of,
 )
-from domlora.cli.output import note, plain, print_json, print_table, progress_bar, say, say_of_rows
+from domlora.cli.output import plain, print_json, print_table, progress_bar, say, say_of_rows
 from domlora.cli.queueing import add_queue, print_jobs
 from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
@@ -230,9 +230,7 @@ def _print(ranking: Ranking) -> None:
     )  # fmt: skip
     print_table(head, [_cells(row) for row in ranking.table.itertuples()])
     say(f"\n{ranking.sentence}", "bold")
-    for warning in ranking.warnings:
-        note(f"{warning[0].upper()}{warning[1:]}.")
-    say_of_rows((), run.facts.get("remarks", ()))
+    say_of_rows(ranking.warnings, run.facts.get("remarks", ()))
     say(f"Run {run.id}; maps {', '.join(page['map'])}")
 
 

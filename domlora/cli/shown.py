@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from domlora.cli.actions import count
 from domlora.cli.arguments import add_settings, checked, task_of
-from domlora.cli.output import marks, note, plain, print_json, progress_bar, say, say_marked
+from domlora.cli.output import marks, plain, print_json, progress_bar, say, say_marked, say_of_rows
 from domlora.errors import UsageError
 from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
@@ -69,8 +69,7 @@ def show_task(arguments: argparse.Namespace) -> None:
 def _say_unused(task: Task) -> None:
     if task.unread:
         say(f"Columns that are not read: {', '.join(name[:40] for name in task.unread[:MOST])}.")
-    if task.warning:
-        note(f"{task.warning[0].upper()}{task.warning[1:]}.")
+    say_of_rows([task.warning] if task.warning else [], ())
 
 
 def _settings(arguments: argparse.Namespace) -> ProbeConfig:

@@ -62,7 +62,8 @@ def assemble(
     Raises:
         TaskError: a row that cannot be read, no row of a known form, or none with a response.
     """
-    made, remarks, head = Assembled(), Remarks(), list[Numbered]()
+    made, remarks = Assembled(), Remarks()
+    head: list[tuple[str, list[str]]] = []  # place and keys of rows, as long as none is of a known form
     columns: set[str] = set()
     firsts: dict[str, int] = {}  # the first row of each form
     for place, number, default, row in rows:
@@ -72,23 +73,22 @@ def assemble(
         form = recognise(fields)
         if form is None:
             remarks.add("row", "of no known form left out", number, lost=True)
-            head.append((place, number, default, dict(zip(fields.keys(), fields.keys(), strict=True))))
-            if not made.forms and len(head) == RECOGNISE_WITHIN:
-                break
+            if not made.forms:
+                head.append((place, fields.keys()))
+                if len(head) == RECOGNISE_WITHIN:
+                    break
             continue
+        made.forms[form.NAME] += 1
+        firsts.setdefault(form.NAME, number)
         try:
             split = _split_of(fields, split_column, default)
             chats = read(form, fields)
         except Unused as reason:
-            made.forms[form.NAME] += 1
-            firsts.setdefault(form.NAME, number)
             remarks.add("row", str(reason), number, lost=True)
             continue
         except RowError as error:
             shape = f"the format {form.NAME} ({form.KEYS})"
             raise TaskError(f"{place} {error}; read in {shape}: mend or remove the row") from error
-        made.forms[form.NAME] += 1
-        firsts.setdefault(form.NAME, number)
         made.unread.update(dict.fromkeys(name for name in fields.unread() if name not in MEANING))
         made.unread.update(dict.fromkeys(_unread_of_messages(fields)))
         made.samples += _samples(chats, split, number, system, remarks)
@@ -112,7 +112,7 @@ def _unread_of_messages(fields: Fields) -> Iterator[str]:
 
 def _check(
     made: Assembled,
-    head: Sequence[Numbered],
+    head: Sequence[tuple[str, list[str]]],
     columns: set[str],
     source: str,
     spelling: Spelling,
@@ -137,8 +137,8 @@ def _check(
         )
 
 
-def _unknown_format(head: Sequence[Numbered]) -> str:
-    seen = dict.fromkeys(key for *_, row in head for key in row)
+def _unknown_format(head: Sequence[tuple[str, list[str]]]) -> str:
+    seen = dict.fromkeys(key for _, keys in head for key in keys)
     # Keys may be anything, such as the first row of a CSV file without a header.
     shown = ", ".join(" ".join(str(key).split())[:40] for key in islice(seen, 12)) or "none"
     known = "; ".join(f"{form.NAME} ({form.KEYS})" for form in FORMATS)

@@ -163,7 +163,7 @@ def collect(
         kept.append(encoded)
         cuts.append(cut)
         for note in notes:
-            remarks.add(note.noun, note.rest, sample.row, lost=note.lost, count=note.count)
+            remarks.add(note.noun, note.rest, sample.row, lost=False, count=note.count)
     if not kept:
         row, reason = next(iter(dropped.items()))
         way_out = " (raise --max-length?)" if reason == short else ""

@@ -50,7 +50,6 @@ class Note:
     noun: str
     rest: str
     count: int = 1
-    lost: bool = False
 
 
 class Marked(NamedTuple):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
-
-Role = Literal["system", "user", "assistant", "tool"]
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,7 @@ class Message:
     """One turn.
 
     Attributes:
+        role: system, user, assistant or tool.
         content: what is said; the parts of a content that is a list, joined by line breaks.
         parts: such a list of texts, for templates that write parts; empty where there is one text.
         reasoning: what the assistant thinks before it answers, where the source keeps that apart.
@@ -48,11 +47,6 @@ class Message:
     @property
     def says_something(self) -> bool:
         return bool(self.content.strip() or self.reasoning.strip() or self.tool_calls)
-
-    @property
-    def plain(self) -> bool:
-        """Whether role and content are all there is to it."""
-        return self == Message(self.role, self.content)
 
     def extras(self) -> dict[str, Any]:
         """What there is beside role and content, by name; JSON values."""

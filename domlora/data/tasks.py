@@ -96,16 +96,25 @@ class Task:
         wanted = SPLITS.get(name, name)
         return tuple(sample for sample in self.samples if sample.split == wanted)
 
+    def needed(self, split: str) -> tuple[Sample, ...]:
+        """As `split`.
+
+        Raises:
+            TaskError: there is no such split; the line names those that there are.
+        """
+        pool = self.split(split)
+        if not pool:
+            there = ", ".join(f"{name} ({number})" for name, number in self.splits.items())
+            raise TaskError(f"{self.name} has no split {split!r}: choose from {there}")
+        return pool
+
     def draw(self, count: int, seed: int, split: str = "train") -> tuple[Sample, ...]:
         """Draws samples of a split without replacement, the same for a seed on every machine.
 
         Raises:
             TaskError: no such split, or fewer samples in it.
         """
-        pool = self.split(split)
-        if not pool:
-            there = ", ".join(f"{name} ({number})" for name, number in self.splits.items())
-            raise TaskError(f"{self.name} has no split {split!r}: choose from {there}")
+        pool = self.needed(split)
         if not 1 <= count <= len(pool):
             raise TaskError(
                 f"{count} samples asked for, but {self.name} has {len(pool)} in its split {split!r}: "

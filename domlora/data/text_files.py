@@ -26,7 +26,7 @@ FOREIGN = {
 PICKLE = re.compile(rb"\x80[\x02-\x05].*\.\Z", re.DOTALL)
 OPENING = 2000  # bytes that show what a text is
 TAR_MAGIC = slice(257, 262)
-LFS = b"version https://git-lfs.github.com/spec/"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 HTML = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<(!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
 # The longer marks first: that of UTF-16 begins that of UTF-32.
 MARKS = {
@@ -50,7 +50,7 @@ def refuse_foreign(data: bytes, place: str) -> None:
         TaskError: one line with its kind.
     """
     opening = data.removeprefix(codecs.BOM_UTF8)[:OPENING]
-    if opening.startswith(LFS):
+    if opening.startswith(LFS_POINTER):
         raise TaskError(f"{place} is only a pointer of Git LFS, its data were not fetched: run `git lfs pull`")
     if HTML.match(opening):
         raise TaskError(f"{place} is an HTML page, not data: download the file itself, not the page that shows it")

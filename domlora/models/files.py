@@ -17,9 +17,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from domlora.data.text_files import LFS_POINTER
 from domlora.errors import ModelError
 
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 DESCRIBING_PATTERNS = (  # what is read besides the weights
     "*config.json", "tokenizer*", "vocab*", "merges*", "*.model", "chat_template*", "special_tokens_map.json",

@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict
 
 from domlora.data.remarks import Remark, Remarks
 from domlora.data.tasks import Task
-from domlora.errors import TaskError
 from domlora.models.reference import Objective
 
 if TYPE_CHECKING:
@@ -136,10 +135,7 @@ def show(local: LocalModel, task: Task, rows: int, max_length: int, split: str =
     """
     from domlora.models.loading import load_skeleton
 
-    pool = task.split(split)
-    if not pool:
-        there = ", ".join(f"{name} ({number})" for name, number in task.splits.items())
-        raise TaskError(f"{task.name} has no split {split!r}: choose from {there}")
+    pool = task.needed(split)
     model = load_skeleton(local)
     looked_at = pool[: max(LOOKED_AT, rows)]
     encoding = model.encode(looked_at, max_length, seed)
@@ -157,7 +153,7 @@ def show(local: LocalModel, task: Task, rows: int, max_length: int, split: str =
         looked_at=len(looked_at), used=len(encoding.samples), trained=trained,
         prompt=sum(len(sample.ids) for sample in encoding.samples) - trained, cut=encoding.truncated,
         samples=tuple(samples), left_out=left_out.all(), remarks=encoding.remarks,
-        task_remarks=getattr(task, "remarks", ()),
+        task_remarks=task.remarks,
     )  # fmt: skip
 
 
