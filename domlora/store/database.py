@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from domlora.errors import StoreError
 from domlora.store.schema import REVISIONS, alembic_version, schema_version
 
 BUSY_SECONDS = 15  # how long a transaction waits for another process's write on SQLite
+RETRY_SECONDS = 0.02  # between two attempts at what SQLite does not wait for itself
 MIGRATION_LOCK = 0x646F6D6C6F7261  # "domlora": what processes agree on that migrate a store on PostgreSQL
 LISTED = 5  # how many ids an "ambiguous" message names
 
@@ -174,18 +176,28 @@ def _tune_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
-        for pragma in (
-            f"busy_timeout = {BUSY_SECONDS * 1000}",
-            "journal_mode = WAL",
-            "synchronous = NORMAL",
-            "foreign_keys = ON",
-        ):
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        _write_ahead(connection)
+        for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         writing = connection.get_execution_options().get("writing", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _write_ahead(connection: Any) -> None:
+    """Switches a file to the write-ahead log; SQLite lets writes wait for a lock, but not this switch."""
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+        time.sleep(RETRY_SECONDS)
 
 
 def _explain(error: Exception, name: str) -> str:
