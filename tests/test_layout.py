@@ -27,6 +27,7 @@ FLOORS = (
     ("comparison",),
     ("ranking", "store"),
     ("training",),
+    ("export",),
     ("jobs",),
     ("cli",),
 )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dashboard.shared.words import short_name
-from domlora.comparison.export import archive
 from domlora.comparison.selection import contestant_name
+from domlora.export.bundle import archive
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison

@@ -113,13 +113,13 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from domlora.comparison import export
+    from domlora.export import bundle
 
     store = open_store()
     run = store.runs.get(arguments.id)
     comparison = comparison_of(store, run, None)
     if arguments.variant is None:
-        variant = export.best_variant(comparison)
+        variant = bundle.best_variant(comparison)
     else:
         named = [variant for variant in run.variants if variant.name == arguments.variant]
         if not named:
@@ -127,7 +127,7 @@ def _export(arguments: argparse.Namespace) -> None:
             raise UsageError(f"run {run.id} has no variant {arguments.variant!r}: it has {some}, ...")
         variant = named[0]
     try:
-        for name, content in export.files(run, comparison, variant).items():
+        for name, content in bundle.files(run, comparison, variant).items():
             path = arguments.out / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

@@ -15,6 +15,9 @@ from domlora.placements.names import NAMES, Allocation
 from domlora.probes.config import Dtype
 
 Schedule = Literal["linear", "cosine", "constant"]
+Order = Literal["seed", "fixed"]
+LossMean = Literal["sample", "tokens"]
+CHOOSING = 1000  # the first seed of those that choose a learning rate; those that judge begin at 0
 
 
 class SweepConfig(BaseModel):
@@ -52,8 +55,18 @@ class SweepConfig(BaseModel):
         description="rates to try; the best one of each placement is chosen on validation rows",
     )  # fmt: skip
     seeds: int = Field(
-        default=2, ge=1, title="Seeds",
-        description="how many starts of the adapters; the order of the data is the same for all",
+        default=2, ge=1, le=CHOOSING, title="Seeds",
+        description="seeds that judge the placements; each is a start of the adapter and an order of the data",
+    )  # fmt: skip
+    rate_seeds: int = Field(
+        default=1, ge=0, le=CHOOSING, title="Seeds that choose the rate",
+        description="further seeds that choose each placement's learning rate where several are tried; 0 lets the "
+        "seeds that judge choose it too, which flatters what was chosen",
+    )  # fmt: skip
+    order: Order = Field(
+        default="seed", title="Order of the data",
+        description="whether each seed has an order of its own, the same for all placements, or all have one order",
+        json_schema_extra={"words": {"seed": "one a seed", "fixed": "the same for all seeds"}},
     )  # fmt: skip
     steps: int = Field(default=60, ge=1, title="Steps", description="optimizer steps")
     batch_size: int = Field(default=4, ge=1, title="Batch size", description="training rows of a batch")
@@ -71,6 +84,28 @@ class SweepConfig(BaseModel):
     max_grad_norm: float = Field(
         default=1.0, gt=0, title="Largest gradient norm", description="gradients of a variant are clipped to this norm"
     )
+    loss_mean: LossMean = Field(
+        default="sample", title="Training loss",
+        description="mean over each sample's tokens and then over samples, or over all tokens of a step (as "
+        "transformers' Trainer and TRL have it)",
+        json_schema_extra={"words": {"sample": "mean of samples", "tokens": "mean of tokens"}},
+    )  # fmt: skip
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, title="LoRA dropout", description="fraction of an adapter's inputs that is dropped"
+    )
+    patience: int = Field(
+        default=0, ge=0, title="Patience (evaluations)",
+        description="evaluations without a lower validation loss after which a variant ends; its best adapter is kept. "
+        "0 trains all steps and keeps the last",
+    )  # fmt: skip
+    gradient_checkpointing: bool = Field(
+        default=False, title="Gradient checkpointing",
+        description="compute the activations of each block again in the backward pass: less memory, for long rows",
+    )  # fmt: skip
+    minutes: float | None = Field(
+        default=None, gt=0, title="Minutes", description="wall-clock time that training may take; what is reached by "
+        "then is evaluated and compared", json_schema_extra={"unset": "as long as it takes"},
+    )  # fmt: skip
     loraplus_ratio: float = Field(
         default=16.0, gt=0, title="LoRA+ ratio", description="learning rate of B over that of A (method lora+ only)"
     )
@@ -139,6 +174,23 @@ class SweepConfig(BaseModel):
             if not 0 < rate < 10:
                 raise ValueError(f"a learning rate of {rate:g} trains nothing: choose one above 0, such as 1e-3")
         return tuple(sorted(rates))
+
+    @property
+    def judging(self) -> tuple[int, ...]:
+        """Seeds whose losses are compared."""
+        return tuple(range(self.seeds))
+
+    @property
+    def choosing(self) -> tuple[int, ...]:
+        """Seeds that choose the learning rate: others than those that judge, or the same ones; none for one rate."""
+        if len(self.learning_rates) == 1:
+            return ()
+        return tuple(range(CHOOSING, CHOOSING + self.rate_seeds)) if self.rate_seeds else self.judging
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps in which the rate rises; the first of them trains at a rate of 0, so the last step is never one."""
+        return min(round(self.warmup * self.steps), self.steps - 1)
 
     @property
     def rows_per_step(self) -> int:

@@ -9,12 +9,12 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from domlora import progress
-from domlora.comparison import export
 from domlora.comparison.config import SweepConfig
 from domlora.data.tasks import builtin_tasks, load_task
 from domlora.energy import measure as measuring_maps
 from domlora.energy.measure import probe
 from domlora.errors import DomLoRAError, PlacementError, TaskError, UsageError
+from domlora.export.trl import sft_script
 from domlora.generation import answers
 from domlora.jobs.execute import run_sweep
 from domlora.jobs.spec import SweepRequest
@@ -161,7 +161,7 @@ def test_a_run_knows_where_its_model_and_rows_lie(model, task, energy, store, fo
     assert run.model_origin.named_again == str(folder.resolve())
     assert run.task_origin.named_again == str(tmp_path / "rows.jsonl")
     assert "origins" not in run.facts
-    script = export.sft_script(run, run.variants[0])
+    script = sft_script(run, run.variants[0])
     assert str(folder.resolve()) in script and str(tmp_path / "rows.jsonl") in script
 
 

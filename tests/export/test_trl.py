@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from domlora.comparison.export import sft_script
+from domlora.export.trl import sft_script
 from tests.helpers.runs import CONFIG, a_run
 
 
