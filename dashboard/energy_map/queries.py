@@ -30,13 +30,13 @@ class TrainedMap(NamedTuple):
 
 
 def trained_runs(provenance: Provenance) -> list[Run]:
-    """Comparisons of a map's model and task that measure energies while they train, newest first."""
+    """Comparisons that measure energies while they train, newest first: of a map's model and task, or placed by it."""
+    of = (provenance.model_revision, provenance.task_hash)
     return [
         run
         for run in queries.run_rows()
         if run.config.energy_every
-        and run.model_revision == provenance.model_revision
-        and run.task_hash == provenance.task_hash
+        and ((run.model_revision, run.task_hash) == of or run.facts.get("energy_map") == provenance.id)
     ]
 
 

@@ -57,7 +57,10 @@ def _ranked(run_id: str, maps: tuple[str, ...], where: str) -> Ranking:
 
 
 def submit(subject: Subject, sweep: SweepConfig, samples: int) -> list[Job]:
-    """Queues all probes in one pass and then the single modules, which are chosen by the map of that pass."""
+    """Queues all probes in one pass and then the single modules.
+
+    These are chosen by the map of that pass, unless the comparison holds rows out: then it measures one without them.
+    """
     probe = ProbeConfig(samples=samples, max_length=sweep.max_length)
     return [
         queries.submit(ProbeRequest(config=probe, also=ONE_TASK, **subject.fields)),

@@ -124,7 +124,7 @@ def _queue(arguments: argparse.Namespace, probes: Sequence[ProbeConfig], store: 
     revision = run.model_revision if run is not None else revision
     keys = _keys(revision, task_of(arguments).content_hash, probes) if revision else [None] * len(probes)
     measuring = _measuring(arguments, probes, keys, store)
-    # Probes first: single modules are chosen by the map of that pass.
+    # Probes first: unless rows are held out of the training rows, single modules are chosen by the map of that pass.
     requests = [measuring, None if run is not None else _training(arguments)]
     jobs = Queue(store).submit_new([request for request in requests if request is not None])
     print_jobs(jobs, arguments.json, "Nothing to compute: all of it is known or queued.")

@@ -73,7 +73,7 @@ def train(
         # A run that was removed and begun anew must not go on from the checkpoint of the old one.
         name = f"{plan.key} {run.created.isoformat()}"
         measured = plan.energy.provenance.config
-        energies = TrainingEnergy(model, task, run, measured, store) if config.energy_every else None
+        energies = TrainingEnergy(model, plan.training, run, measured, store) if config.energy_every else None
         Sweep(model, rows, by_name, config, log, folder, name, meter, energies).run()
         evaluate_chosen(model, store.runs, run.id, rows, others, meter)
         meter.finish()
