@@ -30,13 +30,13 @@ class TrainedMap(NamedTuple):
 
 
 def trained_runs(provenance: Provenance) -> list[Run]:
-    """Comparisons that measure energies while they train, newest first: of a map's model and task, or placed by it."""
-    of = (provenance.model_revision, provenance.task_hash)
+    """Comparisons of a map's model and rows that measure energies while they train, newest first."""
     return [
         run
         for run in queries.run_rows()
         if run.config.energy_every
-        and ((run.model_revision, run.task_hash) == of or run.facts.get("energy_map") == provenance.id)
+        and run.model_revision == provenance.model_revision
+        and provenance.task_hash in (run.task_hash, run.facts.get("training_hash"))
     ]
 
 

@@ -107,6 +107,7 @@ def _new_run(
             "validation_rows": len(rows.validation),
             "test_rows": len(rows.test),
             "energy_map": plan.energy.id,
+            "training_hash": plan.training.content_hash,
             "forgetting_tasks": list(others),
             **({"remarks": [remark.words for remark in rows.remarks]} if rows.remarks else {}),
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}

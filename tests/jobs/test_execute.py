@@ -21,7 +21,7 @@ from domlora.energy import measure as measuring_maps
 from domlora.errors import DomLoRAError, TaskError, UsageError
 from domlora.jobs.execute import run_probe, run_sweep
 from domlora.jobs.queue import Queue
-from domlora.jobs.spec import ProbeRequest, SweepRequest
+from domlora.jobs.spec import HeldOut, ProbeRequest, SweepRequest
 from domlora.paths import home
 from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
@@ -146,6 +146,19 @@ def test_where_nothing_is_held_out_of_the_training_rows_the_map_is_that_of_a_pro
     known = run_probe(probed, store, progress.silent)
     run = store.runs.get(run_sweep(request, store, progress.silent))
     assert run.facts["energy_map"] == known and len(store.maps.list()) == 1
+
+
+def test_a_probe_leaves_alone_what_a_comparison_holds_out(store, request_for):
+    request = request_for(validation_rows=9, data_seed=3)
+    probed = ProbeRequest(
+        model=request.model, task=request.task, config=request.probe, device="cpu", without=HeldOut.by(request.sweep)
+    )
+    assert ProbeRequest.model_validate_json(probed.model_dump_json()) == probed
+    known = run_probe(probed, store, progress.silent)
+    run = store.runs.get(run_sweep(request, store, progress.silent))
+    assert run.facts["energy_map"] == known and HeldOut.of(run) == probed.without
+    plain = probed.model_copy(update={"without": None})
+    assert "without" not in plain.model_dump() and run_probe(plain, store, progress.silent) != known
 
 
 def test_refresh_trains_again(store, request_for, monkeypatch):
