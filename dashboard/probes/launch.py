@@ -83,9 +83,10 @@ def _fits(subject: Subject, config: SweepConfig, samples: int) -> list[str]:
     split = task_facts.row_split(subject.task, config)
     if isinstance(split, str):
         return [split]
-    energy, _ = task_facts.map_for(
-        subject.name, subject.task, ProbeConfig(samples=samples, max_length=config.max_length)
-    )
+    if problems := split.lacks(samples, config):
+        return problems
+    probe = ProbeConfig(samples=samples, max_length=config.max_length)
+    energy, _ = task_facts.map_for(subject.name, subject.task, probe, config)
     try:
         if energy is not None:
             place_for(energy, config)

@@ -105,7 +105,8 @@ class Run:
         model_source, task_source: in words, for a person.
         job: id of the job that computes it; None when run from Python.
         facts: where it came from: `device`, `dtype`, `versions`, `seconds`, `peak_memory_bytes`, `train_rows`,
-            `energy_map` (id of the map that the placements were chosen by), `forgetting_tasks`, `rows_hash`, and
+            `energy_map` (id of the map that the placements were chosen by), `training_hash` (of the task's content
+            without the rows that are held out, which its maps were measured on), `forgetting_tasks`, `rows_hash`, and
             `continues`, the run that this one goes on with.
         warnings: whole sentences for the user.
         model_origin, task_origin: where both came from, as fields; None where the words of an earlier version say

@@ -57,13 +57,21 @@ def qualifies(run: Run) -> bool:
 
 
 def fitting(run: Run, summaries: Sequence[MapSummary]) -> list[MapSummary]:
-    """Of the maps in a store, one a probe that was measured on the run's model and task: most samples, then newest."""
+    """Of the maps in a store, one a probe that was measured on the run's model and rows: most samples, then newest."""
     found: dict[str, MapSummary] = {}
     for one in sorted(summaries, key=lambda m: (m.samples, m.created), reverse=True):
-        same = (one.model_revision, one.task_hash) == (run.model_revision, run.task_hash)
+        same = (one.model_revision, one.task_hash) == (run.model_revision, rows_hash(run))
         if same and one.trained is None:
             found.setdefault(probe_name(one.probe, one.against), one)
     return [found[name] for name in sorted(found, key=_order)]
+
+
+def rows_hash(run: Run) -> str:
+    """The content hash of the rows that probes of a run read: its task's, without what the run holds out.
+
+    Runs of earlier versions do not say it, and are ranked by maps of the whole task.
+    """
+    return str(run.facts.get("training_hash", run.task_hash))
 
 
 def probe_name(probe: str, against: str | None) -> str:
@@ -201,7 +209,7 @@ def _scores(
     for energy in sorted(maps, key=lambda m: _order(m.provenance.config.probe)):
         p = energy.provenance
         name = probe_name(p.config.probe, p.config.against)
-        if (p.model_revision, p.task_hash) != (run.model_revision, run.task_hash):
+        if p.model_revision != run.model_revision or p.task_hash not in {run.task_hash, rows_hash(run)}:
             raise UsageError(f"map {energy.id} is of {p.model} on {p.task}, run {run.id} of {run.model} on {run.task}")
         if name in columns or name in left_out:
             raise UsageError(f"two maps of probe {name}: give one")

@@ -74,7 +74,7 @@ def train(
         # A run that was removed and begun anew must not go on from the checkpoint of the old one.
         name = f"{plan.key} {run.created.isoformat()}"
         measured = plan.energy.provenance.config
-        energies = TrainingEnergy(model, task, run, measured, store) if config.energy_every else None
+        energies = TrainingEnergy(model, plan.training, run, measured, store) if config.energy_every else None
         sweep = Sweep(model, rows, by_name, config, log, folder, name, meter, energies)
         sweep.run()
         while judging := still_to_judge(store.runs.get(run.id), store.runs.evaluations(run.id)):
@@ -112,6 +112,7 @@ def _new_run(
             "validation_rows": len(rows.validation),
             "test_rows": len(rows.test),
             "energy_map": plan.energy.id,
+            "training_hash": plan.training.content_hash,
             "forgetting_tasks": list(others),
             **({"remarks": [remark.words for remark in rows.remarks]} if rows.remarks else {}),
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}

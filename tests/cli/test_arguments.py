@@ -14,7 +14,7 @@ from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
 from domlora.jobs import worker
 from domlora.jobs.queue import Queue
-from domlora.jobs.spec import ProbeRequest, SweepRequest
+from domlora.jobs.spec import HeldOut, ProbeRequest, SweepRequest
 from domlora.probes.config import ProbeConfig
 from domlora.settings import setting
 from domlora.store.store import Store
@@ -226,6 +226,7 @@ def test_a_ranking_leaves_what_it_lacks_to_a_worker_once(capsys, tiny_folder, ro
     assert [config.probe for config in jobs[0].request.configs] == ["page", "plop"]
     assert (jobs[1].request.sweep.placements, jobs[1].request.sweep.steps) == (("spread:6",), 3)
     assert jobs[1].request.probe == jobs[0].request.config
+    assert jobs[0].request.without == HeldOut.by(jobs[1].request.sweep), "both read the same rows"
     status, out, err = run(capsys, *command)
     assert (status, out) == (0, "")
     assert "known or queued" in err
