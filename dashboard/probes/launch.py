@@ -51,7 +51,7 @@ def form() -> None:
         data_seed = _number(columns[3], "data_seed")
     settings = SINGLES.model_dump() | {
         "placements": (f"spread:{modules}",), "learning_rates": rates, "steps": steps, "evaluate_every": steps,
-        "seeds": seeds, "rank": rank, "alpha": 2.0 * rank, "budget": budget, "batch_size": batch_size,
+        "seeds": seeds, "rank": rank, "alpha": None, "budget": budget, "batch_size": batch_size,
         "validation_rows": validation_rows, "test_rows": test_rows, "max_length": max_length, "data_seed": data_seed,
     }  # fmt: skip
     config = SINGLES

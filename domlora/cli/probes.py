@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from domlora.cli.actions import command, group, open_store
 from domlora.cli.arguments import (
-    TWICE,
     add_model_and_task,
     add_settings,
     checked,
@@ -64,7 +63,7 @@ def _add_rank(actions: Any) -> None:
         help=f"of {', '.join(PROBES)} (default all)",
     )  # fmt: skip
     add_settings(parser, ProbeConfig, "against", "samples", "max_length")
-    add_settings(parser, SweepConfig, *TRAINING, defaults=SINGLES, only_given=True, absent=TWICE)
+    add_settings(parser, SweepConfig, *TRAINING, defaults=SINGLES, only_given=True)
     add_queue(parser)
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON object on stdout")
     parser.set_defaults(run=_rank)
@@ -200,7 +199,7 @@ def _training(arguments: argparse.Namespace) -> SweepRequest:
     settings = SINGLES.model_dump() | {"max_length": arguments.max_length, "dtype": arguments.dtype} | given
     settings["placements"] = (f"spread:{MODULES if arguments.modules is None else arguments.modules}",)
     settings["evaluate_every"] = max(1, settings["steps"])
-    settings["alpha"] = given.get("alpha", 2.0 * settings["rank"])
+    settings["alpha"] = given.get("alpha")
     sweep = checked(SweepConfig, argparse.Namespace(**settings))
     return SweepRequest(probe=probe_config(arguments), sweep=sweep, **subject(arguments))
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from domlora.comparison.run import BASE, Evaluation, Run, Variant
-from domlora.comparison.selection import Contestant, choose, validation_loss
+from domlora.comparison.run import BASE, Evaluation, Run
+from domlora.comparison.selection import Contestant, contestants_of
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError, UsageError
 from domlora.probes.registry import PROBES
@@ -159,12 +159,7 @@ def _contestants(
     """The single modules of a run, trained with its first method, each at its own best rate; and the others."""
     method = run.config.methods[0]
     names = {placement.name for placement in run.placements if len(placement.modules) == 1}
-    groups: dict[str, list[Variant]] = {}
-    for variant in run.variants:
-        if variant.method == method and variant.placement in names:
-            groups.setdefault(variant.placement, []).append(variant)
-    validation = {variant.name: validation_loss(variant, found) for group in groups.values() for variant in group}
-    chosen = [choose(group, validation, run.config.seeds) for group in groups.values()]
+    chosen = [c for c in contestants_of(run, found.values()) if c.method == method and c.placement in names]
     left_out = {c.name: c.note or "not finished" for c in chosen if c.learning_rate is None}
     several = [placement.name for placement in run.placements if placement.name not in names]
     left_out |= dict.fromkeys(several, "more than one module")

@@ -194,9 +194,12 @@ def encode_rows(
     return SweepRows(**encoded, answered=answered, warnings=tuple(warnings), remarks=remarks.all())
 
 
-def step_rows(count: int, config: SweepConfig) -> list[list[int]]:
-    """Which training rows each step reads: all rows in a new order before any comes again."""
-    generator = random.Random(f"order {config.data_seed}")
+def step_rows(count: int, config: SweepConfig, seed: int) -> list[list[int]]:
+    """Which training rows each step of a seed reads: all rows in a new order before any comes again.
+
+    The same for every placement, method and rate, so that they stay paired.
+    """
+    generator = random.Random(f"order {config.data_seed} {config.order_of(seed)}")
     order: list[int] = []
     while len(order) < config.steps * config.rows_per_step:
         order += generator.sample(range(count), count)

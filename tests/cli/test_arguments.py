@@ -140,13 +140,19 @@ def test_a_value_outside_of_the_bounds_is_one_line_that_names_the_flag():
 
 
 def test_a_flag_can_be_none_where_it_is_not_given():
-    parser = parser_of(
-        "count", "rate", defaults=Settings(count=5, needed=""), only_given=True, absent={"rate": "twice"}
-    )
+    parser = parser_of("count", "rate", defaults=Settings(count=5, needed=""), only_given=True)
     assert vars(parser.parse_args([])) == {"count": None, "rate": None}
     helps = {a.dest: a.help for a in parser._actions}
     assert helps["count"] == "how many (default 5)"
-    assert helps["rate"].endswith("(default: twice)")
+
+
+def test_a_default_that_follows_from_another_field_is_said_in_words_whatever_the_defaults():
+    parser = argparse.ArgumentParser()
+    add_settings(parser, SweepConfig, "rank", "alpha", defaults=SweepConfig(rank=4))
+    read = parser.parse_args([])
+    assert (read.rank, read.alpha) == (4, None)
+    assert {a.dest: a.help for a in parser._actions}["alpha"].endswith("(default: twice the rank)")
+    assert checked(SweepConfig, parser.parse_args(["--rank", "32"])).alpha == 64
 
 
 @pytest.mark.parametrize("model", [ProbeConfig, SweepConfig])

@@ -92,19 +92,21 @@ def test_the_data_seed_decides_and_nothing_else(whole):
 
 def test_every_row_is_read_before_any_comes_again():
     config = SweepConfig(steps=30, batch_size=3, accumulation=2)
-    steps = step_rows(50, config)
+    steps = step_rows(50, config, 0)
     assert len(steps) == 30 and all(len(rows) == 6 for rows in steps)
     read = [row for rows in steps for row in rows]
     for start in range(0, len(read) - 50 + 1, 50):
         assert sorted(read[start : start + 50]) == list(range(50))
     assert read[:50] != read[50:100], "in another order each time"
-    assert step_rows(50, config) == steps
-    assert step_rows(50, config.model_copy(update={"data_seed": 1})) != steps
+    assert step_rows(50, config, 0) == steps
+    assert step_rows(50, config.model_copy(update={"data_seed": 1}), 0) != steps
+    assert step_rows(50, config, 1) != steps
+    assert step_rows(50, config.model_copy(update={"order": "fixed"}), 1) == step_rows(50, config, 0)
 
 
 def test_accumulation_reads_the_rows_of_a_larger_batch():
     small, large = SweepConfig(batch_size=2, accumulation=2, steps=9), SweepConfig(batch_size=4, steps=9)
-    assert step_rows(20, small) == step_rows(20, large)
+    assert step_rows(20, small, 1) == step_rows(20, large, 1)
     assert [list(part) for part in micro_batches([5, 6, 7, 8, 9], 2)] == [[5, 6], [7, 8], [9]]
 
 
