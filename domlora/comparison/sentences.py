@@ -14,6 +14,7 @@ from domlora.wording import listed, number
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison, ControlTest
 
+FEW = " (few: intervals are wide, and may miss a placement that varies far more over starts than the others do)"
 UNEQUAL_BUDGETS = 1.2  # largest over smallest number of trainable parameters beyond which a comparison is unequal
 
 
@@ -38,6 +39,14 @@ def warnings(comparison: Comparison) -> tuple[str, ...]:
             found.append(f"the base model was not evaluated on the {comparison.part} rows: no change can be given")
     found += [f"{c.name} ({c.status}): {c.note}" for c in comparison.contestants if c.note]
     return tuple(found)
+
+
+def repeated(names: Sequence[str]) -> tuple[str, ...]:
+    """A whole sentence about contestants whose seeds gave the same run, if there are any."""
+    if not names:
+        return ()
+    of = listed(names, most=4)
+    return (f"seeds of {of} gave equal losses on every row: they count as one, which says nothing of other starts",)
 
 
 def _nothing(comparison: Comparison) -> str:
@@ -126,7 +135,7 @@ def _limits(comparison: Comparison) -> str:
     else:
         texts.append(
             f"the intervals cover {comparison.part} rows and {seeds} starts of the adapter"
-            f"{' (too few for more than a rough interval)' if seeds == 2 else ''}, not other orders of the data"
+            f"{FEW if seeds == 2 else ''}, not other orders of the data"
         )
     short = [c for c in comparison.contestants if c.status == "incomplete" and c.name in table.index]
     if short:

@@ -35,7 +35,7 @@ def evaluate_chosen(
 ) -> None:
     """Forgetting and answers of what was chosen on validation rows, with the adapters as they were saved."""
     run = runs.get(run_id)
-    contestants = compare_run(run, runs.evaluations(run_id), resamples=1).contestants
+    contestants = compare_run(run, runs.evaluations(run_id)).contestants
     chosen = [variant for contestant in contestants for variant in contestant.variants if variant.adapter]
     with Adapters(model.model, model.base_name) as adapters:
         placements = {placement.name: placement for placement in run.placements}
