@@ -63,7 +63,8 @@ def differences(values: np.ndarray) -> Differences:
     first, second = (np.array([pair[side] for pair in both], dtype=int) for side in (0, 1))
     weights = np.zeros((len(both), len(values)))
     weights[np.arange(len(both)), first], weights[np.arange(len(both)), second] = 1, -1
-    found = _contrasts(values, weights)
+    found = _spread(values, weights)
+    _add_seeds(found, values, weights)
     half = all_pairs_quantile(max(len(values), 2), found.freedom) * found.error
     return Differences(
         first, second, found.estimate, found.estimate - half, found.estimate + half, _below_zero(found), found.seeds
@@ -75,14 +76,20 @@ def contrast(values: np.ndarray, weights: np.ndarray) -> Estimate:
 
     Args:
         values: (items, seeds, rows). Items without a weight say how much seeds vary, and nothing else.
-        weights: (items,) that sum to zero.
+        weights: (items,), or (items, seeds, rows) where they differ from row to row; over items they sum to zero.
 
     Returns:
         NaN where there is no such seed; NaN bounds where there is one row.
     """
     from scipy import stats
 
-    found = _contrasts(values, weights[None])
+    each = np.broadcast_to(weights if weights.ndim == 3 else weights[:, None, None], values.shape)
+    at_hand = (~np.isnan(values).all(axis=2) | (each == 0).all(axis=2)).all(axis=0)  # (seeds,)
+    if not at_hand.any():
+        return Estimate(np.nan, np.nan, np.nan)
+    known = np.where(each[:, at_hand] == 0, 0.0, values[:, at_hand])
+    found = _over_seeds_and_rows((each[:, at_hand] * known).sum(axis=0)[None])
+    _add_seeds(found, values, each[:, at_hand].mean(axis=(1, 2))[None])
     half = stats.t.ppf(0.975, found.freedom) * found.error
     return Estimate(float(found.estimate[0]), float((found.estimate - half)[0]), float((found.estimate + half)[0]))
 
@@ -120,45 +127,45 @@ class _Found:
     freedom: np.ndarray
 
 
+def _over_seeds_and_rows(tables: np.ndarray) -> _Found:
+    """What (sums, seeds, rows) say of their means, but for how much these vary over seeds."""
+    count, seeds, rows = tables.shape
+    over_seeds = tables.mean(axis=1)
+    mean = over_seeds.mean(axis=1)
+    of_rows, residual = np.full(count, np.nan), np.zeros(count)
+    if rows > 1:
+        of_rows = over_seeds.var(axis=1, ddof=1) / rows
+    if rows > 1 and seeds > 1:
+        left = tables - over_seeds[:, None] - tables.mean(axis=2, keepdims=True) + mean[:, None, None]
+        residual = (left**2).sum(axis=(1, 2)) / ((seeds - 1) * (rows - 1)) / (seeds * rows)
+    return _Found(mean, of_rows, residual, np.full(count, seeds), rows, np.full(count, np.nan), np.ones(count))
+
+
 def _spread(values: np.ndarray, weights: np.ndarray) -> _Found:
-    """Sums of items on their common seeds, and their variance over rows.
+    """Weighted sums of items, each on the seeds that its items have in common.
 
     Args:
         values: (items, seeds, rows).
         weights: (sums, items).
     """
     rows, count = values.shape[2], len(weights)
-    estimate, of_rows = np.full((2, count), np.nan)
-    residual = np.zeros(count)
     at_hand = ~np.isnan(values).all(axis=2)  # (items, seeds)
     common = (at_hand | (weights[:, :, None] == 0)).all(axis=1)  # (sums, seeds)
     known = np.where(at_hand[:, :, None], values, 0.0)
-    for pattern in np.unique(common, axis=0):
-        n = int(pattern.sum())
-        if n == 0 or rows == 0:
-            continue
+    nothing, some = np.full((3, count), np.nan), np.ones(count)
+    found = _Found(nothing[0], nothing[1], np.zeros(count), common.sum(axis=1), rows, nothing[2], some)
+    for pattern in np.unique(common[common.any(axis=1)], axis=0) if rows else ():
         mine = (common == pattern).all(axis=1)
-        table = np.tensordot(weights[mine], known[:, pattern], axes=1)  # (sums, seeds, rows)
-        over_seeds = table.mean(axis=1)
-        estimate[mine] = mean = over_seeds.mean(axis=1)
-        if rows < 2:
-            continue
-        of_rows[mine] = over_seeds.var(axis=1, ddof=1) / rows
-        if n > 1:
-            left = table - over_seeds[:, None] - table.mean(axis=2, keepdims=True) + mean[:, None, None]
-            residual[mine] = (left**2).sum(axis=(1, 2)) / ((n - 1) * (rows - 1)) / (n * rows)
-    seeds = common.sum(axis=1).astype(float)
-    return _Found(estimate, of_rows, residual, seeds, rows, np.full(count, np.nan), np.ones(count))
+        one = _over_seeds_and_rows(np.tensordot(weights[mine], known[:, pattern], axes=1))
+        found.estimate[mine], found.of_rows[mine], found.residual[mine] = one.estimate, one.of_rows, one.residual
+    return found
 
 
-def _contrasts(values: np.ndarray, weights: np.ndarray) -> _Found:
-    """Sums of items whose weights sum to zero, so that what a seed does to all items alike cancels."""
-    found = _spread(values, weights)
+def _add_seeds(found: _Found, values: np.ndarray, weights: np.ndarray) -> None:
+    """How much sums whose weights (sums, items) sum to zero vary over seeds: what these do to all items cancels."""
     seeds = _seed_variance(values)
     variance = weights**2 @ np.maximum(seeds.variance, OWN * seeds.own)  # (sums,)
-    at_hand = np.maximum(found.seeds, 1)
-    _finish(found, variance, [(variance / at_hand, seeds.freedom)])
-    return found
+    _finish(found, variance, [(variance / np.maximum(found.seeds, 1), seeds.freedom)])
 
 
 def _finish(found: _Found, of_seeds: np.ndarray, parts: Sequence[tuple[np.ndarray, float]]) -> None:
