@@ -1,4 +1,4 @@
-"""Intervals and what follows from them: percentiles of draws, Wilson's interval, who may be best, the Pareto front.
+"""Intervals and what follows from them: Wilson's interval, percentiles of draws, who may be best, the Pareto front.
 
 Arrays of bootstrap draws in, bounds out. The draws come from `statistics.bootstrap`.
 """
@@ -11,13 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 NORMAL_95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
-
-
-def interval(draws: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Central percentile interval of bootstrap draws (resamples, items): bounds (items,), (items,)."""
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(draws, [tail, 100 - tail], axis=0)
-    return low, high
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
