@@ -1,12 +1,15 @@
-"""A finished comparison is gone on with: what is there is not trained again, and the end is that of one asked at once."""
+"""A finished comparison is gone on with: what is there is not trained again, and the end is as if asked at once."""
 
 from __future__ import annotations
 
 import pytest
 
+from domlora.comparison.config import SweepConfig
 from domlora.comparison.extension import extended
+from domlora.comparison.placements import place_for
 from domlora.data.tasks import load_task
 from domlora.errors import UsageError
+from domlora.placements.place import place_all
 from domlora.store.store import Store
 from domlora.training import sweep, train
 from domlora.training.asked import ask, plan
@@ -93,7 +96,7 @@ def test_a_constant_rate_goes_on_as_if_it_had_not_ended(place, trained):
     settings = {"schedule": "constant", "methods": ("lora", "pissa", "lora+")}
     old, _, _ = place.run([place.all, place.low], **settings)
     trained.clear()
-    run, metrics, evaluations = go_on(place, old, steps=9)
+    run, metrics, _ = go_on(place, old, steps=9)
     assert set(trained.values()) == {3} and len(trained) == 6
     assert run.config.legs == (6,) and run.config.steps == 9
     whole, other, _ = place.run([place.all, place.low], **settings, steps=9, warmup=1 / 9)
@@ -130,14 +133,7 @@ def test_steps_that_are_added_survive_a_kill(place):
 
 
 def test_random_placements_that_are_added_count_on(place):
-    from domlora.comparison.placements import place_for
-    from domlora.placements.place import place_all
-
     old = tuple(place_all(place.energy, ["dominant", "random"], rank=4))
-    config = extended_config = None
-    del config, extended_config
-    from domlora.comparison.config import SweepConfig
-
     config = SweepConfig(**SETTINGS | {"placements": ("dominant", "random", "random:2")})
     layers = {p.modules[0].layer for p in place_all(place.energy, ["same-kind"], rank=4)} | {old[0].modules[0].layer}
     if len(layers) < 4:

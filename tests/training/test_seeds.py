@@ -53,7 +53,7 @@ def test_what_is_identical_counts_as_one_start(place):
 
 
 def test_the_rate_is_chosen_by_other_seeds_than_those_that_judge_it(place):
-    run, metrics, evaluations = place.run([place.all, place.low], learning_rates=RATES, seeds=2, rate_seeds=2)
+    run, _, evaluations = place.run([place.all, place.low], learning_rates=RATES, seeds=2, rate_seeds=2)
     choosing = [v for v in run.variants if v.seed >= CHOOSING]
     judging = [v for v in run.variants if v.seed < CHOOSING]
     assert len(choosing) == 8 and len(judging) == 4 and {v.status for v in run.variants} == {"done"}

@@ -76,16 +76,15 @@ def test_recomputation_keeps_fewer_activations(place):
     from domlora.training.lockstep import Lockstep
     from tests.helpers.sweeping import batch_of
 
-    saved = {}
-    for checkpointing in (False, True):
+    def saved(checkpointing):
+        kept: list[int] = []
         with Adapters(place.model.model, "x") as adapters:
             adapter = adapters.attach(place.all, "lora", 0)
-            kept: list[int] = []
-            hooks = torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t.nbytes), t)[1], lambda t: t)
-            with hooks:
+            with torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t.nbytes), t)[1], lambda t: t):
                 Lockstep(adapters, checkpointing).backward(batch_of(), [adapter], 1.0)
-            saved[checkpointing] = sum(kept)
-    assert saved[True] < 0.5 * saved[False]
+        return sum(kept)
+
+    assert saved(True) < 0.5 * saved(False)
 
 
 def test_dropout_is_inverted_seeded_and_off_outside_of_training():
@@ -130,8 +129,8 @@ def test_the_saved_config_says_the_dropout(place):
 def test_patience_keeps_the_best_adapter_and_ends_what_gets_no_better(place):
     """A rate at which the validation loss rises after its best."""
     settings = {"learning_rates": (0.3,), "steps": 12, "evaluate_every": 1, "schedule": "constant", "warmup": 0}
-    whole, metrics, _ = place.run([place.all, place.top], **settings)
-    run, stopped, evaluations = place.run([place.all, place.top], **settings, patience=2)
+    _, metrics, _ = place.run([place.all, place.top], **settings)
+    run, stopped, _ = place.run([place.all, place.top], **settings, patience=2)
     seen = 0
     for variant in run.variants:
         full = curve(metrics, variant.name, "eval_loss")
