@@ -8,9 +8,11 @@ from domlora.cli.actions import open_store
 from domlora.cli.arguments import add_model_and_task, add_ranks, add_settings, checked, probe_config, subject
 from domlora.cli.output import progress_bar
 from domlora.cli.queueing import add_queue, leave_to_worker
-from domlora.cli.runs import add_baseline, comparison_of, print_comparison
+from domlora.cli.runs import add_baseline, comparison_of, print_comparison, say_where
 from domlora.comparison.config import SweepConfig
+from domlora.jobs.spec import SweepRequest
 from domlora.probes.config import ProbeConfig
+from domlora.tracking.services import destination
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +28,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_settings(parser, ProbeConfig, "samples")
     add_baseline(parser)
+    add_settings(parser, SweepRequest, "log_to", "log_project")
     add_queue(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=_compare)
@@ -33,7 +36,6 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     from domlora.jobs.execute import run_sweep
-    from domlora.jobs.spec import SweepRequest
     from domlora.placements.place import check_name
 
     if arguments.alpha is None:
@@ -42,10 +44,14 @@ def _compare(arguments: argparse.Namespace) -> None:
     for name in config.placements:
         check_name(name)
     probe = probe_config(arguments)
-    request = SweepRequest(probe=probe, sweep=config, **subject(arguments))
+    to = destination(arguments.log_to, arguments.log_project)
+    request = SweepRequest(
+        probe=probe, sweep=config, log_to=to.services, log_project=to.project, **subject(arguments)
+    )  # fmt: skip
     store = open_store()
     if arguments.queue:
         return leave_to_worker(request, store, arguments.json)
     with progress_bar("pass") as progress:
         run = store.runs.get(run_sweep(request, store, progress))
+    say_where(run, to.services)
     print_comparison(comparison_of(store, run, arguments.baseline), arguments.json)

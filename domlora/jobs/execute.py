@@ -16,6 +16,7 @@ from domlora.probes.registry import check
 from domlora.progress import Progress
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
+from domlora.tracking.services import destination
 from domlora.training.asked import ask, run_of
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
         DomLoRAError: whatever a user can mend.
     """
     check(request.probe)
+    send_to = destination(request.log_to, request.log_project)
     for name in request.sweep.placements:
         check_name(name)
     progress("reading the task", 0, 0)
@@ -85,5 +87,6 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
         return load_local(local, dtype=request.sweep.dtype, device=request.device)
 
     return run_of(
-        asked, local, load, store, probe=request.probe, job=job_id, refresh=request.refresh, progress=progress
-    ).id
+        asked, local, load, store, probe=request.probe, job=job_id, refresh=request.refresh, progress=progress,
+        send_to=send_to,
+    ).id  # fmt: skip

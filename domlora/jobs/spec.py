@@ -12,6 +12,7 @@ from domlora.comparison.config import SweepConfig
 from domlora.data.assemble import System
 from domlora.data.tasks import BUILTIN, NamedTask
 from domlora.probes.config import ProbeConfig, ProbeName
+from domlora.tracking.services import SERVICES, Service
 
 KIND_NAMES = {"probe": "probe", "sweep": "comparison"}  # what a user calls the kinds of jobs
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -45,7 +46,14 @@ SystemText = Annotated[
         description="keep them, fold them into the first question (for models that know no system role), or drop them",
     ),
 ]
-UNUSED = (("columns", None), ("system", "keep"))  # fields that came later, where they say nothing
+# Fields that came later, where they say nothing; a tuple is a list in JSON.
+UNUSED: tuple[tuple[str, Any], ...] = (
+    ("columns", None),
+    ("system", "keep"),
+    ("log_to", ()),
+    ("log_to", []),
+    ("log_project", None),
+)
 Device = Annotated[str, Field(title="Device", description="where it is computed: auto, cpu, cuda, cuda:1 or mps")]
 Refresh = Annotated[bool, Field(title="Refresh", description="compute again even if the store has the answer")]
 
@@ -98,6 +106,7 @@ class SweepRequest(TaskRequest):
     Attributes:
         probe: how energies are measured, for the placements that are chosen by them.
         sweep: what is compared.
+        log_to, log_project: where curves are sent; neither is part of the run's key.
     """
 
     schema_version: int = 1
@@ -111,6 +120,15 @@ class SweepRequest(TaskRequest):
     sweep: SweepConfig = SweepConfig()
     device: Device = "auto"
     refresh: Refresh = False
+    log_to: tuple[Service, ...] = Field(
+        default=(), title="Send curves to",
+        description=f"services that curves and conclusion are sent to as they grow: {', '.join(SERVICES)}",
+    )  # fmt: skip
+    log_project: str | None = Field(
+        default=None, title="Project there",
+        description="project of these services",
+        json_schema_extra={"unset": "WANDB_PROJECT, else domlora"},
+    )  # fmt: skip
 
 
 def named_task(request: ProbeRequest | SweepRequest) -> NamedTask:

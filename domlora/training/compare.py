@@ -23,6 +23,7 @@ from domlora.placements.place import check_name
 from domlora.placements.placement import Placement
 from domlora.progress import Progress, silent
 from domlora.store.store import Store
+from domlora.tracking.services import destination
 from domlora.training.asked import ask, run_of
 
 
@@ -35,6 +36,8 @@ def compare(
     energy: EnergyMap | None = None,
     store: Store | None = None,
     progress: Progress = silent,
+    log_to: Sequence[str] = (),
+    log_project: str | None = None,
     **settings: Any,
 ) -> Comparison:
     """Fine-tunes placements side by side and compares them.
@@ -49,6 +52,9 @@ def compare(
         store: where the run and the map are kept, the default one where none is given. The same request again is
             answered from it.
         progress: called with (stage, passes done, passes in all).
+        log_to: services that curves and conclusion are sent to: `tensorboard`, `trackio`, `wandb`. One that fails is a
+            warning of the run.
+        log_project: the project there; None leaves it to the service's environment, else `domlora`.
 
     Raises:
         DomLoRAError: settings, placements or rows that cannot be used, no memory, no space.
@@ -65,7 +71,8 @@ def compare(
     for item in placements:
         if isinstance(item, str):
             check_name(item)
+    send_to = destination(log_to, log_project)
     store = store or Store()
     asked = ask(task, config, placements)
-    run = run_of(asked, model.local, lambda: model, store, energy=energy, progress=progress)
+    run = run_of(asked, model.local, lambda: model, store, energy=energy, progress=progress, send_to=send_to)
     return compare_run(run, store.runs.evaluations(run.id))
