@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +96,47 @@ class WandbRun:
 
 def _values(items) -> dict:
     return {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in items}
+
+
+class Recorder:
+    """A tracker that notes what it is told; it fails at one sort of call, or hangs until an event is set."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple] = []
+        self.threads: set[int] = set()
+        self.fails_at: str | None = None
+        self.hangs: threading.Event | None = None
+        self.where = "seen here"
+
+    def __call__(self) -> Recorder:
+        self._fail("open")
+        return self
+
+    def start(self, variant, before) -> None:
+        self._note("start", variant.name, list(before))
+
+    def points(self, points) -> None:
+        self._note("points", list(points))
+
+    def end(self, variant) -> None:
+        self._note("end", variant.name, variant.status)
+
+    def add(self, variant, results) -> None:
+        self._note("add", variant.name, dict(results))
+
+    def conclude(self, comparison) -> None:
+        self._note("conclude", comparison.conclusion)
+
+    def close(self, *, failed: bool) -> None:
+        self._note("close", failed)
+
+    def _note(self, *call) -> None:
+        if self.hangs is not None:
+            self.hangs.wait(60)
+        self._fail(call[0])
+        self.threads.add(threading.get_ident())
+        self.calls.append(call)
+
+    def _fail(self, name: str) -> None:
+        if name == self.fails_at:
+            raise RuntimeError("no key\x1b[31m\nand more")
