@@ -98,7 +98,8 @@ def service_id(run: Run, variant: str) -> str:
 
 
 def settings_of(run: Run, variant: Variant | None) -> dict[str, str | int | float | bool]:
-    """What decided the numbers of a variant (None: of the comparison), by name; settings that are not set are left out.
+    """What decided the numbers of a variant (None: of the comparison), by name; settings that are not set are left out,
+    lists are text.
 
     A name of `SweepConfig` means what it means there, but `rank` and `alpha`, which are the placement's own.
     """
@@ -111,6 +112,8 @@ def settings_of(run: Run, variant: Variant | None) -> dict[str, str | int | floa
             "seed": variant.seed, "trainable_parameters": variant.trainable_parameters, "modules": variant.modules,
             "rank": placement.rank, "alpha": placement.alpha,
         }  # fmt: skip
+    lists = {name: ", ".join(map(str, value)) for name, value in found.items() if isinstance(value, list)}
+    found = {name: value for name, value in (found | lists).items() if value != ""}
     return {name: visible(value) if isinstance(value, str) else value for name, value in found.items()}
 
 

@@ -78,8 +78,8 @@ class SentLog:
     def tell_rest(self) -> None:
         """Tells what was measured of variants after they had ended, such as exact match."""
         for variant in self.variants():
-            known = self._told[variant.name].results
-            more = {name: value for name, value in variant.results.items() if name not in known}
+            known = self._told.get(variant.name, variant)
+            more = {name: value for name, value in variant.results.items() if name not in known.results}
             if more:
                 self._sender.add(variant, more)
 
