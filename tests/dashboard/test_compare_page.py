@@ -229,7 +229,9 @@ def test_launch_shows_sizes_variants_and_time_judged_by_a_probe():
     table = app.dataframe[0].value.set_index("placement")
     assert table.loc["dominant", "trainable parameters"] == 16_896
     assert table.loc["all-linear", "trainable parameters"] == 2_442_240
-    assert "**36 variants** (6 placements × 3 rates × 2 seeds), 2,160 optimizer steps" in text(app)
+    size = "**30 variants** (6 placements × (3 rates × 1 seed to choose one + 2 seeds to judge it)), 1,800 optimizer steps"
+    assert size in text(app)
+    assert "**6 variants** (6 placements × 1 rate × 1 seed)" in text(launch(rates="1e-3", seeds="1"))
     assert "there is no comparison of this model yet to judge by" in text(app)
     assert "differ in budget" in text(app)
     assert not app.button(key="start").disabled
@@ -237,8 +239,8 @@ def test_launch_shows_sizes_variants_and_time_judged_by_a_probe():
 
 def test_launch_judges_time_by_an_earlier_run(energy):
     fill(energy, steps=20, ended=True)  # 12 variants, 20 steps of 4 rows: 120 s
-    app = launch()  # 36 variants of 60 steps: nine times as much
-    assert "About 18 min and 2.0 GB, judging by 12 variants of 20 steps" in text(app)
+    app = launch()  # 30 variants of 60 steps: seven and a half times as much
+    assert "About 15 min and 2.0 GB, judging by 12 variants of 20 steps" in text(app)
 
 
 @pytest.mark.parametrize(
@@ -282,6 +284,35 @@ def test_launch_submits_what_was_asked(monkeypatch):
     assert request.sweep.placements == ("qv", "down@11", "top-k:2")
     assert (request.sweep.learning_rates, request.sweep.steps, request.task) == ((2e-3,), 7, "math")
     assert "as soon as training begins" in text(app)
+
+
+def test_a_finished_run_is_added_to_on_its_page(energy, monkeypatch):
+    monkeypatch.setattr("domlora.jobs.local.ensure_worker", lambda: None)
+    run = fill(energy, steps=20, ended=True)
+    app = page(run=run.id)
+    assert app.button(key="add_start").disabled and "Nothing is added to run" in text(app)
+    app.text_input(key="add_placements").set_value("o, nowhere").run()
+    assert "No placement is called 'nowhere'" in text(app) and app.button(key="add_start").disabled
+    app.text_input(key="add_placements").set_value("o, down@3").run()
+    app.text_input(key="add_rates").set_value("3e-2").run()
+    app.number_input(key=f"add_steps_{run.id}").set_value(40).run()
+    app.button(key="add_start").click().run()
+    assert not app.exception
+    (job,) = Queue(Store()).list()
+    assert job.request.add_to == run.id
+    assert job.request.sweep == CONFIG.model_copy(
+        update={
+            "placements": (*CONFIG.placements, "o", "down@3"), "learning_rates": (*CONFIG.learning_rates, 3e-2),
+            "steps": 40, "legs": (20,),
+        }
+    )  # fmt: skip
+    assert job.id in text(app)
+
+
+def test_a_run_that_goes_on_cannot_be_added_to(energy):
+    job = Queue(Store()).submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
+    run = fill(energy, steps=10, ended=False, job=job.id)
+    assert "add_start" not in {button.key for button in page(run=run.id).button}
 
 
 def test_launch_sends_curves_only_to_services_that_are_installed(monkeypatch):
