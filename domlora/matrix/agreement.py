@@ -144,7 +144,8 @@ class _Filling:
         self._set(i, j, "overlap", shared.sum() / k)
         if first.draws is None or second.draws is None:
             return
-        correlation = ranks.correlation_interval(rho, (first.ranks * second.ranks).sum(axis=1))
+        samples = min(side.draws.counts.shape[1] for side in (first, second) if side.draws is not None)
+        correlation = ranks.correlation_interval(rho, (first.ranks * second.ranks).sum(axis=1), samples)
         together = (first.tops(k) & second.tops(k)).sum(axis=1) / k
         overlap = intervals.percentile_interval(shared.sum() / k, together)
         same = intervals.probability(first.winners == second.winners, sources([first.draws, second.draws]))
