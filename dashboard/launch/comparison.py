@@ -23,6 +23,7 @@ from domlora.placements.methods import METHODS
 from domlora.placements.place import NAMES, check_name
 from domlora.probes.config import ProbeConfig
 from domlora.settings import setting
+from domlora.tracking.services import SERVICES, how_to_install, installed
 
 DEFAULT = SweepConfig()
 CHART = {"displaylogo": False}
@@ -42,16 +43,16 @@ def form(subject: Subject) -> None:
         "Placements such as dominant are chosen by their energy map; the job measures it first where there is none.",
     )
     probe = ProbeConfig(samples=samples)
-    energy, fits = task_facts.map_for(subject.name, subject.task, probe)
     with where:
-        names = _placements(energy)
+        names = _placements(task_facts.map_for(subject.name, subject.task, probe)[0])
     settings, unreadable = _settings(columns, names)
-    device = settings.pop("device")
+    device, sending = settings.pop("device"), settings.pop("sending")
     config, problems = _checked(subject, names, settings, unreadable)
     more, notes = _rows(subject, samples, config, fine=not problems)
     problems += more
     learned.panel(subject, "train", config.max_length)
     st.subheader("What will be trained")
+    energy, fits = task_facts.map_for(subject.name, subject.task, probe, config)
     count = _trained(subject, energy, fits, names, config, problems)
     for problem in problems:
         st.error(problem)
@@ -61,7 +62,7 @@ def form(subject: Subject) -> None:
         st.caption(" ".join(notes))
         st.caption(estimates.estimate_sweep(subject.name, config, variants))
     if st.button("Start", type="primary", key="start", disabled=bool(problems)):
-        request = SweepRequest(probe=probe, sweep=config, device=device, **subject.fields)
+        request = SweepRequest(probe=probe, sweep=config, device=device, **sending, **subject.fields)
         st.query_params["job"] = queries.submit(request).id
 
 
@@ -94,15 +95,12 @@ def _rows(subject: Subject, samples: int, config: SweepConfig, *, fine: bool) ->
     notes: list[str] = []
     if not subject.splits:
         return problems, notes
-    rows = subject.splits.get("train", 0)
     if fine and not problems:
         split = task_facts.row_split(subject.task, config)
         if isinstance(split, str):
-            problems.append(split)
-        else:
-            notes = [f"Rows: {', '.join(f'{count} {name}' for name, count in split[0].items())}.", *split[1]]
-    if config.energy_every and config.energy_samples > rows:
-        problems.append(f"Energy maps of {config.energy_samples} samples, but there are {rows} train rows: ask fewer.")
+            return [split], notes
+        problems = split.lacks(samples, config)
+        notes = [f"Rows: {', '.join(f'{count} {name}' for name, count in split.counts.items())}.", *split.notes]
     return problems, notes
 
 
@@ -235,6 +233,7 @@ def _settings(first: Sequence[Any], names: tuple[str, ...]) -> tuple[dict[str, A
         )
         settings["dtype"] = fields.choice(columns[2], SweepConfig, "dtype")
         settings["device"] = fields.text(columns[3], SweepRequest, "device")
+        settings["sending"] = _sending()
         settings["run_code"] = st.toggle(
             **fields.label_and_help(SweepConfig, "run_code"), key="run_code", bind="query-params"
         )
@@ -244,6 +243,22 @@ def _settings(first: Sequence[Any], names: tuple[str, ...]) -> tuple[dict[str, A
                 "memory. It is not a sandbox against malice: switch it on only where that is acceptable."
             )
     return settings, problems
+
+
+def _sending() -> dict[str, Any]:
+    """Asks where curves are sent; only services whose package is installed here can be chosen."""
+    left, right = st.columns(2, vertical_alignment="bottom")
+    here = [service for service in SERVICES if installed(service)]
+    missing = [service for service in SERVICES if service not in here]
+    keep_known("log_to", here)
+    chosen = left.multiselect(
+        **fields.label_and_help(SweepRequest, "log_to"), options=here, key="log_to", bind="query-params"
+    )
+    project = fields.text(right, SweepRequest, "log_project").strip() or None
+    if missing:
+        commands = ", ".join(f"`{how_to_install(service)}`" for service in missing)
+        st.caption(f"More places for curves: {commands}.")
+    return {"log_to": tuple(chosen), "log_project": project if chosen else None}
 
 
 def _numbers(settings: dict[str, Any], columns: Sequence[Any], *names: str) -> None:

@@ -122,6 +122,7 @@ def _limits(comparison: Comparison) -> str:
     """What the evidence does not cover."""
     table = comparison.table[comparison.table["loss"].notna()]
     seeds = int(table["seeds"].max())
+    fixed = ", with one order of the data for all" if comparison.run.config.order == "fixed" else ""
     texts = [pending + ", so the order may change"] if (pending := _pending(comparison)) else []
     if comparison.part == "validation":
         texts.append("without test evaluations the losses are those of the rows that chose the rates, and so too low")
@@ -130,13 +131,15 @@ def _limits(comparison: Comparison) -> str:
     elif seeds == 1:
         texts.append(
             f"with one seed the intervals cover the choice of {comparison.part} rows only and say nothing about other "
-            "starts of the adapter"
+            f"starts of the adapter{fixed or ' or orders of the data'}"
         )
     else:
         texts.append(
             f"the intervals cover {comparison.part} rows and {seeds} starts of the adapter"
-            f"{FEW if seeds == 2 else ''}, not other orders of the data"
+            f"{fixed or ' with orders of the data'}{FEW if seeds == 2 else ''}"
         )
+    if comparison.run.config.choosing == comparison.run.config.judging:
+        texts.append("the same seeds chose the rates that they judge, which flatters what was chosen")
     short = [c for c in comparison.contestants if c.status == "incomplete" and c.name in table.index]
     if short:
         texts.append(f"{listed([c.name for c in short], most=4)} lack{'s' if len(short) == 1 else ''} seeds")

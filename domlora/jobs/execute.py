@@ -16,7 +16,9 @@ from domlora.probes.registry import check
 from domlora.progress import Progress
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
-from domlora.training.asked import ask, run_of
+from domlora.tracking.services import destination
+from domlora.training.asked import ask, check_probe, run_of
+from domlora.training.rows import choose_rows, training_task
 
 if TYPE_CHECKING:
     from domlora.models.loading import LoadedModel
@@ -35,6 +37,8 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
         check(config)
     progress("reading the task", 0, 0)
     task = named_task(request).load()
+    if request.without is not None:
+        task = training_task(task, choose_rows(task, request.without.sweep))
     task.draw(request.config.samples, request.config.seed, request.config.split)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
@@ -70,10 +74,15 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
         DomLoRAError: whatever a user can mend.
     """
     check(request.probe)
+    old = store.runs.get(request.add_to) if request.add_to is not None else None
+    send_to = destination(request.log_to, request.log_project)
     for name in request.sweep.placements:
-        check_name(name)
+        if old is None or name not in old.config.placements:
+            check_name(name)
     progress("reading the task", 0, 0)
-    asked = ask(named_task(request).load(), request.sweep)
+    asked = ask(named_task(request).load(), request.sweep, continues=old)
+    if old is None:  # else there is a map
+        check_probe(asked, request.probe)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
     check_trainable(local.ref.name, objective_of(local.folder))
@@ -85,5 +94,6 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
         return load_local(local, dtype=request.sweep.dtype, device=request.device)
 
     return run_of(
-        asked, local, load, store, probe=request.probe, job=job_id, refresh=request.refresh, progress=progress
-    ).id
+        asked, local, load, store, probe=request.probe, job=job_id, refresh=request.refresh, progress=progress,
+        send_to=send_to,
+    ).id  # fmt: skip

@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from domlora.comparison.config import SweepConfig
+from domlora.comparison.run import Run
 from domlora.data.assemble import System
 from domlora.data.tasks import BUILTIN, NamedTask
+from domlora.errors import UsageError
 from domlora.probes.config import ProbeConfig, ProbeName
+from domlora.tracking.services import SERVICES, Service
 
 KIND_NAMES = {"probe": "probe", "sweep": "comparison"}  # what a user calls the kinds of jobs
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -45,7 +48,16 @@ SystemText = Annotated[
         description="keep them, fold them into the first question (for models that know no system role), or drop them",
     ),
 ]
-UNUSED = (("columns", None), ("system", "keep"))  # fields that came later, where they say nothing
+# Fields that came later, where they say nothing; a tuple is a list in JSON.
+UNUSED: tuple[tuple[str, Any], ...] = (
+    ("columns", None),
+    ("system", "keep"),
+    ("without", None),
+    ("add_to", None),
+    ("log_to", ()),
+    ("log_to", []),
+    ("log_project", None),
+)
 Device = Annotated[str, Field(title="Device", description="where it is computed: auto, cpu, cuda, cuda:1 or mps")]
 Refresh = Annotated[bool, Field(title="Refresh", description="compute again even if the store has the answer")]
 
@@ -59,6 +71,31 @@ class TaskRequest(BaseModel):
     def _as_earlier_versions_wrote_it(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without what came later and is not used: a worker of an earlier version takes such a request."""
         return {name: value for name, value in write(self).items() if (name, value) not in UNUSED}
+
+
+class HeldOut(BaseModel):
+    """Which training rows a probe leaves alone: those that a comparison of these settings holds out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_seed: int
+    validation_rows: int
+    test_rows: int
+
+    @classmethod
+    def by(cls, sweep: SweepConfig) -> HeldOut:
+        """What a comparison holds out."""
+        return cls(**{name: getattr(sweep, name) for name in cls.model_fields})
+
+    @classmethod
+    def of(cls, run: Run) -> HeldOut | None:
+        """What a run holds out of the training rows; None where that is nothing, or a run of an earlier version."""
+        return None if run.facts.get("training_hash", run.task_hash) == run.task_hash else cls.by(run.config)
+
+    @property
+    def sweep(self) -> SweepConfig:
+        """A comparison that holds the same rows out, and needs as few other rows as can be."""
+        return SweepConfig(**self.model_dump(), batch_size=1)
 
 
 class ProbeRequest(TaskRequest):
@@ -81,6 +118,9 @@ class ProbeRequest(TaskRequest):
         default=(), title="Also",
         description="other probes with the same settings in the same pass, each stored as a map of its own",
     )  # fmt: skip
+    without: HeldOut | None = Field(
+        default=None, title="Without", description="rows that a comparison holds out, and that are not read then"
+    )
 
     @property
     def configs(self) -> tuple[ProbeConfig, ...]:
@@ -98,6 +138,8 @@ class SweepRequest(TaskRequest):
     Attributes:
         probe: how energies are measured, for the placements that are chosen by them.
         sweep: what is compared.
+        add_to: id of the finished run that is gone on with; `sweep` is then its settings and more.
+        log_to, log_project: where curves are sent; neither is part of the run's key.
     """
 
     schema_version: int = 1
@@ -111,6 +153,36 @@ class SweepRequest(TaskRequest):
     sweep: SweepConfig = SweepConfig()
     device: Device = "auto"
     refresh: Refresh = False
+    add_to: str | None = Field(
+        default=None, title="Add to", description="id of a finished comparison (`domlora runs`) to go on with"
+    )
+    log_to: tuple[Service, ...] = Field(
+        default=(), title="Send curves to",
+        description=f"services that curves and conclusion are sent to as they grow: {', '.join(SERVICES)}",
+    )  # fmt: skip
+    log_project: str | None = Field(
+        default=None, title="Project there",
+        description="project of these services",
+        json_schema_extra={"unset": "WANDB_PROJECT, else domlora"},
+    )  # fmt: skip
+
+
+def more_of(run: Run, sweep: SweepConfig, device: str = "auto") -> SweepRequest:
+    """The request that goes on with a finished run.
+
+    Args:
+        sweep: its settings and more, as `comparison.extension.extended` makes them.
+
+    Raises:
+        UsageError: where its model or its rows came from is not known.
+    """
+    model, task = run.model_origin, run.task_origin
+    if model is None or task is None:
+        raise UsageError(f"run {run.id} does not say where its model and its rows came from: start it anew")
+    return SweepRequest(
+        model=model.named_again, revision=model.revision, task=task.named_again, columns=task.columns_named,
+        system=task.system, sweep=sweep, device=device, add_to=run.id,
+    )  # fmt: skip
 
 
 def named_task(request: ProbeRequest | SweepRequest) -> NamedTask:

@@ -18,6 +18,7 @@ import torch
 from domlora.comparison.config import SweepConfig, variant_name
 from domlora.comparison.placements import left_out
 from domlora.comparison.run import Evaluation, Metric, Run, Variant
+from domlora.comparison.selection import still_to_judge
 from domlora.data.encoding import EncodedSample
 from domlora.data.tasks import Task, builtin_tasks, load_task
 from domlora.errors import TaskError
@@ -27,12 +28,15 @@ from domlora.placements.placement import Placement
 from domlora.progress import Progress, silent
 from domlora.store.runs import Runs
 from domlora.store.store import Store
+from domlora.tracking.services import NOWHERE, Destination
 from domlora.training.after import ANSWER_COST, evaluate_chosen
 from domlora.training.asked import Plan
+from domlora.training.carried import ROWS, carry, check_same
 from domlora.training.energy import TrainingEnergy
 from domlora.training.lock import alone, run_folder
 from domlora.training.meter import Meter, total_passes
 from domlora.training.rows import SweepRows, encode_rows
+from domlora.training.sending import send_known, sent
 from domlora.training.sweep import Sweep
 from domlora.version import __version__
 
@@ -45,12 +49,14 @@ def train(
     job: str | None = None,
     refresh: bool = False,
     progress: Progress = silent,
+    send_to: Destination = NOWHERE,
 ) -> Run:
     """Trains and evaluates a run, or goes on with it, or returns it if the store has it complete.
 
     Args:
         job: id of the job that computes it.
         refresh: train again even if the store has the run.
+        send_to: services that are told too.
 
     Raises:
         DomLoRAError: as `domlora.training.asked.run_of`.
@@ -59,12 +65,15 @@ def train(
     task, config = plan.task, plan.config
     rows = encode_rows(task, plan.rows, model.encode, config)
     others = _other_tasks(task, model, config)
+    old = plan.continues
+    if old is not None:
+        check_same(old, plan.rows.content_hash, model.local.revision, task.content_hash, model.dtype)
     run = _new_run(model, plan, rows, others, job)
     folder = run_folder(run.id)
     with alone(folder, lambda: progress("waiting for the same comparison in another process", 0, 0)):
         run = store.runs.start(run, replace=refresh)
         if run.status == "done":
-            return run
+            return send_known(run, store, send_to)
         if model.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(model.device)
         meter = Meter(_passes(run, rows, others), progress)
@@ -73,12 +82,22 @@ def train(
         # A run that was removed and begun anew must not go on from the checkpoint of the old one.
         name = f"{plan.key} {run.created.isoformat()}"
         measured = plan.energy.provenance.config
-        energies = TrainingEnergy(model, task, run, measured, store) if config.energy_every else None
-        Sweep(model, rows, by_name, config, log, folder, name, meter, energies).run()
-        evaluate_chosen(model, store.runs, run.id, rows, others, meter)
-        meter.finish()
-        spent = float(run.facts.get("seconds", 0.0)) + time.perf_counter() - started
-        return store.runs.finish(run.id, {"seconds": spent, "peak_memory_bytes": peak_memory(model.device)})
+        energies = TrainingEnergy(model, plan.training, run, measured, store) if config.energy_every else None
+        with sent(log, run, store, send_to, lambda: progress("sending the rest", 0, 0)) as told:
+            sweep = Sweep(model, rows, by_name, config, told, folder, name, meter, energies)
+            while True:
+                if old is not None:
+                    carry(store, old, store.runs.get(run.id))
+                sweep.run()
+                judging = still_to_judge(store.runs.get(run.id), store.runs.evaluations(run.id))
+                if not judging:
+                    break
+                store.runs.add_variants(run.id, judging)
+            evaluate_chosen(model, store.runs, run.id, rows, others, meter)
+            meter.finish()
+            spent = float(run.facts.get("seconds", 0.0)) + time.perf_counter() - started
+            store.runs.finish(run.id, {"seconds": spent, "peak_memory_bytes": peak_memory(model.device)})
+        return store.runs.get(run.id)
 
 
 def _new_run(
@@ -107,6 +126,9 @@ def _new_run(
             "validation_rows": len(rows.validation),
             "test_rows": len(rows.test),
             "energy_map": plan.energy.id,
+            ROWS: plan.rows.content_hash,
+            **({"continues": plan.continues.id} if plan.continues is not None else {}),
+            "training_hash": plan.training.content_hash,
             "forgetting_tasks": list(others),
             **({"remarks": [remark.words for remark in rows.remarks]} if rows.remarks else {}),
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
@@ -149,11 +171,11 @@ class StoreLog:
 
 
 def variants_of(placements: Sequence[Placement], config: SweepConfig) -> Iterator[Variant]:
-    """Every placement with every method, learning rate and seed."""
+    """Every placement with every method, learning rate and seed that chooses one; those that judge come afterwards."""
     for placement in placements:
         for method in config.methods:
             for rate in config.learning_rates:
-                for seed in range(config.seeds):
+                for seed in config.choosing or config.judging:
                     yield Variant(
                         name=variant_name(placement.name, method, rate, seed),
                         placement=placement.name,
@@ -186,4 +208,4 @@ def _passes(run: Run, rows: SweepRows, others: Mapping[str, Sequence[EncodedSamp
     looked_at = sum(map(len, others.values()))
     answered = ANSWER_COST * len(rows.answered)
     after = looked_at * (1 + contestants * run.config.seeds) + answered * (1 + contestants)
-    return total_passes(run.config, rows, len(run.variants)) + after
+    return total_passes(run.config, rows, contestants * run.config.variants) + after
