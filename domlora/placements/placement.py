@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domlora.errors import PlacementError
 from domlora.placements.methods import METHODS, Method
+from domlora.quoting import literal
 
 SCHEMA_VERSION = 1
 
@@ -104,9 +105,9 @@ class Placement(BaseModel):
     def snippet(self, method: Method = "lora") -> str:
         """Python that builds the same `LoraConfig`, to paste into any training script."""
         objects = METHODS[method].peft_objects
-        lines = [f"    {key}={_literal(value)}," for key, value in self._settings(method).items()]
+        lines = [f"    {key}={literal(value, 1)}," for key, value in self._settings(method).items()]
         for key, (kind, given) in objects.items():
-            inside = ", ".join(f"{name}={_literal(value)}" for name, value in given.items())
+            inside = ", ".join(f"{name}={literal(value)}" for name, value in given.items())
             lines.append(f"    {key}={kind}({inside}),")
         imports = ", ".join(sorted({"LoraConfig", *(kind for kind, _ in objects.values())}))
         return "\n".join((f"from peft import {imports}", "", "config = LoraConfig(", *lines, ")", ""))
@@ -155,14 +156,3 @@ def same(placements: Sequence[Placement]) -> list[tuple[str, str]]:
 def _whole(value: float) -> float | int:
     """16.0 is written as 16, as PEFT and servers have it."""
     return int(value) if float(value).is_integer() else value
-
-
-def _literal(value: Any) -> str:
-    """Python source; lists and dicts one entry a line."""
-    if value == []:
-        return "[]"
-    if isinstance(value, list):
-        return "[\n" + "".join(f"        {json.dumps(item)},\n" for item in value) + "    ]"
-    if isinstance(value, dict):
-        return "{\n" + "".join(f"        {key!r}: {item!r},\n" for key, item in value.items()) + "    }"
-    return json.dumps(value) if isinstance(value, str) else repr(value)
