@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from domlora.cli.actions import command, group, open_store
 from domlora.cli.output import plain, print_json, print_table, say, say_of_rows
-from domlora.errors import SweepError, UsageError
+from domlora.errors import UsageError
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
@@ -126,13 +126,7 @@ def _export(arguments: argparse.Namespace) -> None:
             some = "; ".join(v.name for v in run.variants[:4])
             raise UsageError(f"run {run.id} has no variant {arguments.variant!r}: it has {some}, ...")
         variant = named[0]
-    try:
-        for name, content in bundle.files(run, comparison, variant).items():
-            path = arguments.out / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-    except OSError as error:
-        raise SweepError(f"cannot write into {arguments.out}: {error.strerror}") from error
+    bundle.write(bundle.files(run, comparison, variant), arguments.out)
     print(f"wrote {variant.name} to {arguments.out}", file=sys.stderr)
 
 

@@ -17,6 +17,8 @@ from domlora.probes.config import Dtype
 Schedule = Literal["linear", "cosine", "constant"]
 Order = Literal["seed", "fixed"]
 LossMean = Literal["sample", "tokens"]
+# As `transformers.get_scheduler` names them.
+SCHEDULERS: dict[Schedule, str] = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 CHOOSING = 1000  # the first seed of those that choose a learning rate; those that judge begin at 0
 
 

@@ -1,7 +1,10 @@
-"""What a user takes away from a comparison: the adapter, and the text files to use it and to train it again.
+"""What a user takes away from a comparison or a placement: files by name.
 
-In: a run from the store, its comparison, one of its variants. Out: files by name. No torch here: the adapter's own
-files are copied as they were saved.
+In: a run from the store, its comparison, one of its variants; or a map and a placement on it. Out: files by name, a
+folder or a ZIP. No torch here: the adapter's own files are copied as they were saved.
+
+A new file is a line here: in `RECIPES` where it says how to train (placements have it too), in `EVIDENCE` where it
+needs the run.
 """
 
 from __future__ import annotations
@@ -9,14 +12,29 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from domlora.comparison.result import Comparison
 from domlora.comparison.run import Run, Variant
 from domlora.errors import SweepError
-from domlora.export.trl import model_argument, sft_script
+from domlora.export import trl
+from domlora.export.readme import readme
+from domlora.export.recipe import Recipe
+from domlora.export.taken import ADAPTER, Taken
 
-ADAPTER = "adapter"  # folder of the PEFT adapter among the files
+# How to train: of a recipe alone.
+RECIPES: Mapping[str, Callable[[Recipe], str]] = {
+    "lora_config.py": lambda recipe: recipe.placement.snippet(recipe.method),
+    trl.SCRIPT: trl.script,
+}
+# What was trained, and what it was compared with.
+EVIDENCE: Mapping[str, Callable[[Taken], str]] = {
+    "README.md": readme,
+    "settings.json": lambda taken: json.dumps(_settings(taken), indent=1),
+    "comparison.json": lambda taken: json.dumps(taken.comparison.to_json(), indent=1),
+    "comparison.csv": lambda taken: taken.comparison.to_csv(),
+}
 
 
 def best_variant(comparison: Comparison) -> Variant:
@@ -32,25 +50,38 @@ def best_variant(comparison: Comparison) -> Variant:
 
 
 def files(run: Run, comparison: Comparison, variant: Variant) -> dict[str, bytes]:
-    """Everything about one variant: its adapter, a `LoraConfig`, a training script, the settings, the comparison.
+    """Everything about one variant: its adapter, how it was trained, the comparison.
 
     Raises:
         SweepError: the variant has no adapter, or its files are on another machine.
     """
-    placement = next(p for p in run.placements if p.name == variant.placement)
+    taken = Taken(run, comparison, variant, Recipe.of_run(run, variant))
     found = {f"{ADAPTER}/{path.name}": path.read_bytes() for path in adapter_files(variant)}
-    texts = {
-        "README.md": _readme(run, variant),
-        "lora_config.py": placement.snippet(variant.method),
-        "train_with_trl.py": sft_script(run, variant),
-        "settings.json": json.dumps(_settings(run, variant), indent=1),
-        "comparison.json": json.dumps(comparison.to_json(), indent=1),
-        "comparison.csv": comparison.to_csv(),
-    }
-    return found | {name: text.encode() for name, text in texts.items()}
+    evidence = {name: make(taken).encode() for name, make in EVIDENCE.items()}
+    return found | evidence | recipe_files(taken.recipe)
 
 
-def archive(content: dict[str, bytes]) -> bytes:
+def recipe_files(recipe: Recipe) -> dict[str, bytes]:
+    """The files that say how to train, for each trainer its own."""
+    return {name: make(recipe).encode() for name, make in RECIPES.items()}
+
+
+def write(content: Mapping[str, bytes], folder: Path) -> None:
+    """Puts the files into a folder, which is made where it is not there.
+
+    Raises:
+        SweepError: no space, or no right to write there.
+    """
+    try:
+        for name, data in content.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    except OSError as error:
+        raise SweepError(f"cannot write into {folder}: {error.strerror}") from error
+
+
+def archive(content: Mapping[str, bytes]) -> bytes:
     """The files as one ZIP."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
@@ -74,7 +105,8 @@ def adapter_files(variant: Variant) -> list[Path]:
     return paths
 
 
-def _settings(run: Run, variant: Variant) -> dict[str, object]:
+def _settings(taken: Taken) -> dict[str, object]:
+    run, variant = taken.run, taken.variant
     return {
         "run": run.id,
         "variant": variant.name,
@@ -87,36 +119,10 @@ def _settings(run: Run, variant: Variant) -> dict[str, object]:
         "task_origin": run.task_origin and run.task_origin.model_dump(mode="json"),
         "task_hash": run.task_hash,
         "config": run.config.model_dump(mode="json"),
-        "placement": next(p for p in run.placements if p.name == variant.placement).model_dump(mode="json"),
+        "placement": taken.recipe.placement.model_dump(mode="json"),
         "method": variant.method,
         "learning_rate": variant.learning_rate,
         "seed": variant.seed,
         "results": dict(variant.results),
         "facts": dict(run.facts),
     }
-
-
-def _readme(run: Run, variant: Variant) -> str:
-    model, _ = model_argument(run)
-    modules = f"{variant.modules} module" + ("" if variant.modules == 1 else "s")
-    after = variant.results.get("test_loss_after")
-    result = f" Its test loss is {after:.3f}, the base's {variant.results['test_loss_before']:.3f}." if after else ""
-    return f"""# {variant.name}
-
-An adapter of {modules} with {variant.trainable_parameters:,} trained parameters for {run.model_source},
-trained on {run.task} by domlora, run {run.id}.{result}
-
-```python
-from peft import PeftModel
-from transformers import AutoModelForCausalLM
-
-base = AutoModelForCausalLM.from_pretrained("{model}")
-model = PeftModel.from_pretrained(base, "{ADAPTER}")
-```
-
-- `{ADAPTER}/`: the PEFT adapter
-- `lora_config.py`: its `LoraConfig`
-- `train_with_trl.py`: trains the same placement with TRL's `SFTTrainer`
-- `settings.json`: everything that it was trained with
-- `comparison.json`, `comparison.csv`: what it was compared with
-"""

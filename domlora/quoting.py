@@ -1,0 +1,37 @@
+"""Values as Python source and text as one comment line: what comes in as data stays data where it goes out as
+code. Values in, text out; imports nothing of domlora.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+INDENT = "    "
+
+
+def literal(value: Any, depth: int = 0) -> str:
+    """Python source of None, bool, number, text, and lists and dicts of them, which take one entry a line.
+
+    Args:
+        depth: how far the line that it begins on is indented.
+    """
+    if isinstance(value, str):
+        # A JSON text is Python's too, but for what Python's own escapes must say (such as half a surrogate pair).
+        return json.dumps(value, ensure_ascii=False) if value.isprintable() else repr(value)
+    if isinstance(value, (list, tuple)) and value:
+        return _lines("[", (literal(item, depth + 1) for item in value), "]", depth)
+    if isinstance(value, dict) and value:
+        entries = (f"{literal(key)}: {literal(item, depth + 1)}" for key, item in value.items())
+        return _lines("{", entries, "}", depth)
+    return repr(list(value) if isinstance(value, tuple) else value)
+
+
+def comment(text: str) -> str:
+    """Text for one line after `#`, in Python and in YAML: what does not print is spelt out as Python does."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _lines(first: str, entries: Any, last: str, depth: int) -> str:
+    inside = "".join(f"{INDENT * (depth + 1)}{entry},\n" for entry in entries)
+    return f"{first}\n{inside}{INDENT * depth}{last}"
