@@ -86,6 +86,8 @@ def write_merged(local: LocalModel, adapter_folder: Path, out: Path) -> str:
     try:
         model.save_pretrained(out)
         loaded.tokenizer.save_pretrained(out)
+        for vocabulary in local.folder.glob("*.model"):  # SentencePiece's own file, which converters ask for
+            shutil.copyfile(vocabulary, out / vocabulary.name)
     except (OSError, SafetensorError, ValueError) as error:
         shutil.rmtree(out, ignore_errors=True)
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -110,7 +112,8 @@ def _stored_dtype(local: LocalModel) -> torch.dtype:
 
 def _untie(model: PreTrainedModel, adapter: SavedAdapter) -> None:
     """A head or an embedding that is adapted alone gets a weight of its own."""
-    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    embedding: Any = model.get_input_embeddings()
+    head: Any = model.get_output_embeddings()
     if embedding is None or head is None or head.weight is not embedding.weight:
         return
     names = {name: module for name, module in model.named_modules() if module in (embedding, head)}
