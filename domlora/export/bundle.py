@@ -21,11 +21,12 @@ from domlora.errors import SweepError
 from domlora.export import trl
 from domlora.export.readme import readme
 from domlora.export.recipe import Recipe
+from domlora.export.rows import row_files
 from domlora.export.taken import ADAPTER, Taken
 
 # How to train: of a recipe alone.
 RECIPES: Mapping[str, Callable[[Recipe], str]] = {
-    "lora_config.py": lambda recipe: recipe.placement.snippet(recipe.method),
+    "lora_config.py": lambda recipe: recipe.placement.snippet(recipe.method, recipe.dropout),
     trl.SCRIPT: trl.script,
 }
 # What was trained, and what it was compared with.
@@ -58,7 +59,7 @@ def files(run: Run, comparison: Comparison, variant: Variant) -> dict[str, bytes
     taken = Taken(run, comparison, variant, Recipe.of_run(run, variant))
     found = {f"{ADAPTER}/{path.name}": path.read_bytes() for path in adapter_files(variant)}
     evidence = {name: make(taken).encode() for name, make in EVIDENCE.items()}
-    return found | evidence | recipe_files(taken.recipe)
+    return found | evidence | recipe_files(taken.recipe) | row_files(run, variant)
 
 
 def recipe_files(recipe: Recipe) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from domlora.comparison.config import SCHEDULERS, LossMean, SweepConfig
 from domlora.comparison.run import Run, Variant
 from domlora.data.origin import TaskOrigin
 from domlora.energy.energy_map import EnergyMap
-from domlora.models.origin import ModelOrigin
+from domlora.models.origin import ModelOrigin, base_of
 from domlora.placements.methods import METHODS, Method, MethodInfo
 from domlora.placements.placement import Placement
 
@@ -82,7 +82,7 @@ class Recipe:
     def of_run(cls, run: Run, variant: Variant) -> Recipe:
         """As the variant was trained."""
         placement = next(p for p in run.placements if p.name == variant.placement)
-        model, revision = _base(run.model_origin, run.model_source, run.model_revision)
+        model, revision = base_of(run.model_origin, run.model_source, run.model_revision)
         return cls(
             title=f"{variant.name} of domlora run {run.id}",
             run=run.id,
@@ -105,7 +105,7 @@ class Recipe:
     def of_placement(cls, energy: EnergyMap, placement: Placement, method: Method = "lora") -> Recipe:
         """With a comparison's defaults, at the middle one of the rates that it tries: nothing was trained yet."""
         p, config = energy.provenance, SweepConfig()
-        model, revision = _base(p.model_origin, p.model_source, p.model_revision)
+        model, revision = base_of(p.model_origin, p.model_source, p.model_revision)
         return cls(
             title=f"{placement.name} on {p.model}, placed by domlora",
             run=None,
@@ -156,15 +156,6 @@ def _settings(config: SweepConfig) -> dict:
         "gradient_checkpointing": config.gradient_checkpointing,
         "max_length": config.max_length,
     }
-
-
-def _base(origin: ModelOrigin | None, source: str, revision: str) -> tuple[str | None, str | None]:
-    """What `from_pretrained` takes, and the commit where it is one of the Hub's."""
-    if origin is None or origin.base_name is None:
-        return None, None
-    if origin.kind == "builtin" and source.startswith("Hub "):  # not where its weights came in a package
-        return origin.base_name, revision
-    return origin.base_name, origin.revision
 
 
 def _words(origin: ModelOrigin | None, source: str) -> str:

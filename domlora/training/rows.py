@@ -20,6 +20,7 @@ from domlora.errors import TaskError
 if TYPE_CHECKING:
     from domlora.data.encoding import EncodedSample, Encoding
 
+EVA_ROWS = 32  # the first training rows, whose activations EVA starts from
 HELD_OUT_FRACTION = 0.2  # of the training rows that each missing split may take
 
 
