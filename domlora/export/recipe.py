@@ -12,9 +12,10 @@ from domlora.comparison.config import SCHEDULERS, LossMean, SweepConfig
 from domlora.comparison.run import Run, Variant
 from domlora.data.origin import TaskOrigin
 from domlora.energy.energy_map import EnergyMap
-from domlora.models.origin import ModelOrigin
+from domlora.models.origin import ModelOrigin, base_of
 from domlora.placements.methods import METHODS, Method, MethodInfo
 from domlora.placements.placement import Placement
+from domlora.training.kept_rows import is_kept
 
 MODEL_TO_NAME = "path/to/the/model"  # stands where only the user can say what `from_pretrained` takes
 
@@ -35,7 +36,7 @@ class Recipe:
         warmup_steps: steps in which the rate rises.
         seed: of the adapter's start.
         task: its name; `task_origin` says where its rows lie.
-        rows: training rows that the order of the steps was drawn from; None where nothing was trained.
+        rows_beside: whether the rows that it was trained on lie beside the files made of it.
     """
 
     title: str
@@ -63,7 +64,7 @@ class Recipe:
     seed: int
     task: str
     task_origin: TaskOrigin | None
-    rows: int | None = None
+    rows_beside: bool = False
 
     @property
     def info(self) -> MethodInfo:
@@ -82,7 +83,7 @@ class Recipe:
     def of_run(cls, run: Run, variant: Variant) -> Recipe:
         """As the variant was trained."""
         placement = next(p for p in run.placements if p.name == variant.placement)
-        model, revision = _base(run.model_origin, run.model_source, run.model_revision)
+        model, revision = base_of(run.model_origin, run.model_source, run.model_revision)
         return cls(
             title=f"{variant.name} of domlora run {run.id}",
             run=run.id,
@@ -97,7 +98,7 @@ class Recipe:
             seed=variant.seed,
             task=run.task,
             task_origin=run.task_origin,
-            rows=run.facts.get("train_rows"),
+            rows_beside=is_kept(run.id),
             **_settings(run.config),
         )
 
@@ -105,7 +106,7 @@ class Recipe:
     def of_placement(cls, energy: EnergyMap, placement: Placement, method: Method = "lora") -> Recipe:
         """With a comparison's defaults, at the middle one of the rates that it tries: nothing was trained yet."""
         p, config = energy.provenance, SweepConfig()
-        model, revision = _base(p.model_origin, p.model_source, p.model_revision)
+        model, revision = base_of(p.model_origin, p.model_source, p.model_revision)
         return cls(
             title=f"{placement.name} on {p.model}, placed by domlora",
             run=None,
@@ -156,15 +157,6 @@ def _settings(config: SweepConfig) -> dict:
         "gradient_checkpointing": config.gradient_checkpointing,
         "max_length": config.max_length,
     }
-
-
-def _base(origin: ModelOrigin | None, source: str, revision: str) -> tuple[str | None, str | None]:
-    """What `from_pretrained` takes, and the commit where it is one of the Hub's."""
-    if origin is None or origin.base_name is None:
-        return None, None
-    if origin.kind == "builtin" and source.startswith("Hub "):  # not where its weights came in a package
-        return origin.base_name, revision
-    return origin.base_name, origin.revision
 
 
 def _words(origin: ModelOrigin | None, source: str) -> str:

@@ -21,7 +21,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_scheduler
 
-from domlora.comparison.config import SCHEDULERS, SweepConfig
+from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import BASE, ENDED_VARIANT, Evaluation, Metric, Variant
 from domlora.data.batches import Batch, apart, collate
 from domlora.data.encoding import EncodedSample
@@ -37,6 +37,7 @@ from domlora.training.lockstep import Lockstep
 from domlora.training.meter import TRAIN_COST, Meter, passes_until, variant_passes
 from domlora.training.rows import SweepRows, micro_batches, step_rows
 
+SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 REPORT_SECONDS = 1.0  # between two writes of curves, and two looks for cancelled variants
 OPTIMIZER_FRACTION = 0.25  # of free memory that adapters with their optimizer states may take at once
 EVA_ROWS = 32
@@ -147,7 +148,7 @@ class Sweep:
                 self.log.rewind(-1, names)
             by_name = {v.name: v for v in self.log.variants()}
             wave = [by_name[name] for name in names if by_name[name].status not in ENDED_VARIANT]
-            with Adapters(self.model.model, self.model.base_name) as adapters:
+            with Adapters(self.model.model, self.model.base_name, self.model.base_revision) as adapters:
                 self._train(adapters, wave, names, step, checkpoint, before)
             checkpoints.remove(self.folder)
 
@@ -186,7 +187,7 @@ class Sweep:
         ]
         optimizer = AdamW(groups, weight_decay=self.config.weight_decay, fused=_can_fuse(self.model.device))
         warmup = round(self.config.warmup * self.config.steps)
-        schedule = get_scheduler(SCHEDULERS[self.config.schedule], optimizer, warmup, self.config.steps)
+        schedule = get_scheduler(SCHEDULES[self.config.schedule], optimizer, warmup, self.config.steps)
         return Live(variant, adapter, optimizer, schedule)
 
     def _find_directions(self, adapters: Adapters, wave: Sequence[Variant]) -> None:

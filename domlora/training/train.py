@@ -30,6 +30,7 @@ from domlora.store.store import Store
 from domlora.training.after import ANSWER_COST, evaluate_chosen
 from domlora.training.asked import Plan
 from domlora.training.energy import TrainingEnergy
+from domlora.training.kept_rows import keep
 from domlora.training.lock import alone, run_folder
 from domlora.training.meter import Meter, total_passes
 from domlora.training.rows import SweepRows, encode_rows
@@ -72,6 +73,8 @@ def train(
         by_name = {placement.name: placement for placement in plan.placements}
         # A run that was removed and begun anew must not go on from the checkpoint of the old one.
         name = f"{plan.key} {run.created.isoformat()}"
+        if (reason := keep(run.id, rows.train, rows.conversations)) is not None:
+            log.warn(f"The training rows could not be kept for later export ({reason}).")
         measured = plan.energy.provenance.config
         energies = TrainingEnergy(model, task, run, measured, store) if config.energy_every else None
         Sweep(model, rows, by_name, config, log, folder, name, meter, energies).run()
