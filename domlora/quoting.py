@@ -39,6 +39,12 @@ def markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>&|~$])", r"\\\1", comment(text))
 
 
+def fenced(text: str, language: str = "") -> str:
+    """Lines as a block of code in Markdown, in a fence that is longer than any in the text."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
 def _lines(first: str, entries: Any, last: str, depth: int) -> str:
     inside = "".join(f"{INDENT * (depth + 1)}{entry},\n" for entry in entries)
     return f"{first}\n{inside}{INDENT * depth}{last}"

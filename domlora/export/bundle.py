@@ -19,10 +19,11 @@ from domlora.comparison.result import Comparison
 from domlora.comparison.run import Run, Variant
 from domlora.errors import SweepError
 from domlora.export import axolotl, llama_factory, trl, unsloth
-from domlora.export.readme import readme
+from domlora.export.card import card
 from domlora.export.recipe import Recipe
 from domlora.export.rows import row_files
-from domlora.export.taken import ADAPTER, Taken
+from domlora.export.taken import ADAPTER, CURVES, Taken
+from domlora.export.where import FILE, table, verdicts
 
 # How to train: of a recipe alone.
 RECIPES: Mapping[str, Callable[[Recipe], str]] = {
@@ -34,8 +35,10 @@ RECIPES: Mapping[str, Callable[[Recipe], str]] = {
     llama_factory.INFO: llama_factory.dataset_info,
 }
 # What was trained, and what it was compared with.
-EVIDENCE: Mapping[str, Callable[[Taken], str]] = {
-    "README.md": readme,
+EVIDENCE: Mapping[str, Callable[[Taken], str | None]] = {  # None: there is nothing to say
+    "README.md": card,
+    FILE: lambda taken: None if taken.saved is None else table(verdicts(taken.saved, taken.base)),
+    CURVES: lambda taken: taken.curves,
     "settings.json": lambda taken: json.dumps(_settings(taken), indent=1),
     "comparison.json": lambda taken: json.dumps(taken.comparison.to_json(), indent=1),
     "comparison.csv": lambda taken: taken.comparison.to_csv(),
@@ -60,15 +63,23 @@ def files(run: Run, comparison: Comparison, variant: Variant) -> dict[str, bytes
     Raises:
         SweepError: the variant has no adapter, or its files are on another machine.
     """
-    recipe = Recipe.of_run(run, variant)
-    return _adapter(variant, recipe.revision) | texts(run, comparison, variant)
+    return files_of(Taken.of(run, comparison, variant))
+
+
+def files_of(taken: Taken) -> dict[str, bytes]:
+    """The same of what is taken away already, which may have curves; errors as `files`."""
+    return _adapter(taken.variant, taken.recipe.revision) | texts_of(taken)
 
 
 def texts(run: Run, comparison: Comparison, variant: Variant) -> dict[str, bytes]:
     """The same without the adapter, which may be on another machine."""
-    taken = Taken(run, comparison, variant, Recipe.of_run(run, variant))
-    evidence = {name: make(taken).encode() for name, make in EVIDENCE.items()}
-    return evidence | recipe_files(taken.recipe) | row_files(run, variant)
+    return texts_of(Taken.of(run, comparison, variant))
+
+
+def texts_of(taken: Taken) -> dict[str, bytes]:
+    made = {name: make(taken) for name, make in EVIDENCE.items()}
+    evidence = {name: text.encode() for name, text in made.items() if text is not None}
+    return evidence | recipe_files(taken.recipe) | row_files(taken.run, taken.variant)
 
 
 def recipe_files(recipe: Recipe) -> dict[str, bytes]:

@@ -15,17 +15,15 @@ from pathlib import Path
 from typing import Literal
 
 from domlora.errors import DomLoRAError
-from domlora.export.markdown import block, escaped
+from domlora.export.names import ADAPTER, ADAPTER_GGUF, MERGED, MERGED_GGUF, UNIFORM
 from domlora.export.saved import AdaptedModule, SavedAdapter
 from domlora.export.servers import SERVERS, TGI_KINDS, Name, Server, vllm_rank
-from domlora.export.taken import ADAPTER
 from domlora.export.uniform import check_paddable, uniform_rank
 from domlora.models.catalogue import builtin_folder
 from domlora.models.files import read_config
 from domlora.models.origin import ModelOrigin
+from domlora.quoting import fenced, markdown
 
-UNIFORM, MERGED = "adapter_uniform", "merged"  # folders beside the adapter's
-ADAPTER_GGUF, MERGED_GGUF = "adapter.gguf", "merged.gguf"
 FILE = "where_it_runs.md"
 Use = Literal["adapter", "adapter_uniform", "merged", "nothing"]
 WORDS: Mapping[Use, str] = {
@@ -80,7 +78,7 @@ def needs_uniform(adapter: SavedAdapter, base: Base) -> bool:
 def table(found: tuple[Verdict, ...]) -> str:
     """`where_it_runs.md`: verdicts, commands, and the facts behind them."""
     lines = ["# Where it runs", "", "| server | read at | verdict | why |", "|---|---|---|---|"]
-    lines += [f"| {v.server.name} | {v.server.version} | {WORDS[v.use]} | {escaped(v.why)} |" for v in found]
+    lines += [f"| {v.server.name} | {v.server.version} | {WORDS[v.use]} | {markdown(v.why)} |" for v in found]
     lines += [
         "",
         f"`{ADAPTER}/` is the adapter as it was trained. `{UNIFORM}/` is the same adapter at one rank with a scale of "
@@ -89,7 +87,7 @@ def table(found: tuple[Verdict, ...]) -> str:
     ]
     for v in found:
         language = "python" if v.server.name == "PEFT" else "sh"
-        lines += ["", f"## {v.server.name}", "", block(v.command, language)]
+        lines += ["", f"## {v.server.name}", "", fenced(v.command, language)]
     lines += ["", "## What each accepts", "", "| | " + " | ".join(f"{v.server.name}" for v in found) + " |"]
     lines.append("|---" * (len(found) + 1) + "|")
     for question in found[0].server.facts:

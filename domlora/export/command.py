@@ -1,0 +1,48 @@
+"""The command line that makes a run again: words for a shell, with the options that differ from their defaults."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from domlora.comparison.config import SweepConfig
+from domlora.comparison.run import Run
+from domlora.settings import flag
+
+LIKE_RANK = 2.0  # `domlora compare` takes twice the rank where no alpha is given
+
+
+def compare_command(run: Run) -> list[str]:
+    """`domlora compare MODEL --task TASK ...` as its words.
+
+    The map that placements were chosen by is measured anew with the default number of samples.
+    """
+    model, task = run.model_origin, run.task_origin
+    words = ["domlora", "compare", model.named_again if model is not None else run.model]
+    if model is not None and model.kind == "hub" and model.revision:
+        words += ["--revision", model.revision]
+    words += ["--task", task.named_again if task is not None else run.task]
+    if task is not None and task.columns_named is not None:
+        words += ["--columns", task.columns_named]
+    if task is not None and task.system != "keep":
+        words += ["--system", task.system]
+    usual = SweepConfig()
+    for name in SweepConfig.model_fields:
+        value = getattr(run.config, name)
+        default = LIKE_RANK * run.config.rank if name == "alpha" else getattr(usual, name)
+        if value != default:
+            words += _option(name, value)
+    return words
+
+
+def shell(words: list[str]) -> str:
+    """Words as a line that a shell reads as the same words."""
+    return shlex.join(words)
+
+
+def _option(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [flag(name)]
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    # With its sign of equality: a value that begins with a dash is no option then.
+    return [f"{flag(name)}={text}"] if text.startswith("-") else [flag(name), text]
