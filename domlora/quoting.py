@@ -1,10 +1,12 @@
-"""Values as Python source and text as one comment line: what comes in as data stays data where it goes out as
-code. Values in, text out; imports nothing of domlora.
+"""What comes in as data stays data where it goes out as code: values as Python source, text as a comment or Markdown.
+
+Imports nothing of domlora.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 INDENT = "    "
@@ -30,6 +32,11 @@ def literal(value: Any, depth: int = 0) -> str:
 def comment(text: str) -> str:
     """Text for one line after `#`, in Python and in YAML: what does not print is spelt out as Python does."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def markdown(text: str) -> str:
+    """Text within a line of Markdown, to be read as it is."""
+    return re.sub(r"([\\`*_\[\]<>&|~$])", r"\\\1", comment(text))
 
 
 def _lines(first: str, entries: Any, last: str, depth: int) -> str:

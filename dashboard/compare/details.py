@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -13,6 +12,7 @@ from dashboard.compare import tables
 from dashboard.shared import queries, words
 from dashboard.shared.widgets import forget_unknown
 from domlora.comparison.run import BASE, Answer, Run
+from domlora.export.bundle import archive, files, has_adapter, texts
 
 SHOWN_MODULES = 20  # a longer list is scrolled
 SNIPPET_HEIGHT = 420  # pixels
@@ -145,19 +145,29 @@ def take_away(run: Run) -> None:
     if variant is None:
         st.info("No variant has begun yet.")
         return
+    file_name = f"{run.model}-{words.file_name(variant.name)}.zip"
     if variant.adapter is None:
         st.caption(f"Its adapter is saved when it is done; it is {variant.status}.")
-    elif Path(variant.adapter).is_dir():
+    elif has_adapter(variant):
         st.download_button(
-            "Adapter as ZIP (PEFT folder)", lambda: tables.adapter_zip(variant.adapter),
-            f"{run.model}-{words.file_name(variant.name)}.zip", key="adapter_zip", on_click="ignore",
-            icon=":material/download:",
+            "Adapter and recipes as ZIP", lambda: archive(files(run, comparison, variant)), file_name,
+            key="adapter_zip", on_click="ignore", icon=":material/download:",
+            help="The PEFT folder, its rows, and what trains it again: TRL, Unsloth, Axolotl, LLaMA-Factory.",
         )  # fmt: skip
     else:
         st.caption(f"Its adapter is not on this machine: it lies in `{variant.adapter}` where it was trained.")
+        st.download_button(
+            "Recipes as ZIP", lambda: archive(texts(run, comparison, variant)), file_name,
+            key="recipes_zip", on_click="ignore", icon=":material/download:",
+            help="What trains it again: TRL, Unsloth, Axolotl, LLaMA-Factory.",
+        )  # fmt: skip
     placement = next((p for p in run.placements if p.name == variant.placement), None)
     if placement is not None:
         st.markdown(f"The `LoraConfig` of {words.short_name(placement.name)}:")
         long = len(placement.modules) > SHOWN_MODULES
-        st.code(placement.snippet(variant.method), language="python", height=SNIPPET_HEIGHT if long else "content")
+        st.code(
+            placement.snippet(variant.method, run.config.dropout),
+            language="python",
+            height=SNIPPET_HEIGHT if long else "content",
+        )
     st.caption("SVG of any chart: the camera button at its upper right.")

@@ -18,7 +18,7 @@ from pathlib import Path
 from domlora.comparison.result import Comparison
 from domlora.comparison.run import Run, Variant
 from domlora.errors import SweepError
-from domlora.export import trl
+from domlora.export import axolotl, llama_factory, trl, unsloth
 from domlora.export.readme import readme
 from domlora.export.recipe import Recipe
 from domlora.export.rows import row_files
@@ -28,6 +28,10 @@ from domlora.export.taken import ADAPTER, Taken
 RECIPES: Mapping[str, Callable[[Recipe], str]] = {
     "lora_config.py": lambda recipe: recipe.placement.snippet(recipe.method, recipe.dropout),
     trl.SCRIPT: trl.script,
+    unsloth.SCRIPT: unsloth.script,
+    axolotl.NAME: axolotl.config,
+    llama_factory.NAME: llama_factory.config,
+    llama_factory.INFO: llama_factory.dataset_info,
 }
 # What was trained, and what it was compared with.
 EVIDENCE: Mapping[str, Callable[[Taken], str]] = {
@@ -56,10 +60,15 @@ def files(run: Run, comparison: Comparison, variant: Variant) -> dict[str, bytes
     Raises:
         SweepError: the variant has no adapter, or its files are on another machine.
     """
+    recipe = Recipe.of_run(run, variant)
+    return _adapter(variant, recipe.revision) | texts(run, comparison, variant)
+
+
+def texts(run: Run, comparison: Comparison, variant: Variant) -> dict[str, bytes]:
+    """The same without the adapter, which may be on another machine."""
     taken = Taken(run, comparison, variant, Recipe.of_run(run, variant))
-    found = {f"{ADAPTER}/{path.name}": path.read_bytes() for path in adapter_files(variant)}
     evidence = {name: make(taken).encode() for name, make in EVIDENCE.items()}
-    return found | evidence | recipe_files(taken.recipe) | row_files(run, variant)
+    return evidence | recipe_files(taken.recipe) | row_files(run, variant)
 
 
 def recipe_files(recipe: Recipe) -> dict[str, bytes]:
@@ -99,11 +108,28 @@ def adapter_files(variant: Variant) -> list[Path]:
     """
     if variant.adapter is None:
         raise SweepError(f"{variant.name} has no adapter: it is {variant.status}")
-    folder = Path(variant.adapter)
-    paths = sorted(path for path in folder.glob("adapter_*") if path.is_file())
-    if not paths:
-        raise SweepError(f"the adapter of {variant.name} is not on this machine: it was saved in {folder}")
+    if not (paths := _adapter_paths(variant.adapter)):
+        raise SweepError(f"the adapter of {variant.name} is not on this machine: it was saved in {variant.adapter}")
     return paths
+
+
+def has_adapter(variant: Variant) -> bool:
+    """Whether its PEFT adapter is on this machine."""
+    return variant.adapter is not None and bool(_adapter_paths(variant.adapter))
+
+
+def _adapter_paths(folder: str) -> list[Path]:
+    return sorted(path for path in Path(folder).glob("adapter_*") if path.is_file())
+
+
+def _adapter(variant: Variant, revision: str | None) -> dict[str, bytes]:
+    """Its files; one that was trained by an earlier version names the commit of its base too."""
+    found = {f"{ADAPTER}/{path.name}": path.read_bytes() for path in adapter_files(variant)}
+    name = f"{ADAPTER}/adapter_config.json"
+    if revision is not None and name in found:
+        config = json.loads(found[name])
+        found[name] = json.dumps(config | {"revision": config.get("revision") or revision}, indent=2).encode()
+    return found
 
 
 def _settings(taken: Taken) -> dict[str, object]:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from domlora.export.recipe import Recipe
 from domlora.export.taken import ADAPTER, Taken
-from domlora.quoting import comment, literal
+from domlora.quoting import literal, markdown
 
-CONTENT = """- `{adapter}/`: the PEFT adapter
+FILES = """- `{adapter}/`: the PEFT adapter
 - `lora_config.py`: its `LoraConfig`
-- `train_with_trl.py`: trains the same placement with TRL's `SFTTrainer`
-- `settings.json`: everything that it was trained with
+- `train_with_trl.py`: trains it again with TRL, step by step as domlora did
+- `train_with_unsloth.py`, `axolotl.yaml`, `llama_factory.yaml` with `dataset_info.json`: the same placement in these
+  trainers; what one of them cannot do as domlora did is said in its file
+{rows}- `settings.json`: everything that it was trained with
 - `comparison.json`, `comparison.csv`: what it was compared with
+"""
+ROWS = """- `train.jsonl`, `conversations.jsonl`: the rows in the order of its steps, as tokens and as messages
+"""
+NO_ROWS = """
+The rows that it was trained on are not on the machine that wrote this: `train_with_trl.py` says how to bring some.
 """
 
 
@@ -19,17 +26,18 @@ def readme(taken: Taken) -> str:
     modules = f"{variant.modules} module" + ("" if variant.modules == 1 else "s")
     after = variant.results.get("test_loss_after")
     result = f" Its test loss is {after:.3f}, the base's {variant.results['test_loss_before']:.3f}." if after else ""
-    return f"""# {comment(variant.name)}
+    beside = taken.recipe.rows_beside
+    return f"""# {markdown(variant.name)}
 
-An adapter of {modules} with {variant.trainable_parameters:,} trained parameters for {comment(run.model_source)},
-trained on {comment(run.task)} by domlora, run {run.id}.{result}
+An adapter of {modules} with {variant.trainable_parameters:,} trained parameters for {markdown(run.model_source)},
+trained on {markdown(run.task)} by domlora, run {run.id}.{result}
 
 ```python
 {loading(taken.recipe)}
 model = PeftModel.from_pretrained(base, {literal(ADAPTER)})
 ```
 
-{CONTENT.format(adapter=ADAPTER)}"""
+{FILES.format(adapter=ADAPTER, rows=ROWS if beside else "")}{"" if beside else NO_ROWS}"""
 
 
 def loading(recipe: Recipe) -> str:

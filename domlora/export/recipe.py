@@ -15,6 +15,7 @@ from domlora.energy.energy_map import EnergyMap
 from domlora.models.origin import ModelOrigin, base_of
 from domlora.placements.methods import METHODS, Method, MethodInfo
 from domlora.placements.placement import Placement
+from domlora.training.kept_rows import is_kept
 
 MODEL_TO_NAME = "path/to/the/model"  # stands where only the user can say what `from_pretrained` takes
 
@@ -35,7 +36,7 @@ class Recipe:
         warmup_steps: steps in which the rate rises.
         seed: of the adapter's start.
         task: its name; `task_origin` says where its rows lie.
-        rows: training rows that the order of the steps was drawn from; None where nothing was trained.
+        rows_beside: whether the rows that it was trained on lie beside the files made of it.
     """
 
     title: str
@@ -63,7 +64,7 @@ class Recipe:
     seed: int
     task: str
     task_origin: TaskOrigin | None
-    rows: int | None = None
+    rows_beside: bool = False
 
     @property
     def info(self) -> MethodInfo:
@@ -97,7 +98,7 @@ class Recipe:
             seed=variant.seed,
             task=run.task,
             task_origin=run.task_origin,
-            rows=run.facts.get("train_rows"),
+            rows_beside=is_kept(run.id),
             **_settings(run.config),
         )
 

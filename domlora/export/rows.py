@@ -1,4 +1,4 @@
-"""The training rows of a run as files beside the recipes: token by token, in the order in which its steps read them.
+"""The training rows of a run as files beside the recipes, in the order in which its steps read them.
 
 In: the rows that training kept (`training.kept_rows`). Out: files of one JSON object a row. No torch.
 """
@@ -9,11 +9,12 @@ from collections.abc import Iterable
 
 from domlora.comparison.run import Run, Variant
 from domlora.placements.methods import METHODS
-from domlora.training.kept_rows import kept
+from domlora.training.kept_rows import CONVERSATIONS, kept
 from domlora.training.rows import EVA_ROWS, step_rows
 
-TRAIN = "train.jsonl"
-EVA = "eva.jsonl"  # the rows whose activations EVA starts from
+TRAIN = "train.jsonl"  # tokens
+EVA = "eva.jsonl"  # tokens of the rows whose activations EVA starts from
+__all__ = ["CONVERSATIONS", "EVA", "TRAIN", "row_files"]
 
 
 def row_files(run: Run, variant: Variant) -> dict[str, bytes]:
@@ -21,9 +22,11 @@ def row_files(run: Run, variant: Variant) -> dict[str, bytes]:
     rows = kept(run.id)
     if rows is None:
         return {}
-    files = {TRAIN: _text(rows[index] for step in step_rows(len(rows), run.config) for index in step)}
+    tokens, conversations = rows
+    order = [index for step in step_rows(len(tokens), run.config) for index in step]
+    files = {TRAIN: _text(tokens[i] for i in order), CONVERSATIONS: _text(conversations[i] for i in order)}
     if METHODS[variant.method].from_data:
-        files[EVA] = _text(rows[:EVA_ROWS])
+        files[EVA] = _text(tokens[:EVA_ROWS])
     return files
 
 

@@ -8,6 +8,7 @@ need is not in its script.
 
 from __future__ import annotations
 
+from domlora.export.notes import about
 from domlora.export.recipe import MODEL_TO_NAME, Recipe
 from domlora.export.rows import EVA, TRAIN
 from domlora.quoting import comment, literal
@@ -112,35 +113,11 @@ def script(recipe: Recipe) -> str:
 
 
 def _head(recipe: Recipe) -> str:
-    about = [recipe.title, *notes(recipe)]
     return (
         '"""Trains one adapter with TRL as domlora does: the same rows, start, loss and steps."""\n'
-        + "".join(f"# {comment(line)}\n" for line in about)
+        + "".join(f"# {comment(line)}\n" for line in about(recipe))
         + "# pip install torch transformers peft trl\n"
     )
-
-
-def notes(recipe: Recipe) -> list[str]:
-    """What a reader of any of the files must know, a line each: base, rows, what cannot be the same again."""
-    said = []
-    if recipe.model is None:
-        said.append(f"The base is {recipe.model_words}. Name its Hub id, or its folder in transformers' form, below.")
-    said.append(rows_note(recipe))
-    if recipe.dropout:
-        said.append("Dropout draws other masks here than it did there.")
-    return said
-
-
-def rows_note(recipe: Recipe) -> str:
-    """Where the rows lie, and how they were read."""
-    origin = recipe.task_origin
-    if origin is None:
-        return f"The rows: {recipe.task}."
-    kind = {"builtin": "built into domlora", "hub": "of the Hub", "file": "file"}[origin.kind]
-    shape = f", in the format {origin.format}" if origin.format else ""
-    read = f", columns {origin.columns_named}" if origin.columns else ""
-    read += f", system texts: {origin.system}" if origin.system != "keep" else ""
-    return f"The rows: {origin.named_again} ({kind}{shape}{read})."
 
 
 def _imports(recipe: Recipe, peft_line: str) -> str:

@@ -73,7 +73,7 @@ def train(
         by_name = {placement.name: placement for placement in plan.placements}
         # A run that was removed and begun anew must not go on from the checkpoint of the old one.
         name = f"{plan.key} {run.created.isoformat()}"
-        if (reason := keep(run.id, rows.train)) is not None:
+        if (reason := keep(run.id, rows.train, rows.conversations)) is not None:
             log.warn(f"The training rows could not be kept for later export ({reason}).")
         measured = plan.energy.provenance.config
         energies = TrainingEnergy(model, task, run, measured, store) if config.energy_every else None

@@ -1,8 +1,6 @@
 """The Compare page and the comparison part of Launch, with runs that a real store holds."""
 
-import io
 import json
-import zipfile
 
 import pandas as pd
 import pytest
@@ -177,15 +175,6 @@ def test_everything_as_json_holds_settings_curves_and_conclusion(energy):
     assert len(data["variants"]) == 12
     assert len(data["metrics"]) == 12 * 3 - 1
     assert data["conclusion"]
-
-
-def test_an_adapter_becomes_one_file_with_its_folders(tmp_path):
-    (tmp_path / "part").mkdir()
-    (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
-    (tmp_path / "part" / "weights.safetensors").write_bytes(b"123")
-    with zipfile.ZipFile(io.BytesIO(tables.adapter_zip(tmp_path))) as archive:
-        assert sorted(archive.namelist()) == ["adapter_config.json", "part/weights.safetensors"]
-        assert archive.read("part/weights.safetensors") == b"123"
 
 
 def test_an_adapter_elsewhere_is_named_not_offered(energy):
