@@ -106,7 +106,7 @@ def trainer(arguments: argparse.Namespace) -> dict[str, Any]:
 
     model, rows, config, placements = prepare(arguments)
     placement, seed = [(p, s) for p in placements for s in range(config.seeds)][int(arguments.one)]
-    order = [i for step in step_rows(len(rows.train), config) for i in step]
+    order = [i for step in step_rows(len(rows.train), config, seed) for i in step]
     data = [{"ids": torch.tensor(rows.train[i].ids), "response": torch.tensor(rows.train[i].response)} for i in order]
 
     def collate(batch: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

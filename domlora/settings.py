@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 FLAGS = {"learning_rates": "lr"}  # settings whose flag has another name
 
@@ -36,7 +37,8 @@ class Setting:
         examples: values to offer where any are taken.
         words: how choices are called where they are not called by their value.
         required: it has no default.
-        default: of the field; None where it is required.
+        default: of the field; None where it is required, and where it follows from other fields.
+        follows: its default follows from other fields, as `unset` says.
         unset: what None stands for.
         low, high: inclusive bounds, or None.
         above, below: exclusive bounds, or None.
@@ -53,6 +55,7 @@ class Setting:
     required: bool
     default: Any
     unset: str
+    follows: bool = False
     low: float | None = None
     high: float | None = None
     above: float | None = None
@@ -91,8 +94,8 @@ def setting(model: type[BaseModel], name: str) -> Setting:
                 bounds[bound] = getattr(part, attribute)
     return Setting(
         name, field.title, field.description, kind, several, choices, tuple(field.examples or ()),
-        extra.get("words", {}), field.is_required(), None if field.is_required() else field.default,
-        extra.get("unset", "none"), **bounds,
+        extra.get("words", {}), field.is_required(), field.default if field.default is not PydanticUndefined else None,
+        extra.get("unset", "none"), field.default_factory is not None, **bounds,
     )  # fmt: skip
 
 

@@ -30,13 +30,13 @@ class TrainedMap(NamedTuple):
 
 
 def trained_runs(provenance: Provenance) -> list[Run]:
-    """Comparisons of a map's model and task that measure energies while they train, newest first."""
+    """Comparisons of a map's model and rows that measure energies while they train, newest first."""
     return [
         run
         for run in queries.run_rows()
         if run.config.energy_every
         and run.model_revision == provenance.model_revision
-        and run.task_hash == provenance.task_hash
+        and provenance.task_hash in (run.task_hash, run.facts.get("training_hash"))
     ]
 
 

@@ -42,9 +42,8 @@ def form(subject: Subject) -> None:
         "Placements such as dominant are chosen by their energy map; the job measures it first where there is none.",
     )
     probe = ProbeConfig(samples=samples)
-    energy, fits = task_facts.map_for(subject.name, subject.task, probe)
     with where:
-        names = _placements(energy)
+        names = _placements(task_facts.map_for(subject.name, subject.task, probe)[0])
     settings, unreadable = _settings(columns, names)
     device = settings.pop("device")
     config, problems = _checked(subject, names, settings, unreadable)
@@ -52,6 +51,7 @@ def form(subject: Subject) -> None:
     problems += more
     learned.panel(subject, "train", config.max_length)
     st.subheader("What will be trained")
+    energy, fits = task_facts.map_for(subject.name, subject.task, probe, config)
     count = _trained(subject, energy, fits, names, config, problems)
     for problem in problems:
         st.error(problem)
@@ -94,15 +94,12 @@ def _rows(subject: Subject, samples: int, config: SweepConfig, *, fine: bool) ->
     notes: list[str] = []
     if not subject.splits:
         return problems, notes
-    rows = subject.splits.get("train", 0)
     if fine and not problems:
         split = task_facts.row_split(subject.task, config)
         if isinstance(split, str):
-            problems.append(split)
-        else:
-            notes = [f"Rows: {', '.join(f'{count} {name}' for name, count in split[0].items())}.", *split[1]]
-    if config.energy_every and config.energy_samples > rows:
-        problems.append(f"Energy maps of {config.energy_samples} samples, but there are {rows} train rows: ask fewer.")
+            return [split], notes
+        problems = split.lacks(samples, config)
+        notes = [f"Rows: {', '.join(f'{count} {name}' for name, count in split.counts.items())}.", *split.notes]
     return problems, notes
 
 

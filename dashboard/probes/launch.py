@@ -51,7 +51,7 @@ def form() -> None:
         data_seed = _number(columns[3], "data_seed")
     settings = SINGLES.model_dump() | {
         "placements": (f"spread:{modules}",), "learning_rates": rates, "steps": steps, "evaluate_every": steps,
-        "seeds": seeds, "rank": rank, "alpha": 2.0 * rank, "budget": budget, "batch_size": batch_size,
+        "seeds": seeds, "rank": rank, "alpha": None, "budget": budget, "batch_size": batch_size,
         "validation_rows": validation_rows, "test_rows": test_rows, "max_length": max_length, "data_seed": data_seed,
     }  # fmt: skip
     config = SINGLES
@@ -83,9 +83,10 @@ def _fits(subject: Subject, config: SweepConfig, samples: int) -> list[str]:
     split = task_facts.row_split(subject.task, config)
     if isinstance(split, str):
         return [split]
-    energy, _ = task_facts.map_for(
-        subject.name, subject.task, ProbeConfig(samples=samples, max_length=config.max_length)
-    )
+    if problems := split.lacks(samples, config):
+        return problems
+    probe = ProbeConfig(samples=samples, max_length=config.max_length)
+    energy, _ = task_facts.map_for(subject.name, subject.task, probe, config)
     try:
         if energy is not None:
             place_for(energy, config)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard.shared import queries, words
+from dashboard.shared import queries, task_facts, words
 from dashboard.shared.subject import Subject
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
 from domlora.energy.summary import MapSummary
-from domlora.jobs.spec import Job, ProbeRequest, SweepRequest
+from domlora.jobs.spec import HeldOut, Job, ProbeRequest, SweepRequest
 from domlora.paths import home
 from domlora.probes.config import ProbeConfig, ProbeName
 from domlora.probes.registry import PROBES
@@ -59,8 +59,11 @@ def _ranked(run_id: str, maps: tuple[str, ...], where: str) -> Ranking:
 def submit(subject: Subject, sweep: SweepConfig, samples: int) -> list[Job]:
     """Queues all probes in one pass and then the single modules, which are chosen by the map of that pass."""
     probe = ProbeConfig(samples=samples, max_length=sweep.max_length)
+    split = task_facts.row_split(subject.task, sweep)
+    held_out = not isinstance(split, str) and split.training_hash != task_facts.task_hash(subject.task)
+    without = HeldOut.by(sweep) if held_out else None
     return [
-        queries.submit(ProbeRequest(config=probe, also=ONE_TASK, **subject.fields)),
+        queries.submit(ProbeRequest(config=probe, also=ONE_TASK, without=without, **subject.fields)),
         queries.submit(SweepRequest(probe=probe, sweep=sweep, **subject.fields)),
     ]
 
@@ -74,7 +77,7 @@ def measure(run: Run) -> Job:
     model, revision = words.named_again(run)
     return queries.submit(ProbeRequest(
         model=model, revision=revision or None, config=config, also=tuple(missing(run)[1:]),
-        **words.named_task(run).fields,
+        without=HeldOut.of(run), **words.named_task(run).fields,
     ))  # fmt: skip
 
 

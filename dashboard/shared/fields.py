@@ -39,7 +39,7 @@ def number(
         more: said after the field's description.
     """
     one = setting(model, name)
-    value = one.default if defaults is None else getattr(defaults, name)
+    value = one.default if defaults is None or one.follows else getattr(defaults, name)
     least, most = _bounds(one)
     return where.number_input(
         label or one.title, least if low is None else low, most, value, key=name, bind="query-params",

@@ -18,7 +18,6 @@ from domlora.settings import Setting, flag, setting
 METAVARS = {"learning_rates": "RATE,...", "against": "TASK"}
 PROBE_ARGUMENTS = ("samples", "max_length", "dtype")
 SUBJECT = ("model", "revision", "task", "columns", "system", "device", "refresh")
-TWICE = {"alpha": "twice the rank"}  # where an adapter is asked for; what a probe measures has an alpha of its own
 Config = TypeVar("Config", bound=BaseModel)
 Item = TypeVar("Item")
 
@@ -29,7 +28,6 @@ def add_settings(
     *names: str,
     defaults: BaseModel | None = None,
     only_given: bool = False,
-    absent: Mapping[str, str] | None = None,
     types: Mapping[str, Callable[[str], Any]] | None = None,
 ) -> None:
     """A flag for each field of that name, with help, default and choices as the field says them.
@@ -39,7 +37,6 @@ def add_settings(
     Args:
         defaults: settings whose values are the defaults, instead of the fields' own.
         only_given: a flag that is not given is None, so that the command can tell; its help still says the default.
-        absent: what it means in words that a flag is not given; such a flag is None then.
         types: what reads the text of a flag, where that is not what the field's type says.
     """
     for name in names:
@@ -47,12 +44,11 @@ def add_settings(
         if one.kind is bool:
             parser.add_argument(flag(name), action="store_true", help=escaped(one.description))
             continue
-        default = one.default if defaults is None else getattr(defaults, name)
-        left = (absent or {}).get(name)
-        said = "" if one.required else f" {said_default(one, default, left)}"
+        default = one.default if defaults is None or one.follows else getattr(defaults, name)
+        said = "" if one.required else f" {said_default(one, default)}"
         options: dict[str, Any] = {
             "dest": name,
-            "default": None if only_given or left is not None else default,
+            "default": None if only_given else default,
             "help": escaped(f"{one.description}{said}"),
             "required": one.required,
             "metavar": METAVARS.get(name, "NAME,..." if one.several else None),
@@ -68,10 +64,8 @@ def add_settings(
         parser.add_argument(flag(name), **options)
 
 
-def said_default(one: Setting, value: Any, absent: str | None = None) -> str:
+def said_default(one: Setting, value: Any) -> str:
     """How the help of a flag ends: `(default 8)`, or `(default: twice the rank)` where no value says it."""
-    if absent is not None:
-        return f"(default: {absent})"
     colon = ":" if value in (None, ()) else ""
     return f"(default{colon} {one.in_words(value)})"
 
@@ -126,7 +120,7 @@ def list_of(kind: Callable[[str], Item]) -> Callable[[str], tuple[Item, ...]]:
 
 def add_ranks(parser: argparse.ArgumentParser) -> None:
     """How large adapters are."""
-    add_settings(parser, SweepConfig, "rank", "alpha", "budget", "allocation", absent=TWICE)
+    add_settings(parser, SweepConfig, "rank", "alpha", "budget", "allocation")
 
 
 def probe_config(arguments: argparse.Namespace) -> ProbeConfig:

@@ -36,8 +36,6 @@ def _compare(arguments: argparse.Namespace) -> None:
     from domlora.jobs.spec import SweepRequest
     from domlora.placements.place import check_name
 
-    if arguments.alpha is None:
-        arguments.alpha = 2.0 * arguments.rank
     config = checked(SweepConfig, arguments)
     for name in config.placements:
         check_name(name)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from domlora.cli.actions import command, group, open_store
 from domlora.cli.arguments import (
-    TWICE,
     add_model_and_task,
     add_settings,
     checked,
@@ -22,7 +21,7 @@ from domlora.cli.output import plain, print_json, print_table, progress_bar, say
 from domlora.cli.queueing import add_queue, print_jobs
 from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
-from domlora.jobs.spec import ProbeRequest, SweepRequest
+from domlora.jobs.spec import HeldOut, ProbeRequest, SweepRequest
 from domlora.probes.config import ProbeConfig
 from domlora.probes.registry import PROBES
 from domlora.ranking.singles import MODULES, SINGLES
@@ -64,7 +63,7 @@ def _add_rank(actions: Any) -> None:
         help=f"of {', '.join(PROBES)} (default all)",
     )  # fmt: skip
     add_settings(parser, ProbeConfig, "against", "samples", "max_length")
-    add_settings(parser, SweepConfig, *TRAINING, defaults=SINGLES, only_given=True, absent=TWICE)
+    add_settings(parser, SweepConfig, *TRAINING, defaults=SINGLES, only_given=True)
     add_queue(parser)
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON object on stdout")
     parser.set_defaults(run=_rank)
@@ -103,8 +102,8 @@ def _rank(arguments: argparse.Namespace) -> None:
         request = _training(arguments)
         with progress_bar("pass") as progress:
             run = store.runs.get(run_sweep(request, store, progress))
-    keys = _keys(run.model_revision, run.task_hash, probes)
-    measuring = _measuring(arguments, probes, keys, store)
+    keys = _keys(run.model_revision, rank.rows_hash(run), probes)
+    measuring = _measuring(arguments, probes, keys, store, HeldOut.of(run))
     if measuring is not None:
         with progress_bar("sample", arguments.samples) as progress:
             run_probe(measuring, store, progress)
@@ -118,14 +117,22 @@ def _queue(arguments: argparse.Namespace, probes: Sequence[ProbeConfig], store: 
     from domlora.jobs.matrix import revision_if_known
     from domlora.jobs.queue import Queue
     from domlora.models.reference import resolve
+    from domlora.ranking import rank
+    from domlora.training.rows import choose_rows, training_task
 
     revision = revision_if_known(resolve(arguments.model, arguments.revision))  # nothing is fetched here
     run = _settled(arguments, store, revision)
-    revision = run.model_revision if run is not None else revision
-    keys = _keys(revision, task_of(arguments).content_hash, probes) if revision else [None] * len(probes)
-    measuring = _measuring(arguments, probes, keys, store)
+    training = None
+    if run is not None:
+        revision, rows, without = run.model_revision, rank.rows_hash(run), HeldOut.of(run)
+    else:
+        training, task = _training(arguments), task_of(arguments)
+        left = training_task(task, choose_rows(task, training.sweep))
+        rows, without = left.content_hash, None if left is task else HeldOut.by(training.sweep)
+    keys = _keys(revision, rows, probes) if revision else [None] * len(probes)
+    measuring = _measuring(arguments, probes, keys, store, without)
     # Probes first: single modules are chosen by the map of that pass.
-    requests = [measuring, None if run is not None else _training(arguments)]
+    requests = [measuring, training]
     jobs = Queue(store).submit_new([request for request in requests if request is not None])
     print_jobs(jobs, arguments.json, "Nothing to compute: all of it is known or queued.")
 
@@ -192,7 +199,7 @@ def _training(arguments: argparse.Namespace) -> SweepRequest:
     settings = SINGLES.model_dump() | {"max_length": arguments.max_length, "dtype": arguments.dtype} | given
     settings["placements"] = (f"spread:{MODULES if arguments.modules is None else arguments.modules}",)
     settings["evaluate_every"] = max(1, settings["steps"])
-    settings["alpha"] = given.get("alpha", 2.0 * settings["rank"])
+    settings["alpha"] = given.get("alpha")
     sweep = checked(SweepConfig, argparse.Namespace(**settings))
     return SweepRequest(probe=probe_config(arguments), sweep=sweep, **subject(arguments))
 
@@ -204,9 +211,17 @@ def _keys(revision: str, task_hash: str, probes: Sequence[ProbeConfig]) -> list[
 
 
 def _measuring(
-    arguments: argparse.Namespace, probes: Sequence[ProbeConfig], keys: Sequence[str | None], store: Store
+    arguments: argparse.Namespace,
+    probes: Sequence[ProbeConfig],
+    keys: Sequence[str | None],
+    store: Store,
+    without: HeldOut | None,
 ) -> ProbeRequest | None:
-    """One pass for all probes that the store has no map of; None if it has all. A key that is not known has none."""
+    """One pass for all probes that the store has no map of; None if it has all. A key that is not known has none.
+
+    Args:
+        without: training rows that it leaves alone, since modules are judged by them.
+    """
     missing = [
         config for config, key in zip(probes, keys, strict=True)
         if arguments.refresh or key is None or store.maps.find(key) is None
@@ -214,7 +229,7 @@ def _measuring(
     if not missing:
         return None
     first, *others = sorted(missing, key=lambda config: config.against is None)  # `also` names no other task
-    return ProbeRequest(config=first, also=tuple(c.probe for c in others), **subject(arguments))
+    return ProbeRequest(config=first, also=tuple(c.probe for c in others), without=without, **subject(arguments))
 
 
 def _print(ranking: Ranking) -> None:

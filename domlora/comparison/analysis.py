@@ -5,14 +5,13 @@ numeric parts are in `statistics`, the sentences in `sentences`. The rules: a co
 chosen on validation rows and judged on test rows; contestants are compared on the same rows from the same seeds;
 intervals of differences hold for all pairs at once.
 
-A seed changes the start of the adapter only: the order of the data is the same for all. So intervals say nothing
-about other orders of the data, and with one seed nothing about other starts either.
+A seed changes the start of the adapter and the order of the data, alike for all contestants; with `order="fixed"` the
+start alone, and then intervals say nothing about other orders.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,12 +32,12 @@ from domlora.comparison.result import (
     ControlTest,
     difference,
 )
-from domlora.comparison.run import BASE, Evaluation, Run, Variant
-from domlora.comparison.selection import OWN_PARTS, Contestant, by_rate, choose, ended_as, validation_loss
+from domlora.comparison.run import BASE, Evaluation, Run
+from domlora.comparison.selection import OWN_PARTS, Contestant, by_rate, contestants_of, ended_as, validation_loss
 from domlora.errors import DomLoRAError, UsageError
+from domlora.placements.names import RANDOM
 from domlora.statistics import bootstrap, intervals
 
-RANDOM = re.compile(r"random(-\d+)?")
 TABLE = (
     "placement", "method", "learning_rate", "seeds", "trainable_parameters", "modules", "loss_before", "loss", "low",
     "high", "accuracy", "difference", "difference_low", "difference_high", "better_probability", "verdict", "on_front",
@@ -69,11 +68,7 @@ def compare_run(
         DomLoRAError: evaluations of one part that are not of the same rows.
     """
     found = {(evaluation.part, evaluation.variant): evaluation for evaluation in evaluations}
-    validation = {variant.name: validation_loss(variant, found) for variant in run.variants}
-    groups: dict[tuple[str, str], list[Variant]] = {}
-    for variant in run.variants:
-        groups.setdefault((variant.placement, variant.method), []).append(variant)
-    contestants = tuple(choose(group, validation, run.config.seeds) for group in groups.values())
+    contestants = contestants_of(run, evaluations)
     names = [contestant.name for contestant in contestants]
     if baseline is not None and baseline not in names:
         raise UsageError(f"no contestant is called {baseline!r}: take one of {', '.join(names)}")
@@ -89,7 +84,7 @@ def compare_run(
     comparison = Comparison(
         run=run, part=part, rows=losses.shape[2], baseline=baseline, contestants=contestants,
         table=_table(part, contestants, measured, losses, found, pairs, baseline, resamples, seed), pairs=pairs,
-        learning_rates=_learning_rates(contestants, groups, validation),
+        learning_rates=_learning_rates(contestants, found),
         forgetting=_forgetting(contestants, found, resamples, seed), answers=_answers(contestants),
         controls=_controls(measured, losses, resamples, seed), resamples=resamples, seed=seed,
     )  # fmt: skip
@@ -179,13 +174,11 @@ def _table(
     return table.sort_values("loss", kind="stable", na_position="last")
 
 
-def _learning_rates(
-    contestants: Sequence[Contestant], groups: Mapping[tuple[str, str], Sequence[Variant]],
-    validation: Mapping[str, float],
-) -> pd.DataFrame:  # fmt: skip
+def _learning_rates(contestants: Sequence[Contestant], found: Mapping[tuple[str, str], Evaluation]) -> pd.DataFrame:
     records = []
     for contestant in contestants:
-        for rate, variants in sorted(by_rate(groups[contestant.placement, contestant.method]).items()):
+        validation = {variant.name: validation_loss(variant, found) for variant in contestant.tried}
+        for rate, variants in sorted(by_rate(contestant.tried).items()):
             losses = [validation[v.name] for v in variants if math.isfinite(validation[v.name])]
             ends = Counter(ended_as(v) for v in variants if not math.isfinite(validation[v.name]))
             records.append((

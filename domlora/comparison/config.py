@@ -6,9 +6,10 @@ the same rows in the same order, start from the same frozen base model and diffe
 
 from __future__ import annotations
 
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from domlora.placements.methods import METHODS, Method
 from domlora.placements.names import NAMES, Allocation
@@ -19,6 +20,7 @@ Order = Literal["seed", "fixed"]
 LossMean = Literal["sample", "tokens"]
 # As `transformers.get_scheduler` names them.
 SCHEDULERS: dict[Schedule, str] = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
+HIGHEST_RATE = 10.0  # AdamW moves every weight by about the rate in each step
 CHOOSING = 1000  # the first seed of those that choose a learning rate; those that judge begin at 0
 
 
@@ -36,8 +38,10 @@ class SweepConfig(BaseModel):
         default=8, ge=1, title="Rank", description="rank of every adapter, unless budget or allocation spread ranks"
     )
     alpha: float = Field(
-        default=16.0, gt=0, title="Alpha", description="alpha of every adapter; other ranks keep the scale alpha / rank"
-    )
+        default_factory=lambda known: 2.0 * known["rank"], gt=0, title="Alpha",
+        description="alpha of every adapter; other ranks keep the scale alpha / rank",
+        json_schema_extra={"unset": "twice the rank"},
+    )  # fmt: skip
     budget: int | None = Field(
         default=None, ge=1, title="Budget (trainable parameters)",
         description="trainable parameters of a placement at most, instead of a rank: ranks are spread over its modules "
@@ -71,6 +75,10 @@ class SweepConfig(BaseModel):
         json_schema_extra={"words": {"seed": "one a seed", "fixed": "the same for all seeds"}},
     )  # fmt: skip
     steps: int = Field(default=60, ge=1, title="Steps", description="optimizer steps")
+    legs: tuple[int, ...] = Field(
+        default=(), title="Earlier ends",
+        description="steps at which training had ended before it was gone on with; each leg has a schedule of its own",
+    )  # fmt: skip
     batch_size: int = Field(default=4, ge=1, title="Batch size", description="training rows of a batch")
     accumulation: int = Field(
         default=1, ge=1, title="Accumulated batches", description="batches that one optimizer step reads"
@@ -159,6 +167,14 @@ class SweepConfig(BaseModel):
         default=8, ge=1, title="Samples of such a map", description="training rows that each of these maps reads"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _twice_the_rank(cls, given: Any) -> Any:
+        """An alpha of None is one that is not given."""
+        if isinstance(given, dict) and given.get("alpha", 0) is None:
+            return {name: value for name, value in given.items() if name != "alpha"}
+        return given
+
     @field_validator("placements", "methods", "learning_rates")
     @classmethod
     def _named_once(cls, values: tuple) -> tuple:
@@ -173,9 +189,18 @@ class SweepConfig(BaseModel):
     @classmethod
     def _positive(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
         for rate in rates:
-            if not 0 < rate < 10:
+            if not rate > 0:
                 raise ValueError(f"a learning rate of {rate:g} trains nothing: choose one above 0, such as 1e-3")
+            if rate >= HIGHEST_RATE:
+                raise ValueError(f"a learning rate of {rate:g} diverges at once: choose one below {HIGHEST_RATE:g}")
         return tuple(sorted(rates))
+
+    @model_validator(mode="after")
+    def _legs_rise(self) -> SweepConfig:
+        ends = (0, *self.legs, self.steps)
+        if any(first >= second for first, second in pairwise(ends)):
+            raise ValueError(f"training that ended after {self.legs} steps cannot go on to {self.steps}")
+        return self
 
     @property
     def judging(self) -> tuple[int, ...]:
@@ -190,9 +215,35 @@ class SweepConfig(BaseModel):
         return tuple(range(CHOOSING, CHOOSING + self.rate_seeds)) if self.rate_seeds else self.judging
 
     @property
+    def variants(self) -> int:
+        """Variants of one placement and method, those that choose the rate with those that judge it."""
+        apart = set(self.choosing).isdisjoint(self.judging)
+        return len(self.learning_rates) * len(self.choosing or self.judging) + apart * bool(self.choosing) * self.seeds
+
+    @property
     def warmup_steps(self) -> int:
-        """Steps in which the rate rises; the first of them trains at a rate of 0, so the last step is never one."""
-        return min(round(self.warmup * self.steps), self.steps - 1)
+        """Steps of the first leg in which the rate rises."""
+        return self.warmup_of((*self.legs, self.steps)[0])
+
+    def leg_after(self, step: int) -> tuple[int, int]:
+        """First and last step's end of the leg that the step after this one belongs to; of the last leg at its end."""
+        legs = list(pairwise((0, *self.legs, self.steps)))
+        return next((leg for leg in legs if step < leg[1]), legs[-1])
+
+    def warmup_of(self, steps: int) -> int:
+        """Steps of a leg in which the rate rises; the first of them trains at a rate of 0, so the last step is none."""
+        return min(round(self.warmup * steps), steps - 1)
+
+    def warmup_after(self, first: int) -> int:
+        """Steps of the leg after this step in which the rate rises; a constant rate does not rise again."""
+        if first and self.schedule == "constant":
+            return 0
+        first, last = self.leg_after(first)
+        return self.warmup_of(last - first)
+
+    def order_of(self, seed: int) -> int:
+        """Which order of the data a seed reads: its own, or the one of all."""
+        return seed if self.order == "seed" else 0
 
     @property
     def rows_per_step(self) -> int:

@@ -14,7 +14,7 @@ from domlora.probes.config import ProbeConfig
 if TYPE_CHECKING:
     from domlora.placements.placement import Placement
 
-SWEEP_VERSION = 1  # grows when the same request no longer trains to the same numbers
+SWEEP_VERSION = 2  # grows when the same request no longer trains to the same numbers
 LATER = ("energy_every", "energy_samples")  # settings of a sweep that came after runs were stored under their keys
 
 

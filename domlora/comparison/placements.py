@@ -14,6 +14,7 @@ from domlora.comparison.config import SweepConfig
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError, UsageError
 from domlora.models.kinds import ATTENTION_KINDS, ROUTER_KINDS
+from domlora.placements.names import RANDOM
 from domlora.placements.place import GROUPS, REFUSING_ARCHITECTURES, place_all
 from domlora.placements.placement import Placement, same
 
@@ -46,10 +47,23 @@ def place_for(
         allocation=config.allocation,
         seed=config.data_seed,
         trainable=True,
+        held={placement.modules[0].module for placement in own if len(placement.modules) == 1},
     )
     for placement in read:
         check_trainable(placement)
-    return _distinct([*own, *read])
+    return _distinct([*own, *_numbered_on(read, {placement.name for placement in own})])
+
+
+def _numbered_on(read: Sequence[Placement], taken: set[str]) -> list[Placement]:
+    """Random placements count on from those that are there."""
+    renamed = []
+    for placement in read:
+        name, number = placement.name, 1
+        while name in taken and RANDOM.fullmatch(name):
+            name, number = f"random-{number}", number + 1
+        taken.add(name)
+        renamed.append(placement.model_copy(update={"name": name}))
+    return renamed
 
 
 def _distinct(placements: list[Placement]) -> list[Placement]:

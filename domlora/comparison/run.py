@@ -20,6 +20,7 @@ from domlora.placements.placement import Placement
 VariantStatus = Literal["queued", "training", "done", "diverged", "cancelled"]
 RunStatus = Literal["running", "done"]  # whether its job still lives, the job says
 BASE = "base"  # the variant of evaluations and answers that were made before any training
+STEPS = "steps"  # among a variant's results: how many it trained
 ENDED_VARIANT: tuple[VariantStatus, ...] = ("done", "diverged", "cancelled")
 
 
@@ -30,9 +31,10 @@ class Variant:
     Attributes:
         name: unique in its run, from `comparison.config.variant_name`.
         modules: how many modules its adapter was really attached to.
-        note: why it diverged, at which step; else None.
+        note: why it diverged or ended before the last step, and at which; else None.
         results: final numbers by name: `eval_loss_before`, `eval_loss_after`, `eval_accuracy_before`,
-            `eval_accuracy_after` (validation rows), `test_loss_before`, ..., `exact_match_after`, `pass_at_1_after`.
+            `eval_accuracy_after` (validation rows), `test_loss_before`, ..., `exact_match_after`, `pass_at_1_after`;
+            `steps` that it trained, and with patience `best_step`, after which its adapter was kept.
         adapter: folder of its PEFT adapter on the machine that trained it, once saved.
     """
 
@@ -103,7 +105,9 @@ class Run:
         model_source, task_source: in words, for a person.
         job: id of the job that computes it; None when run from Python.
         facts: where it came from: `device`, `dtype`, `versions`, `seconds`, `peak_memory_bytes`, `train_rows`,
-            `energy_map` (id of the map that the placements were chosen by), `forgetting_tasks`.
+            `energy_map` (id of the map that the placements were chosen by), `training_hash` (of the task's content
+            without the rows that are held out, which its maps were measured on), `forgetting_tasks`, `rows_hash`, and
+            `continues`, the run that this one goes on with.
         warnings: whole sentences for the user.
         model_origin, task_origin: where both came from, as fields; None where the words of an earlier version say
             nothing.

@@ -1,7 +1,9 @@
 """Who takes part in a comparison, and at which learning rate: the variants of a Run in, its contestants out.
 
 A contestant is a placement trained with one method. Its learning rate is the one with the lowest mean loss on
-validation rows, among those at which every seed finished; test rows have no say in it. No torch, no store.
+validation rows, among those at which every seed that chooses finished; test rows have no say in it, nor have the seeds
+that judge (`SweepConfig.choosing`, `judging`): a rate that was lucky with some seeds is not flattered by them. Knows no
+torch and no store.
 """
 
 from __future__ import annotations
@@ -9,12 +11,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from domlora.comparison.run import ENDED_VARIANT, Evaluation, Variant
+from domlora.comparison.config import SweepConfig, variant_name
+from domlora.comparison.run import ENDED_VARIANT, Evaluation, Run, Variant
 
 OWN_PARTS = ("test", "validation")  # every other part is another task: forgetting
 
@@ -27,7 +30,8 @@ class Contestant:
 
     Attributes:
         learning_rate: chosen on validation rows; None while no variant has finished.
-        variants: those that finished at that rate, one a seed.
+        variants: those of the seeds that judge that finished at that rate, one a seed.
+        tried: those that chose the rate, finished or not.
         edge: `try lower` or `try higher` where the chosen rate is the lowest or highest tried, `one rate tried`, or "".
         status: `incomplete` where no rate has all its seeds; `diverged` or `cancelled` where nothing is left.
         note: why it is incomplete, and which rates were left out though their finished seeds look better.
@@ -39,6 +43,7 @@ class Contestant:
     modules: int
     learning_rate: float | None
     variants: tuple[Variant, ...]
+    tried: tuple[Variant, ...]
     edge: str
     status: Status
     note: str
@@ -65,13 +70,14 @@ def validation_loss(variant: Variant, found: Mapping[tuple[str, str], Evaluation
     return loss if math.isfinite(loss) else math.nan
 
 
-def choose(group: Sequence[Variant], validation: Mapping[str, float], seeds: int) -> Contestant:
-    """Chooses the learning rate: lowest mean validation loss among the rates at which all seeds finished."""
-    rates = by_rate(group)
+def choose(group: Sequence[Variant], validation: Mapping[str, float], config: SweepConfig) -> Contestant:
+    """Chooses the learning rate: lowest mean validation loss among those at which all seeds that choose finished."""
+    tried = [variant for variant in group if variant.seed in (config.choosing or config.judging)]
+    rates = by_rate(tried)
+    seeds = len(config.choosing or config.judging)
     finished = {rate: [v for v in variants if math.isfinite(validation[v.name])] for rate, variants in rates.items()}
     mean = {rate: float(np.mean([validation[v.name] for v in ok])) for rate, ok in finished.items() if ok}
-    wanted = {rate: max(seeds, len(variants)) for rate, variants in rates.items()}
-    complete = [rate for rate in mean if len(finished[rate]) == wanted[rate]]
+    complete = [rate for rate in mean if len(finished[rate]) >= seeds]
     training = any(variant.status not in ENDED_VARIANT for variant in group)
     status: Status = "training" if training else "done"
     chosen, notes = None, []
@@ -83,18 +89,53 @@ def choose(group: Sequence[Variant], validation: Mapping[str, float], seeds: int
     elif mean:
         chosen = min(mean, key=lambda rate: (-len(finished[rate]), mean[rate]))
         status = "training" if training else "incomplete"
-        count = f"{len(finished[chosen])} of {wanted[chosen]} seeds"
+        count = f"{len(finished[chosen])} of {seeds} seeds"
         notes.append(f"no rate has all its seeds; at {chosen:g}, {count}: {_ends(rates[chosen], finished[chosen])}")
     elif not training:
         status = "cancelled" if all(variant.status == "cancelled" for variant in group) else "diverged"
         notes.append(f"nothing finished: {_ends(group, [])}")
+    judged = [v for v in group if v.seed in config.judging and v.learning_rate == chosen]
+    ok = [variant for variant in judged if math.isfinite(validation[variant.name])]
+    if config.choosing and chosen is not None and config.choosing != config.judging and len(ok) < config.seeds:
+        waiting = training or len(judged) < config.seeds
+        status = "training" if waiting else "incomplete"
+        if not waiting:
+            notes.append(f"at {chosen:g}, {len(ok)} of {config.seeds} seeds that judge: {_ends(judged, ok)}")
     return Contestant(
         placement=group[0].placement, method=group[0].method, learning_rate=chosen,
         trainable_parameters=max(variant.trainable_parameters for variant in group),
         modules=max(variant.modules for variant in group), status=status, note="; ".join(notes),
-        variants=tuple(sorted(finished[chosen], key=lambda v: v.seed)) if chosen is not None else (),
-        edge=_edge(chosen, rates),
+        variants=tuple(sorted(ok, key=lambda v: v.seed)), tried=tuple(tried), edge=_edge(chosen, rates),
     )  # fmt: skip
+
+
+def contestants_of(run: Run, evaluations: Iterable[Evaluation]) -> tuple[Contestant, ...]:
+    """All contestants of a run, in its order."""
+    found = {(evaluation.part, evaluation.variant): evaluation for evaluation in evaluations}
+    validation = {variant.name: validation_loss(variant, found) for variant in run.variants}
+    groups: dict[tuple[str, str], list[Variant]] = {}
+    for variant in run.variants:
+        groups.setdefault((variant.placement, variant.method), []).append(variant)
+    return tuple(choose(group, validation, run.config) for group in groups.values())
+
+
+def still_to_judge(run: Run, evaluations: Iterable[Evaluation]) -> tuple[Variant, ...]:
+    """The variants that judge a chosen rate and are not in the run yet, once all that choose it have ended."""
+    names = {variant.name for variant in run.variants}
+    found = []
+    for contestant in contestants_of(run, evaluations):
+        if contestant.learning_rate is None or any(v.status not in ENDED_VARIANT for v in contestant.tried):
+            continue
+        one = contestant.tried[0]
+        found += [
+            replace(
+                one, name=variant_name(one.placement, one.method, contestant.learning_rate, seed),
+                learning_rate=contestant.learning_rate, seed=seed, status="queued", note=None, results={}, adapter=None,
+                cancel_requested=False,
+            )
+            for seed in run.config.judging
+        ]  # fmt: skip
+    return tuple(variant for variant in found if variant.name not in names)
 
 
 def by_rate(group: Iterable[Variant]) -> dict[float, list[Variant]]:

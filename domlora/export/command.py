@@ -9,8 +9,6 @@ from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
 from domlora.settings import flag
 
-LIKE_RANK = 2.0  # `domlora compare` takes twice the rank where no alpha is given
-
 
 def compare_command(run: Run) -> list[str]:
     """`domlora compare MODEL --task TASK ...` as its words.
@@ -26,11 +24,10 @@ def compare_command(run: Run) -> list[str]:
         words += ["--columns", task.columns_named]
     if task is not None and task.system != "keep":
         words += ["--system", task.system]
-    usual = SweepConfig()
+    usual, of_rank = SweepConfig(), SweepConfig(rank=run.config.rank)  # the usual alpha follows the rank
     for name in SweepConfig.model_fields:
         value = getattr(run.config, name)
-        default = LIKE_RANK * run.config.rank if name == "alpha" else getattr(usual, name)
-        if value != default:
+        if value != getattr(of_rank if name == "alpha" else usual, name):
             words += _option(name, value)
     return words
 

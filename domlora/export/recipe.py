@@ -137,7 +137,7 @@ def auto_class(architecture: str, placement: Placement) -> str:
     if placement.task_type is None or architecture.endswith("ForMaskedLM"):
         return "AutoModelForMaskedLM"
     # With its vision tower, which its weights name; text runs through the rest alone.
-    images = architecture.endswith("ForConditionalGeneration")
+    images = architecture.endswith(("ForConditionalGeneration", "ForVisionText2Text"))
     return "AutoModelForImageTextToText" if images else "AutoModelForCausalLM"
 
 

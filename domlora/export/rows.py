@@ -23,7 +23,7 @@ def row_files(run: Run, variant: Variant) -> dict[str, bytes]:
     if rows is None:
         return {}
     tokens, conversations = rows
-    order = [index for step in step_rows(len(tokens), run.config) for index in step]
+    order = [index for step in step_rows(len(tokens), run.config, variant.seed) for index in step]
     files = {TRAIN: _text(tokens[i] for i in order), CONVERSATIONS: _text(conversations[i] for i in order)}
     if METHODS[variant.method].from_data:
         files[EVA] = _text(tokens[:EVA_ROWS])

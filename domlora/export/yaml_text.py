@@ -21,8 +21,18 @@ def document(about: Sequence[str], settings: Mapping[str, Any], notes: Mapping[s
     lines = [_said(about)]
     for name, value in settings.items():
         lines.append(_said(notes.get(name, ())))
-        lines.append(yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=True, width=math.inf))
+        lines.append(yaml.dump({name: value}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf))
     return "".join(lines)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts that do not print are written with escapes: PyYAML would make a space of some (U+0085)."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if data.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def _said(lines: Sequence[str]) -> str:

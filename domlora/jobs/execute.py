@@ -16,7 +16,8 @@ from domlora.probes.registry import check
 from domlora.progress import Progress
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
-from domlora.training.asked import ask, run_of
+from domlora.training.asked import ask, check_probe, run_of
+from domlora.training.rows import choose_rows, training_task
 
 if TYPE_CHECKING:
     from domlora.models.loading import LoadedModel
@@ -35,6 +36,8 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
         check(config)
     progress("reading the task", 0, 0)
     task = named_task(request).load()
+    if request.without is not None:
+        task = training_task(task, choose_rows(task, request.without.sweep))
     task.draw(request.config.samples, request.config.seed, request.config.split)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
@@ -74,6 +77,7 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
         check_name(name)
     progress("reading the task", 0, 0)
     asked = ask(named_task(request).load(), request.sweep)
+    check_probe(asked, request.probe)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
     check_trainable(local.ref.name, objective_of(local.folder))

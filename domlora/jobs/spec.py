@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from domlora.comparison.config import SweepConfig
+from domlora.comparison.run import Run
 from domlora.data.assemble import System
 from domlora.data.tasks import BUILTIN, NamedTask
 from domlora.probes.config import ProbeConfig, ProbeName
@@ -45,7 +46,7 @@ SystemText = Annotated[
         description="keep them, fold them into the first question (for models that know no system role), or drop them",
     ),
 ]
-UNUSED = (("columns", None), ("system", "keep"))  # fields that came later, where they say nothing
+UNUSED = (("columns", None), ("system", "keep"), ("without", None))  # fields that came later, where they say nothing
 Device = Annotated[str, Field(title="Device", description="where it is computed: auto, cpu, cuda, cuda:1 or mps")]
 Refresh = Annotated[bool, Field(title="Refresh", description="compute again even if the store has the answer")]
 
@@ -59,6 +60,31 @@ class TaskRequest(BaseModel):
     def _as_earlier_versions_wrote_it(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without what came later and is not used: a worker of an earlier version takes such a request."""
         return {name: value for name, value in write(self).items() if (name, value) not in UNUSED}
+
+
+class HeldOut(BaseModel):
+    """Which training rows a probe leaves alone: those that a comparison of these settings holds out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_seed: int
+    validation_rows: int
+    test_rows: int
+
+    @classmethod
+    def by(cls, sweep: SweepConfig) -> HeldOut:
+        """What a comparison holds out."""
+        return cls(**{name: getattr(sweep, name) for name in cls.model_fields})
+
+    @classmethod
+    def of(cls, run: Run) -> HeldOut | None:
+        """What a run holds out of the training rows; None where that is nothing, or a run of an earlier version."""
+        return None if run.facts.get("training_hash", run.task_hash) == run.task_hash else cls.by(run.config)
+
+    @property
+    def sweep(self) -> SweepConfig:
+        """A comparison that holds the same rows out, and needs as few other rows as can be."""
+        return SweepConfig(**self.model_dump(), batch_size=1)
 
 
 class ProbeRequest(TaskRequest):
@@ -81,6 +107,9 @@ class ProbeRequest(TaskRequest):
         default=(), title="Also",
         description="other probes with the same settings in the same pass, each stored as a map of its own",
     )  # fmt: skip
+    without: HeldOut | None = Field(
+        default=None, title="Without", description="rows that a comparison holds out, and that are not read then"
+    )
 
     @property
     def configs(self) -> tuple[ProbeConfig, ...]:

@@ -36,6 +36,9 @@ NAMES: dict[str, str] = {
 }
 
 
+RANDOM = re.compile(r"random(-\d+)?")  # what placements that `random` stands for are called
+
+
 class Name(NamedTuple):
     """A name that was read: which rule, with which value, and how it is written canonically."""
 

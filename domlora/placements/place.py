@@ -8,7 +8,7 @@ dashboard reads placements too (`Placement.lora_config` imports peft when called
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from domlora.energy.energy_map import EnergyMap
@@ -59,6 +59,7 @@ def place_all(
     allocation: Allocation = "equal",
     seed: int = 0,
     trainable: bool = False,
+    held: Collection[str] = (),
 ) -> tuple[Placement, ...]:
     """Reads names against a map; `random:N`, `same-kind` and `spread:N` become several placements.
 
@@ -76,6 +77,7 @@ def place_all(
             else within what equal ranks would take; modules that get none are left out.
         seed: of `random` and `spread`.
         trainable: leave out of `GROUPS` what a comparison cannot train.
+        held: modules that other placements hold, which nothing drawn or listed takes where there are others.
 
     Raises:
         UsageError: a name that cannot be read, or an impossible number.
@@ -96,7 +98,7 @@ def place_all(
     transposed = energy.provenance.architecture.startswith(CONV1D_ARCHITECTURES)
     refusing = energy.provenance.architecture.startswith(REFUSING_ARCHITECTURES)
     placements = []
-    for name, picked in pick(rows, [read(name) for name in names], seed):
+    for name, picked in pick(rows, [read(name) for name in names], seed, held):
         if name in GROUPS:
             left = [row for row in picked if not (refusing and row.kind == "ssm.out")]
             picked = [row for row in left if not (trainable and row.parameter)] or picked

@@ -41,8 +41,13 @@ class Row(NamedTuple):
         return min(self.in_features, self.out_features)
 
 
-def pick(rows: list[Row], names: Sequence[Name], seed: int) -> list[tuple[str, list[Row]]]:
+def pick(
+    rows: list[Row], names: Sequence[Name], seed: int, held: Collection[str] = ()
+) -> list[tuple[str, list[Row]]]:  # fmt: skip
     """Name and modules of each placement, modules in forward order, placements in the order of `names`.
+
+    Args:
+        held: modules that placements which are there already hold alone: what is drawn or listed leaves them out.
 
     Raises:
         PlacementError: a name that fits no module, or more are asked for than there are.
@@ -56,10 +61,10 @@ def pick(rows: list[Row], names: Sequence[Name], seed: int) -> list[tuple[str, l
             found[index] = [(name.text, [row for row in rows if row in chosen])]
     # What is drawn or listed comes last, to leave out what is named.
     for rule, draw in (("random", _random), ("same-kind", _same_kind), ("spread", _spread)):
-        held = {picked[0].module for many in found.values() for _, picked in many if len(picked) == 1}
+        single = {picked[0].module for many in found.values() for _, picked in many if len(picked) == 1} | set(held)
         for index, name in enumerate(names):
             if name.rule == rule:
-                found[index] = [(text, [row]) for text, row in draw(rows, name, held, seed)]
+                found[index] = [(text, [row]) for text, row in draw(rows, name, single, seed)]
     return [one for index in sorted(found) for one in found[index]]
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from domlora.comparison.run import BASE, Evaluation, Run, Variant
-from domlora.comparison.selection import Contestant, choose, validation_loss
+from domlora.comparison.run import BASE, Evaluation, Run
+from domlora.comparison.selection import Contestant, contestants_of
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError, UsageError
 from domlora.probes.registry import PROBES
@@ -57,13 +57,21 @@ def qualifies(run: Run) -> bool:
 
 
 def fitting(run: Run, summaries: Sequence[MapSummary]) -> list[MapSummary]:
-    """Of the maps in a store, one a probe that was measured on the run's model and task: most samples, then newest."""
+    """Of the maps in a store, one a probe that was measured on the run's model and rows: most samples, then newest."""
     found: dict[str, MapSummary] = {}
     for one in sorted(summaries, key=lambda m: (m.samples, m.created), reverse=True):
-        same = (one.model_revision, one.task_hash) == (run.model_revision, run.task_hash)
+        same = (one.model_revision, one.task_hash) == (run.model_revision, rows_hash(run))
         if same and one.trained is None:
             found.setdefault(probe_name(one.probe, one.against), one)
     return [found[name] for name in sorted(found, key=_order)]
+
+
+def rows_hash(run: Run) -> str:
+    """The content hash of the rows that probes of a run read: its task's, without what the run holds out.
+
+    Runs of earlier versions do not say it, and are ranked by maps of the whole task.
+    """
+    return str(run.facts.get("training_hash", run.task_hash))
 
 
 def probe_name(probe: str, against: str | None) -> str:
@@ -151,12 +159,7 @@ def _contestants(
     """The single modules of a run, trained with its first method, each at its own best rate; and the others."""
     method = run.config.methods[0]
     names = {placement.name for placement in run.placements if len(placement.modules) == 1}
-    groups: dict[str, list[Variant]] = {}
-    for variant in run.variants:
-        if variant.method == method and variant.placement in names:
-            groups.setdefault(variant.placement, []).append(variant)
-    validation = {variant.name: validation_loss(variant, found) for group in groups.values() for variant in group}
-    chosen = [choose(group, validation, run.config.seeds) for group in groups.values()]
+    chosen = [c for c in contestants_of(run, found.values()) if c.method == method and c.placement in names]
     left_out = {c.name: c.note or "not finished" for c in chosen if c.learning_rate is None}
     several = [placement.name for placement in run.placements if placement.name not in names]
     left_out |= dict.fromkeys(several, "more than one module")
@@ -206,7 +209,7 @@ def _scores(
     for energy in sorted(maps, key=lambda m: _order(m.provenance.config.probe)):
         p = energy.provenance
         name = probe_name(p.config.probe, p.config.against)
-        if (p.model_revision, p.task_hash) != (run.model_revision, run.task_hash):
+        if p.model_revision != run.model_revision or p.task_hash not in {run.task_hash, rows_hash(run)}:
             raise UsageError(f"map {energy.id} is of {p.model} on {p.task}, run {run.id} of {run.model} on {run.task}")
         if name in columns or name in left_out:
             raise UsageError(f"two maps of probe {name}: give one")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# What runs were trained with before there was a choice: all seeds read one order, and chose the rate that they judged.
+EARLIER = {"order": "fixed", "rate_seeds": 0}
 ORIGINS = "origins"  # in the column `facts`: the fields of a run that came after the table was made
 
 
@@ -70,6 +72,16 @@ class Runs:
 
         retrying_conflicts(write)
         return self.get(id)
+
+    def add_variants(self, run_id: str, more: Sequence[Variant]) -> None:
+        """Puts further variants after those that the run has."""
+        with self._database.writing() as connection:
+            _check(connection, run_id)
+            there = sa.select(sa.func.count()).where(variants.c.run == run_id)
+            first = connection.scalar(there) or 0
+            rows = [_variant_row(variant, run_id, first + i) for i, variant in enumerate(more)]
+            if rows:
+                connection.execute(variants.insert(), rows)
 
     def rewind(self, run_id: str, step: int, names: Collection[str] | None = None) -> None:
         """Back to a checkpoint: forgets what comes after `step`, so that training can go on from there.
@@ -341,7 +353,7 @@ def _as_run(row: Any, members: Sequence[Variant]) -> Run:
     known["facts"] = {name: value for name, value in row["facts"].items() if name != ORIGINS}
     try:
         known |= _origins(row["facts"].get(ORIGINS, {}))
-        known["config"] = SweepConfig.model_validate(row["config"])
+        known["config"] = SweepConfig.model_validate(EARLIER | row["config"])
         known["placements"] = tuple(Placement.model_validate(placement) for placement in row["placements"])
     except ValidationError as error:
         raise StoreError(f"run {row['id']} was written by another version of domlora: upgrade domlora") from error

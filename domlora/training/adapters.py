@@ -10,8 +10,6 @@ residuals are kept beside it and put in place only while such a variant runs.
 from __future__ import annotations
 
 import copy
-import hashlib
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -32,8 +30,7 @@ from domlora.comparison.placements import check_trainable
 from domlora.errors import PlacementError
 from domlora.placements.methods import METHODS, Method
 from domlora.placements.placement import Placement
-
-LONGEST_NAME = 120  # of a folder; file systems end at 255 bytes
+from domlora.training.dropout import Clock, SeededDropout
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +77,7 @@ class Adapters:
         self.base_name, self.base_revision = base_name, base_revision
         self.attached: dict[str, Adapter] = {}
         self._peft: PeftModel | None = None
+        self.clock = Clock()  # of dropout
         self._directions: dict[str, Mapping[str, torch.Tensor]] = {}  # by placement: the seed has no part in EVA
 
     def __enter__(self) -> Adapters:
@@ -122,8 +120,11 @@ class Adapters:
             ) from error
         self._directions[placement.signature] = found
 
-    def attach(self, placement: Placement, method: Method, seed: int) -> Adapter:
+    def attach(self, placement: Placement, method: Method, seed: int, dropout: float = 0.0) -> Adapter:
         """Adds an adapter whose start depends on the placement, the method and the seed alone (EVA: and on its data).
+
+        Args:
+            dropout: fraction of the adapter's inputs that is dropped while `clock` runs.
 
         Raises:
             PlacementError: a module of the placement was not matched, or another one was, or its class does not take
@@ -158,6 +159,11 @@ class Adapters:
         finally:
             for name, weight in before.items():
                 self._base_layer(name).weight.data = weight
+        if dropout:
+            config.lora_dropout = dropout  # as its user trains it again
+            for name, layer in self.layers():
+                if key in layer.lora_A:
+                    layer.lora_dropout[key] = SeededDropout(dropout, seed, name, self.clock)
         down, up = self._parameters(key)
         for parameter in (*down, *up):
             parameter.requires_grad_(True)
@@ -200,6 +206,19 @@ class Adapters:
             for parameter in trained:  # PEFT freezes those that are not active
                 parameter.requires_grad_(True)
             yield
+
+    @contextmanager
+    def dropping(self, step: int, batch: int) -> Iterator[None]:
+        """Drops what the adapters' dropout drops in this batch of this step."""
+        magnitudes = [layer for _, layer in self.layers() if len(layer.lora_magnitude_vector)]
+        with self.clock.at(step, batch):
+            for layer in magnitudes:  # PEFT's DoRA asks the layer itself whether anything is dropped
+                layer.training = True
+            try:
+                yield
+            finally:
+                for layer in magnitudes:
+                    layer.training = False
 
     @contextmanager
     def disabled(self) -> Iterator[None]:
@@ -299,14 +318,6 @@ def _double_rank(config: LoraConfig) -> None:
     config.lora_alpha *= 2
     config.rank_pattern = {key: 2 * rank for key, rank in (config.rank_pattern or {}).items()}
     config.alpha_pattern = {key: 2 * alpha for key, alpha in (config.alpha_pattern or {}).items()}
-
-
-def folder_name(variant: str) -> str:
-    """A variant's name as a folder: `dominant lr=0.005 seed=1` -> `dominant_lr=0.005_seed=1`; a long one shortened."""
-    name = re.sub(r"[^\w.=@+-]+", "_", variant)
-    if len(name) <= LONGEST_NAME:
-        return name
-    return f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(variant.encode()).hexdigest()[:8]}"
 
 
 def _cuda_devices(model: nn.Module) -> list[torch.device]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from domlora.comparison.analysis import compare_run
 from domlora.comparison.run import BASE, Answer, Run
+from domlora.comparison.selection import contestants_of
 from domlora.data.batches import collate
 from domlora.data.encoding import EncodedSample
 from domlora.data.samples import Sample
@@ -35,7 +35,7 @@ def evaluate_chosen(
 ) -> None:
     """Forgetting and answers of what was chosen on validation rows, with the adapters as they were saved."""
     run = runs.get(run_id)
-    contestants = compare_run(run, runs.evaluations(run_id), resamples=1).contestants
+    contestants = contestants_of(run, runs.evaluations(run_id))
     chosen = [variant for contestant in contestants for variant in contestant.variants if variant.adapter]
     with Adapters(model.model, model.base_name) as adapters:
         placements = {placement.name: placement for placement in run.placements}

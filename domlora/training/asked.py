@@ -2,7 +2,8 @@
 
 In: a task, placements and a `SweepConfig`; where the model lies, and how to load it. Out: a run in the store, with the
 energy map that its placements were chosen by. `domlora.compare` and the jobs both come this way. Rows are chosen,
-placements read and the key of the run built here, once. No torch until something has to be computed.
+placements read and the key of the run built here, once. No torch until something has to be computed. That map is
+measured on rows that may be trained on, and on no other.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from domlora.comparison.config import SweepConfig
 from domlora.comparison.key import sweep_key
 from domlora.comparison.placements import place_for
 from domlora.comparison.run import Run
+from domlora.data.splits import SPLITS
 from domlora.data.tasks import Task
 from domlora.energy.energy_map import EnergyMap
 from domlora.energy.key import request_key
-from domlora.errors import TaskError
+from domlora.errors import TaskError, UsageError
 from domlora.generation import code_runner
 from domlora.models.fetch import LocalModel
 from domlora.models.reference import check_trainable
@@ -27,7 +29,7 @@ from domlora.probes.config import ProbeConfig
 from domlora.progress import Progress, silent
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
-from domlora.training.rows import ChosenRows, choose_rows
+from domlora.training.rows import ChosenRows, choose_rows, training_task
 
 if TYPE_CHECKING:
     from domlora.models.loading import LoadedModel
@@ -39,12 +41,14 @@ class Asked:
 
     Attributes:
         placements: names, which still have to be read against a map, and placements.
+        training: the task without the rows that are held out: what the maps of a comparison are measured on.
     """
 
     task: Task
     config: SweepConfig
     placements: tuple[str | Placement, ...]
     rows: ChosenRows
+    training: Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,7 @@ class Plan:
     """A comparison down to everything that decides its numbers.
 
     Attributes:
+        training: as in `Asked`.
         energy: the map that names of placements were read against.
         key: of its run.
     """
@@ -59,6 +64,7 @@ class Plan:
     task: Task
     config: SweepConfig
     rows: ChosenRows
+    training: Task
     energy: EnergyMap
     placements: tuple[Placement, ...]
     key: str
@@ -74,13 +80,34 @@ def ask(task: Task, config: SweepConfig, placements: Sequence[str | Placement] |
         TaskError: rows that cannot be had.
     """
     rows = choose_rows(task, config)
-    there = task.splits.get("train", 0)
+    there = len(rows.training)
     if config.energy_every and config.energy_samples > there:
         raise TaskError(
             f"the energy is to be measured on {config.energy_samples} training rows, but {task.name} has "
-            f"{there}: lower --energy-samples"
+            f"{there} that are not held out: lower --energy-samples"
         )
-    return Asked(task, config, tuple(config.placements if placements is None else placements), rows)
+    names = tuple(config.placements if placements is None else placements)
+    return Asked(task, config, names, rows, training_task(task, rows))
+
+
+def check_probe(asked: Asked, probe: ProbeConfig) -> None:
+    """Checks a probe that is to choose the placements of a comparison.
+
+    Raises:
+        UsageError: it would read rows that the comparison holds out.
+        TaskError: it asks for more training rows than there are.
+    """
+    if SPLITS.get(probe.split, probe.split) != "train":
+        raise UsageError(
+            f"placements are chosen by training rows, and the split {probe.split!r} is held out: leave out the split "
+            "of the probe"
+        )
+    there = len(asked.rows.training)
+    if probe.samples > there:
+        raise TaskError(
+            f"placements are to be chosen by {probe.samples} samples, but {asked.task.name} has {there} training "
+            f"rows that are not held out: ask for --samples 1 to {there}"
+        )
 
 
 def plan(asked: Asked, model_revision: str, energy: EnergyMap) -> Plan:
@@ -88,7 +115,7 @@ def plan(asked: Asked, model_revision: str, energy: EnergyMap) -> Plan:
     placements = tuple(place_for(energy, asked.config, asked.placements))
     how = energy.provenance.config
     key = sweep_key(model_revision, asked.task.content_hash, asked.config, placements, how)
-    return Plan(asked.task, asked.config, asked.rows, energy, placements, key)
+    return Plan(asked.task, asked.config, asked.rows, asked.training, energy, placements, key)
 
 
 def run_of(
@@ -108,17 +135,19 @@ def run_of(
     Args:
         local: the model's files.
         load: brings the model, which happens only if something has to be computed.
-        probe: how the map is measured that placements are chosen by, where neither `energy` nor the store has it.
-        energy: that map. Either way it is in the store afterwards.
+        probe: how the map is measured that placements are chosen by, where neither `energy` nor the store has it; None
+            stands for 32 samples, or as many training rows as there are.
+        energy: that map, used as it is. Either way it is in the store afterwards.
         job: id of the job that computes it.
         refresh: train again even if the store has the run.
 
     Raises:
         DomLoRAError: a model, placements or rows that cannot be used, no memory, no space.
     """
-    probe = probe or ProbeConfig()
+    probe = probe or ProbeConfig(samples=min(ProbeConfig().samples, len(asked.rows.training)))
     if energy is None:
-        energy = known_map(store, request_key(local.revision, asked.task.content_hash, probe))
+        check_probe(asked, probe)
+        energy = known_map(store, request_key(local.revision, asked.training.content_hash, probe))
     elif store.maps.find(energy.provenance.key) is None:
         store.maps.add(energy)
     made = None if energy is None else plan(asked, local.revision, energy)
@@ -136,7 +165,7 @@ def run_of(
     if made is None:
         from domlora.energy.measure import probe as measure
 
-        energy = measure(model, asked.task, probe, progress=lambda done, total: progress("probing", done, total))
+        energy = measure(model, asked.training, probe, progress=lambda done, total: progress("probing", done, total))
         store.maps.add(energy)
         made = plan(asked, local.revision, energy)
     return train(model, made, store, job=job, refresh=refresh, progress=progress)

@@ -44,8 +44,8 @@ def compare(
         task: from `domlora.load_task`.
         placements: names (`dominant`, `qv`, `random:3`, see `domlora.placements.names.NAMES`) or placements.
         config: all other settings at once; or name them as keywords (`learning_rates=[1e-3, 5e-3], seeds=2, ...`).
-        energy: the map that names are read against; where none is given, that of 32 samples, from the store if it is
-            there, else measured.
+        energy: the map that names are read against, used as it is; where none is given, that of 32 training rows that
+            are not held out (or of all, where there are fewer), from the store if it is there, else measured.
         store: where the run and the map are kept, the default one where none is given. The same request again is
             answered from it.
         progress: called with (stage, passes done, passes in all).

@@ -31,6 +31,7 @@ class TrainingEnergy:
     """Measures for one run; the `Energies` of its sweep. Made before any adapter is attached.
 
     Args:
+        task: without the rows that the run holds out.
         probe: how the map was measured that placements were chosen by; its rank, draws, lengths and seed hold here.
 
     Raises:

@@ -23,6 +23,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_map
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from domlora.data.batches import Batch
@@ -65,13 +66,17 @@ class RowResults:
 class Lockstep:
     """Runs batches for any of the adapters that are attached to a model.
 
+    Args:
+        checkpointing: blocks run again in the backward pass instead of keeping their activations.
+
     Attributes:
         shared: whether blocks below a variant's lowest adapter run once for all variants. Off for a model whose
             blocks do not pass their rows on in the ordinary way (found out by `check`).
     """
 
-    def __init__(self, adapters: Adapters) -> None:
+    def __init__(self, adapters: Adapters, checkpointing: bool = False) -> None:
         self.adapters = adapters
+        self.checkpointing = checkpointing
         self.model = adapters.model
         self.shared = True
         self.max_tokens: int | None = None  # of a group of variants; learned from running out of memory
@@ -80,7 +85,12 @@ class Lockstep:
     def evaluate(self, batch: Batch, variants: Sequence[Adapter]) -> RowResults:
         """Losses and accuracies, without gradients."""
         entries = self._entries(batch, variants)
-        parts = list(self._groups(batch, variants, lambda group: self._rows(batch, group, entries)))
+
+        def run(group: Sequence[Adapter]) -> RowResults:
+            with self._rows(batch, group, entries) as found:
+                return found
+
+        parts = list(self._groups(batch, variants, run))
         order = [adapter for group, _ in parts for adapter in group]
         place = [order.index(adapter) for adapter in variants]
         losses, accuracies = (
@@ -88,19 +98,22 @@ class Lockstep:
         )
         return RowResults(losses, accuracies)
 
-    def backward(self, batch: Batch, variants: Sequence[Adapter], scale: float) -> torch.Tensor:
-        """Adds the gradient of `scale · Σ_rows loss` to each variant's parameters, and returns (V, B) losses.
+    def backward(self, batch: Batch, variants: Sequence[Adapter], weights: torch.Tensor | float) -> torch.Tensor:
+        """Adds the gradient of `Σ_rows weight · loss` to each variant's parameters, and returns (V, B) losses.
 
         The sum over variants has no cross terms: no parameter belongs to two of them.
+
+        Args:
+            weights: (B,) of the rows in the loss of the step, or one for all.
         """
         entries = self._entries(batch, variants)
 
         def run(group: Sequence[Adapter]) -> torch.Tensor:
-            found = self._rows(batch, group, entries)
             parameters = [parameter for adapter in group for parameter in adapter.parameters]
-            # Not .backward(): a group that runs out of memory must not leave half of its gradients behind.
-            # Unused: a module that no row of this batch reaches, such as an expert.
-            gradients = torch.autograd.grad(found.losses.sum() * scale, parameters, allow_unused=True)
+            with self._rows(batch, group, entries) as found:  # around the backward, which may run blocks again
+                # Not .backward(): a group that runs out of memory must not leave half of its gradients behind.
+                # Unused: a module that no row of this batch reaches, such as an expert.
+                gradients = torch.autograd.grad((found.losses * weights).sum(), parameters, allow_unused=True)
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 if gradient is not None:
                     parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
@@ -155,15 +168,21 @@ class Lockstep:
             self.max_tokens = max(1, len(group) // 2) * rows * width
             queue = [*_in_groups(group, (len(group) + 1) // 2), *queue]
 
-    def _rows(self, batch: Batch, group: Sequence[Adapter], entries: dict[int, torch.Tensor]) -> RowResults:
+    @contextmanager
+    def _rows(
+        self, batch: Batch, group: Sequence[Adapter], entries: dict[int, torch.Tensor]
+    ) -> Iterator[RowResults]:  # fmt: skip
         """One pass of a group: all variants that may be mixed, or a single one that may not."""
         with ExitStack() as stack:
             if entries:
                 stack.enter_context(self._entering(group, entries, len(batch.ids)))
-                return _row_results(self.model, batch, len(group))
-            if not group[0].alone:
-                stack.enter_context(self._named([a.key for a in group for _ in range(len(batch.ids))]))
-            return _row_results(self.model, _repeated(batch, len(group)), len(group))
+                yield _row_results(self.model, batch, len(group))
+                return
+            names = None if group[0].alone else [a.key for a in group for _ in range(len(batch.ids))]
+            stack.enter_context(self._named(names))
+            if self.checkpointing:
+                stack.enter_context(self._wrapped(lambda _, run: self._again(run, names)))
+            yield _row_results(self.model, _repeated(batch, len(group)), len(group))
 
     # Blocks that run once
 
@@ -213,7 +232,7 @@ class Lockstep:
                 if index < first:
                     return hidden
                 args, kwargs = tree_map(lambda leaf: _for_rows(leaf, rows, len(present)), (args, kwargs))
-                found = run(carried[0], *args, **kwargs)
+                found = self._again(run, names)(carried[0], *args, **kwargs)
                 carried[0] = found if isinstance(found, torch.Tensor) else found[0]
                 # What comes after the blocks sees the variants' rows; until then the model's own rows go along idly.
                 return carried[0] if index == last else hidden
@@ -222,6 +241,28 @@ class Lockstep:
 
         with self._wrapped(wrap), self._named(names):
             yield
+
+    def _again(self, run: Callable[..., Any], names: list[str] | None) -> Callable[..., Any]:
+        """The block, so that the backward pass runs it again with the rows' adapters as they are now."""
+        if not self.checkpointing:
+            return run
+
+        def forward(hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            now = None if names is None else list(names)
+
+            def block(hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+                if names is None or now is None:
+                    return run(hidden, *args, **kwargs)
+                later = list(names)
+                names[:] = now
+                try:
+                    return run(hidden, *args, **kwargs)
+                finally:
+                    names[:] = later
+
+            return checkpoint(block, hidden, *args, use_reentrant=False, **kwargs)
+
+        return forward
 
     @contextmanager
     def _wrapped(self, wrap: Callable[[int, Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:

@@ -1,8 +1,9 @@
 """Trains every variant of a comparison in one loop over one frozen base model.
 
 In: a model, rows, and the run's variants. Out, through a `SweepLog`: curves as they grow, losses row by row, adapters
-as PEFT folders. All variants read the same rows in the same order; each has its own optimizer, schedule and clipping,
-and one that diverges or is cancelled leaves the others as they are. What a killed sweep has done is not done again.
+as PEFT folders. All variants of a seed read the same rows in the same order; each has its own optimizer, schedule and
+clipping, and one that diverges or is cancelled leaves the others as they are. What a killed sweep has done is not done
+again.
 Knows no store and no request.
 """
 
@@ -11,18 +12,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import LRScheduler
-from transformers import get_scheduler
 
 from domlora.comparison.config import SweepConfig
-from domlora.comparison.run import BASE, ENDED_VARIANT, Evaluation, Metric, Variant
+from domlora.comparison.run import BASE, ENDED_VARIANT, STEPS, Evaluation, Metric, Variant
 from domlora.data.batches import Batch, apart, collate
 from domlora.data.encoding import EncodedSample
 from domlora.errors import ProbeError, SweepError
@@ -31,16 +29,16 @@ from domlora.models.loading import LoadedModel
 from domlora.placements.methods import METHODS
 from domlora.placements.placement import Placement
 from domlora.training import checkpoints
-from domlora.training.adapters import Adapter, Adapters, folder_name
+from domlora.training.adapters import Adapters
+from domlora.training.checkpoints import folder_name, state_of
 from domlora.training.evaluation import RowTable, evaluate_base, evaluate_variants
+from domlora.training.live import Live, schedule_of, start
 from domlora.training.lockstep import Lockstep
 from domlora.training.meter import TRAIN_COST, Meter, passes_until, variant_passes
-from domlora.training.rows import SweepRows, micro_batches, step_rows
+from domlora.training.rows import EVA_ROWS, SweepRows, micro_batches, step_rows
 
-SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 REPORT_SECONDS = 1.0  # between two writes of curves, and two looks for cancelled variants
 OPTIMIZER_FRACTION = 0.25  # of free memory that adapters with their optimizer states may take at once
-EVA_ROWS = 32
 
 
 class SweepLog(Protocol):
@@ -76,25 +74,6 @@ class Energies(Protocol):
         """
 
 
-@dataclass
-class Live:
-    """A variant in training."""
-
-    variant: Variant
-    adapter: Adapter
-    optimizer: AdamW
-    schedule: LRScheduler
-
-    def step(self, max_norm: float) -> float:
-        """One optimizer step; returns the norm of the gradient before clipping."""
-        norm = float(torch.nn.utils.clip_grad_norm_(self.adapter.parameters, max_norm))
-        if math.isfinite(norm):
-            self.optimizer.step()
-            self.schedule.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        return norm
-
-
 class Sweep:
     """One sweep; `run` trains whatever variants of the run have not ended.
 
@@ -119,40 +98,48 @@ class Sweep:
     ) -> None:
         self.model, self.rows, self.placements, self.config = model, rows, placements, config
         self.log, self.folder, self.key, self.meter, self.energies = log, folder, key, meter, energies
-        self.steps = step_rows(len(rows.train), config)
+        self._before: dict[str, RowTable] = {}
+        self._orders: dict[int, list[list[int]]] = {}
+        self._began, self._known = time.monotonic(), 0
         self._points: list[Metric] = []
         self._reported = self._looked = -math.inf
 
     def run(self) -> None:
-        """Trains, evaluates and saves; returns when every variant has ended.
+        """Trains, evaluates and saves; returns when every variant has ended. May be called again for more variants.
 
         Raises:
             SweepError: adapters cannot be written.
             ProbeError: not enough memory for one variant alone.
         """
-        before = self._evaluate_base()
+        if not self._before:
+            self._begin()
+        while waiting := [v for v in self.log.variants() if v.status not in ENDED_VARIANT]:
+            checkpoint = checkpoints.read(self.folder / checkpoints.FILE, self.key)
+            if checkpoint is not None and {v.name for v in waiting} & set(checkpoint["names"]):
+                names, step = list(checkpoint["names"]), int(checkpoint["step"])
+                self.log.rewind(step, names)
+            else:
+                checkpoint, wave = None, self._wave(waiting)
+                names, step = [v.name for v in wave], self._gone_on_from(wave[0])
+                self.log.rewind(step or -1, names)
+            by_name = {v.name: v for v in self.log.variants()}
+            wave = [by_name[name] for name in names if by_name[name].status not in ENDED_VARIANT]
+            with Adapters(self.model.model, self.model.base_name, self.model.base_revision) as adapters:
+                self._train(adapters, wave, names, step, checkpoint)
+            checkpoints.remove(self.folder)
+
+    # Before
+
+    def _begin(self) -> None:
+        """What is done once: the base model by itself."""
+        self._before = self._evaluate_base()
         if self.energies is not None:
             self.energies.measure(BASE, 0)
             self.meter.add("measuring energy", TRAIN_COST * self.config.energy_samples)
         ended = sum(v.status in ENDED_VARIANT for v in self.log.variants())
         if ended:
-            self.meter.add("training", ended * variant_passes(self.config, self.rows))
-        while waiting := [v for v in self.log.variants() if v.status not in ENDED_VARIANT]:
-            checkpoint = checkpoints.read(self.folder, self.key)
-            if checkpoint is not None and {v.name for v in waiting} & set(checkpoint["names"]):
-                names, step = list(checkpoint["names"]), int(checkpoint["step"])
-                self.log.rewind(step, names)
-            else:
-                checkpoint, step = None, 0
-                names = [v.name for v in self._wave(waiting)]
-                self.log.rewind(-1, names)
-            by_name = {v.name: v for v in self.log.variants()}
-            wave = [by_name[name] for name in names if by_name[name].status not in ENDED_VARIANT]
-            with Adapters(self.model.model, self.model.base_name, self.model.base_revision) as adapters:
-                self._train(adapters, wave, names, step, checkpoint, before)
-            checkpoints.remove(self.folder)
-
-    # Before
+            self._known = ended * variant_passes(self.config, self.rows)
+            self.meter.add("training", self._known)
 
     def _evaluate_base(self) -> dict[str, RowTable]:
         """The base model on validation and test rows: every variant's "before"."""
@@ -163,11 +150,22 @@ class Sweep:
         self.log.evaluations([table.evaluation(BASE, part) for part, table in found.items()])
         return found
 
+    def _gone_on_from(self, variant: Variant) -> int:
+        """The step at which an earlier comparison left this variant; 0 where there is none."""
+        kept = checkpoints.read(state_of(self.folder, variant.name), variant.name) if self.config.legs else None
+        return int(kept["step"]) if kept is not None and kept["step"] in self.config.legs else 0
+
     def _wave(self, waiting: Sequence[Variant]) -> list[Variant]:
-        """As many variants as fit into memory with gradients, two optimizer moments and residuals; one at least."""
+        """As many variants as fit into memory with gradients, two optimizer moments and residuals; one at least.
+
+        All of a wave go on from the same step.
+        """
+        first = self._gone_on_from(waiting[0])
         left = OPTIMIZER_FRACTION * free_memory(self.model.device)
         wave: list[Variant] = []
         for variant in waiting:
+            if self._gone_on_from(variant) != first:
+                continue
             left -= 4 * 4 * variant.trainable_parameters
             if METHODS[variant.method].mutates:
                 modules = self.placements[variant.placement].modules
@@ -176,19 +174,6 @@ class Sweep:
                 break
             wave.append(variant)
         return wave
-
-    def _start(self, adapters: Adapters, variant: Variant) -> Live:
-        placement = self.placements[variant.placement]
-        adapter = adapters.attach(placement, variant.method, variant.seed)
-        ratio = self.config.loraplus_ratio if METHODS[variant.method].faster_up else 1.0
-        groups = [
-            {"params": list(adapter.down), "lr": variant.learning_rate},
-            {"params": list(adapter.up), "lr": variant.learning_rate * ratio},
-        ]
-        optimizer = AdamW(groups, weight_decay=self.config.weight_decay, fused=_can_fuse(self.model.device))
-        warmup = round(self.config.warmup * self.config.steps)
-        schedule = get_scheduler(SCHEDULES[self.config.schedule], optimizer, warmup, self.config.steps)
-        return Live(variant, adapter, optimizer, schedule)
 
     def _find_directions(self, adapters: Adapters, wave: Sequence[Variant]) -> None:
         batches = self._batches(range(min(EVA_ROWS, len(self.rows.train))))
@@ -205,35 +190,42 @@ class Sweep:
         names: Sequence[str],
         done: int,
         checkpoint: Mapping[str, Any] | None,
-        before: Mapping[str, RowTable],
     ) -> None:
         self._find_directions(adapters, wave)
-        live = [self._start(adapters, variant) for variant in wave]
-        lockstep = Lockstep(adapters)
+        fused, places = _can_fuse(self.model.device), self.placements
+        live = [start(adapters, one, places[one.placement], self.config, done, fused) for one in wave]
+        lockstep = Lockstep(adapters, self.config.gradient_checkpointing)
+        for one in live if done else ():
+            saved = checkpoint["variants"][one.variant.name] if checkpoint is not None else self._state(one)
+            one.restore(adapters, saved, new_leg=done in self.config.legs)
         if checkpoint is not None:
             lockstep.shared = checkpoint["shared"]
-            for one in live:
-                _restore(adapters, one, checkpoint["variants"][one.variant.name])
         elif live:
-            lockstep.check(next(self._batches(self.steps[0])), [one.adapter for one in live])
+            lockstep.check(next(self._batches(self._order(0)[0])), [one.adapter for one in live])
         results = {
-            f"{short}_{name}_before": getattr(before[part], name)
+            f"{short}_{name}_before": getattr(self._before[part], name)
             for part, short in (("validation", "eval"), ("test", "test"))
             for name in ("loss", "accuracy")
         }
         for one in live:
             self.log.variant(one.variant.name, status="training", results=results)
             if not done:
-                self._evaluated(one.variant.name, 0, before["validation"])
+                self._evaluated(one.variant.name, 0, self._before["validation"])
         self.meter.add("training", len(live) * passes_until(self.config, self.rows, done, done))
+        last, deadline = done, self._deadline(len(live), done)
         for step in range(done + 1, self.config.steps + 1):
             live = self._without_cancelled(live, step)
             if not live:
                 break
-            live = self._step(lockstep, live, step)
+            if time.monotonic() > deadline and last > done:
+                self._out_of_time(live, last)
+                break
+            if step - 1 in self.config.legs:
+                for one in live:
+                    one.schedule = schedule_of(one.optimizer, self.config, step - 1)
+            live, last = self._step(lockstep, live, step), step
             if step % self.config.evaluate_every == 0 and step < self.config.steps:
-                for one, table in self._tables(lockstep, live, "validation", self.rows.validation):
-                    self._evaluated(one.variant.name, step, table)
+                live = self._evaluate(adapters, lockstep, live, step)
             if self.energies is not None and step in self.config.energy_steps:
                 for one in live:  # before the checkpoint: what comes after it is not done again
                     with adapters.only(one.adapter):
@@ -242,7 +234,70 @@ class Sweep:
                 self._report()
                 self._checkpoint(adapters, lockstep, live, names, step)
         self._report()
-        self._conclude(adapters, lockstep, live)
+        if self.config.patience and (last % self.config.evaluate_every or last == self.config.steps):
+            self._evaluate(adapters, lockstep, live, last)
+        self._conclude(adapters, lockstep, live, last)
+
+    def _state(self, one: Live) -> dict[str, Any]:
+        """What an earlier comparison left of a variant."""
+        saved = checkpoints.read(state_of(self.folder, one.variant.name), one.variant.name)
+        if saved is None:
+            raise SweepError(f"the state of {one.variant.name} can no longer be read: start the comparison again")
+        return saved
+
+    def _deadline(self, variants: int, done: int) -> float:
+        """When the training of a wave has to end, so that as much time is left as what comes after it takes."""
+        if self.config.minutes is None:
+            return math.inf
+        passes = [passes_until(self.config, self.rows, step, step) for step in (done, self.config.steps)]
+        then = self.meter.done - self._known + variants * (passes[1] - passes[0])
+        return self._began + 60 * self.config.minutes * then / self.meter.total
+
+    def _out_of_time(self, live: Sequence[Live], step: int) -> None:
+        self.log.warn(
+            f"{self.config.minutes:g} minutes were over: {len(live)} variants ended at step {step} of "
+            f"{self.config.steps}, such as {live[0].variant.name}."
+        )
+        for one in live:
+            self.log.variant(one.variant.name, note=f"ended at step {step} of {self.config.steps}: the time was over")
+            self._skip_rest(step)
+
+    def _evaluate(self, adapters: Adapters, lockstep: Lockstep, live: list[Live], step: int) -> list[Live]:
+        """Validation rows between steps; returns those that go on. What has lost patience is concluded."""
+        stopped = []
+        for one, table in self._tables(lockstep, live, "validation", self.rows.validation):
+            self._evaluated(one.variant.name, step, table)
+            if self.config.patience and one.evaluated(step, table.loss, adapters) >= self.config.patience:
+                stopped.append(one)
+        if step == self.config.steps:
+            return live
+        for one in stopped:
+            note = f"ended at step {step}: no lower validation loss in {self.config.patience} evaluations"
+            self.log.variant(one.variant.name, note=note)
+            self._skip_rest(step)
+        if stopped:
+            self._conclude(adapters, lockstep, stopped, step)
+        return [one for one in live if one not in stopped]
+
+    def _by_order(self, live: Sequence[Live]) -> dict[int, list[Live]]:
+        """Variants that read the same rows in the same order: they share batches."""
+        groups: dict[int, list[Live]] = {}
+        for one in live:
+            groups.setdefault(self.config.order_of(one.variant.seed), []).append(one)
+        return groups
+
+    def _order(self, seed: int) -> list[list[int]]:
+        """The rows of each step."""
+        if seed not in self._orders:
+            self._orders[seed] = step_rows(len(self.rows.train), self.config, seed)
+        return self._orders[seed]
+
+    def _weights(self, rows: Sequence[int]) -> dict[int, float]:
+        """What each row counts in the loss of its step: as much as any other, or by the tokens it is to predict."""
+        if self.config.loss_mean == "sample":
+            return dict.fromkeys(rows, 1 / len(rows))
+        total = sum(self.rows.train[row].targets for row in rows)
+        return {row: self.rows.train[row].targets / total for row in rows}
 
     def _batches(self, rows: Sequence[int]) -> Iterator[Batch]:
         """Training rows in batches of at most the batch size, and of lengths that the model may read side by side."""
@@ -252,12 +307,20 @@ class Sweep:
 
     def _step(self, lockstep: Lockstep, live: list[Live], step: int) -> list[Live]:
         """One optimizer step of every variant; returns those that go on."""
-        rows = self.steps[step - 1]
-        losses = torch.zeros(len(live))
-        for batch in self._batches(rows):
-            losses += lockstep.backward(batch, [one.adapter for one in live], 1 / len(rows)).sum(1).cpu() / len(rows)
+        losses: dict[str, float] = {}
+        for order, group in self._by_order(live).items():
+            rows = self._order(order)[step - 1]
+            weights = self._weights(rows)
+            total = torch.zeros(len(group))
+            for number, batch in enumerate(self._batches(rows)):
+                own = torch.tensor([weights[row] for row in batch.index.tolist()], device=batch.ids.device)
+                with lockstep.adapters.dropping(step, number) if self.config.dropout else nullcontext():
+                    found = lockstep.backward(batch, [one.adapter for one in group], own)
+                total += (found * own).sum(1).cpu()
+            losses |= {one.variant.name: loss for one, loss in zip(group, total.tolist(), strict=True)}
         going = []
-        for one, loss in zip(live, losses.tolist(), strict=True):
+        for one in live:
+            loss = losses[one.variant.name]
             rate = float(one.schedule.get_last_lr()[0])
             norm = one.step(self.config.max_grad_norm)
             name = one.variant.name
@@ -271,7 +334,7 @@ class Sweep:
             else:
                 self._diverged(one, step, "its loss" if not math.isfinite(loss) else "its gradient")
                 self._skip(step, step - 1)
-        self.meter.add("training", TRAIN_COST * len(rows) * len(live))
+        self.meter.add("training", TRAIN_COST * self.config.rows_per_step * len(live))
         if time.monotonic() - self._reported > REPORT_SECONDS:
             self._report()
         return going
@@ -300,6 +363,11 @@ class Sweep:
         spent = passes_until(self.config, self.rows, trained, evaluated)
         self.meter.add("training", variant_passes(self.config, self.rows) - spent)
 
+    def _skip_rest(self, step: int) -> None:
+        """Counts the steps that a variant need not do which is judged as it is after this one."""
+        whole, spent = (passes_until(self.config, self.rows, n, n) for n in (self.config.steps, step))
+        self.meter.add("training", whole - spent)
+
     def _diverged(self, one: Live, step: int, what: str) -> None:
         note = f"{what} was no longer finite at step {step}: try a learning rate below {one.variant.learning_rate:g}"
         self.log.variant(one.variant.name, status="diverged", note=note, ended_step=step)
@@ -312,16 +380,9 @@ class Sweep:
             "names": list(names),
             "step": step,
             "shared": lockstep.shared,
-            "variants": {
-                one.variant.name: {
-                    "adapter": {name: tensor.detach() for name, tensor in adapters.state(one.adapter.key).items()},
-                    "optimizer": one.optimizer.state_dict(),
-                    "schedule": one.schedule.state_dict(),
-                }
-                for one in live
-            },
+            "variants": {one.variant.name: one.state(adapters) for one in live},
         }
-        reason = checkpoints.write(self.folder, state)
+        reason = checkpoints.write(self.folder / checkpoints.FILE, state)
         if reason is not None:
             self.log.warn(
                 f"The checkpoint of step {step} could not be written ({reason}); training went on, and would have "
@@ -330,23 +391,35 @@ class Sweep:
 
     # After
 
-    def _conclude(self, adapters: Adapters, lockstep: Lockstep, live: Sequence[Live]) -> None:
-        """Final losses on validation and test rows, and the adapters as folders."""
+    def _conclude(self, adapters: Adapters, lockstep: Lockstep, live: Sequence[Live], step: int) -> None:
+        """Final losses on validation and test rows, and the adapters as folders, of variants that end at this step.
+
+        With patience it is the best adapter that is judged and kept. Test rows are for those that judge: a variant that
+        only chooses a rate has no use for them.
+        """
         made: list[Evaluation] = []
-        results: dict[str, dict[str, float]] = {one.variant.name: {} for one in live}
+        results: dict[str, dict[str, float]] = {one.variant.name: {STEPS: step} for one in live}
+        for one in live:
+            if step == self.config.steps:
+                self._keep_state(adapters, one, step)
+            if one.best is not None:
+                results[one.variant.name]["best_step"] = one.best.step
+                adapters.restore(one.adapter, one.best.adapter)
         for part, short, rows in (("validation", "eval", self.rows.validation), ("test", "test", self.rows.test)):
-            for one, table in self._tables(lockstep, live, part, rows):
+            for one, table in self._tables(lockstep, [one for one in live if self._is_judged(one, part)], part, rows):
                 name = one.variant.name
                 made.append(table.evaluation(name, part))
                 results[name] |= {f"{short}_loss_after": table.loss, f"{short}_accuracy_after": table.accuracy}
-                if part == "validation":
-                    self._evaluated(name, self.config.steps, table)
+                if part == "validation" and not self.config.patience:
+                    self._evaluated(name, step, table)
+        if unseen := sum(not self._is_judged(one, "test") for one in live):
+            self.meter.add("evaluating", len(self.rows.test) * unseen)
         self._report()
         self.log.evaluations(made)
         for one in live:
             name = one.variant.name
             if not all(map(math.isfinite, results[name].values())):
-                self._diverged(one, self.config.steps, "its final loss")
+                self._diverged(one, step, "its final loss")
                 continue
             folder = self.folder / "adapters" / folder_name(name)
             try:
@@ -357,9 +430,17 @@ class Sweep:
                     f"the adapter of {name} could not be written to {folder} ({reason}): free some space and start "
                     "the comparison again; it goes on from its last checkpoint"
                 ) from error
-            self.log.variant(
-                name, status="done", results=results[name], adapter=str(folder), ended_step=self.config.steps
-            )
+            self.log.variant(name, status="done", results=results[name], adapter=str(folder), ended_step=step)
+
+    def _keep_state(self, adapters: Adapters, one: Live, step: int) -> None:
+        """For a comparison that goes on with this one for more steps (`SweepConfig.legs`)."""
+        name = one.variant.name
+        reason = checkpoints.write(state_of(self.folder, name), {"key": name, "step": step, **one.state(adapters)})
+        if reason is not None:
+            self.log.warn(f"The last state of {name} could not be kept ({reason}): no steps can be added to it.")
+
+    def _is_judged(self, one: Live, part: str) -> bool:
+        return part != "test" or one.variant.seed in self.config.judging
 
     def _tables(
         self, lockstep: Lockstep, live: Sequence[Live], part: str, rows: Sequence[EncodedSample]
@@ -380,12 +461,6 @@ class Sweep:
         if self._points:
             self.log.metrics(self._points)
         self._points, self._reported = [], time.monotonic()
-
-
-def _restore(adapters: Adapters, one: Live, saved: Mapping[str, Any]) -> None:
-    adapters.restore(one.adapter, saved["adapter"])
-    one.optimizer.load_state_dict(saved["optimizer"])
-    one.schedule.load_state_dict(saved["schedule"])
 
 
 def _can_fuse(device: torch.device) -> bool:

@@ -18,6 +18,7 @@ import torch
 from domlora.comparison.config import SweepConfig, variant_name
 from domlora.comparison.placements import left_out
 from domlora.comparison.run import Evaluation, Metric, Run, Variant
+from domlora.comparison.selection import still_to_judge
 from domlora.data.encoding import EncodedSample
 from domlora.data.tasks import Task, builtin_tasks, load_task
 from domlora.errors import TaskError
@@ -76,8 +77,12 @@ def train(
         if (reason := keep(run.id, rows.train, rows.conversations)) is not None:
             log.warn(f"The training rows could not be kept for later export ({reason}).")
         measured = plan.energy.provenance.config
-        energies = TrainingEnergy(model, task, run, measured, store) if config.energy_every else None
-        Sweep(model, rows, by_name, config, log, folder, name, meter, energies).run()
+        energies = TrainingEnergy(model, plan.training, run, measured, store) if config.energy_every else None
+        sweep = Sweep(model, rows, by_name, config, log, folder, name, meter, energies)
+        sweep.run()
+        while judging := still_to_judge(store.runs.get(run.id), store.runs.evaluations(run.id)):
+            store.runs.add_variants(run.id, judging)
+            sweep.run()
         evaluate_chosen(model, store.runs, run.id, rows, others, meter)
         meter.finish()
         spent = float(run.facts.get("seconds", 0.0)) + time.perf_counter() - started
@@ -110,6 +115,7 @@ def _new_run(
             "validation_rows": len(rows.validation),
             "test_rows": len(rows.test),
             "energy_map": plan.energy.id,
+            "training_hash": plan.training.content_hash,
             "forgetting_tasks": list(others),
             **({"remarks": [remark.words for remark in rows.remarks]} if rows.remarks else {}),
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
@@ -152,11 +158,11 @@ class StoreLog:
 
 
 def variants_of(placements: Sequence[Placement], config: SweepConfig) -> Iterator[Variant]:
-    """Every placement with every method, learning rate and seed."""
+    """Every placement with every method, learning rate and seed that chooses one; those that judge come afterwards."""
     for placement in placements:
         for method in config.methods:
             for rate in config.learning_rates:
-                for seed in range(config.seeds):
+                for seed in config.choosing or config.judging:
                     yield Variant(
                         name=variant_name(placement.name, method, rate, seed),
                         placement=placement.name,
@@ -189,4 +195,4 @@ def _passes(run: Run, rows: SweepRows, others: Mapping[str, Sequence[EncodedSamp
     looked_at = sum(map(len, others.values()))
     answered = ANSWER_COST * len(rows.answered)
     after = looked_at * (1 + contestants * run.config.seeds) + answered * (1 + contestants)
-    return total_passes(run.config, rows, len(run.variants)) + after
+    return total_passes(run.config, rows, contestants * run.config.variants) + after

@@ -14,7 +14,7 @@ from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
 from domlora.jobs import worker
 from domlora.jobs.queue import Queue
-from domlora.jobs.spec import ProbeRequest, SweepRequest
+from domlora.jobs.spec import HeldOut, ProbeRequest, SweepRequest
 from domlora.probes.config import ProbeConfig
 from domlora.settings import setting
 from domlora.store.store import Store
@@ -140,13 +140,19 @@ def test_a_value_outside_of_the_bounds_is_one_line_that_names_the_flag():
 
 
 def test_a_flag_can_be_none_where_it_is_not_given():
-    parser = parser_of(
-        "count", "rate", defaults=Settings(count=5, needed=""), only_given=True, absent={"rate": "twice"}
-    )
+    parser = parser_of("count", "rate", defaults=Settings(count=5, needed=""), only_given=True)
     assert vars(parser.parse_args([])) == {"count": None, "rate": None}
     helps = {a.dest: a.help for a in parser._actions}
     assert helps["count"] == "how many (default 5)"
-    assert helps["rate"].endswith("(default: twice)")
+
+
+def test_a_default_that_follows_from_another_field_is_said_in_words_whatever_the_defaults():
+    parser = argparse.ArgumentParser()
+    add_settings(parser, SweepConfig, "rank", "alpha", defaults=SweepConfig(rank=4))
+    read = parser.parse_args([])
+    assert (read.rank, read.alpha) == (4, None)
+    assert {a.dest: a.help for a in parser._actions}["alpha"].endswith("(default: twice the rank)")
+    assert checked(SweepConfig, parser.parse_args(["--rank", "32"])).alpha == 64
 
 
 @pytest.mark.parametrize("model", [ProbeConfig, SweepConfig])
@@ -220,6 +226,7 @@ def test_a_ranking_leaves_what_it_lacks_to_a_worker_once(capsys, tiny_folder, ro
     assert [config.probe for config in jobs[0].request.configs] == ["page", "plop"]
     assert (jobs[1].request.sweep.placements, jobs[1].request.sweep.steps) == (("spread:6",), 3)
     assert jobs[1].request.probe == jobs[0].request.config
+    assert jobs[0].request.without == HeldOut.by(jobs[1].request.sweep), "both read the same rows"
     status, out, err = run(capsys, *command)
     assert (status, out) == (0, "")
     assert "known or queued" in err

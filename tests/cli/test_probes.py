@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from domlora.data.tasks import load_task
 from domlora.probes.registry import PROBES
 from domlora.store.store import Store
+from domlora.training.rows import choose_rows, training_task
 from tests.helpers.command import run
 from tests.helpers.sweeping import write_task
 
@@ -50,6 +52,17 @@ def test_rank_trains_measures_and_says_what_is_told_apart(ranked):
     assert by_name["page"]["relative_cost"] == 1
     assert by_name["weight-norm"]["samples"] == 0
     assert ranked["sentence"]
+
+
+def test_no_probe_reads_rows_that_modules_are_judged_by(ranked, rows):
+    """All of them read what the map reads that modules are chosen by, which is one of theirs."""
+    store, task = Store(), load_task(rows)
+    (run,) = store.runs.list()
+    left = training_task(task, choose_rows(task, run.config))
+    assert left.splits == {"train": 28} and run.facts["training_hash"] == left.content_hash
+    maps = store.maps.list()
+    assert {one.task_hash for one in maps} == {left.content_hash} and len(maps) == 3
+    assert run.facts["energy_map"] in {one.id for one in maps}
 
 
 def test_the_second_ranking_is_answered_from_the_store(capsys, ranked, tiny_folder, rows, monkeypatch):

@@ -53,7 +53,8 @@ class World:
         names = tuple(dict.fromkeys(variant.placement for variant in self.variants)) or ("dominant",)
         run = Run(
             "r1", "key", "tiny", "folder", "1", "math", "built-in", "hash",
-            SweepConfig(placements=names, seeds=self.seeds), (), datetime(2026, 1, 1, tzinfo=UTC), self.run_status,
+            SweepConfig(placements=names, seeds=self.seeds, rate_seeds=0), (), datetime(2026, 1, 1, tzinfo=UTC),
+            self.run_status,
             variants=tuple(self.variants),
         )  # fmt: skip
         return compare_run(run, self.evaluations, **{"resamples": 500, **settings})

@@ -11,6 +11,7 @@ from dashboard.probes import charts
 from dashboard.probes import queries as probe_queries
 from domlora.comparison.run import Run
 from domlora.jobs.queue import Queue
+from domlora.jobs.spec import HeldOut
 from domlora.probes.registry import PROBES
 from domlora.ranking.rank import rank
 from domlora.store.store import Store
@@ -120,6 +121,7 @@ def test_training_and_ranking_queues_the_probes_and_then_the_modules(monkeypatch
     assert {config.probe for config in probe.request.configs} == set(probe_queries.ONE_TASK)
     assert sweep.request.sweep.placements == ("spread:8",)
     assert sweep.request.probe == probe.request.config
+    assert probe.request.without == HeldOut(data_seed=0, validation_rows=4, test_rows=8), "no probe reads test rows"
     assert (sweep.request.sweep.steps, sweep.request.sweep.learning_rates) == (3, (0.01,))
     assert app.query_params["jobs"] == f"{probe.id},{sweep.id}"
     assert text(app).count("· queued") == 2

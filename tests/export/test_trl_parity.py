@@ -63,7 +63,7 @@ def test_the_exported_script_trains_the_very_same_adapter(tmp_path, settings):
         out = folders[variant.name] / "out"
         logged = [
             entry
-            for entry in json.loads((out / "trainer_state.json").read_text("utf-8"))["log_history"]
+            for entry in json.loads((out / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
             if "loss" in entry
         ]
         for ours, theirs in (("train_loss", "loss"), ("grad_norm", "grad_norm"), ("learning_rate", "learning_rate")):
@@ -76,7 +76,7 @@ def test_the_exported_script_trains_the_very_same_adapter(tmp_path, settings):
         for name in ours:
             torch.testing.assert_close(theirs[name], ours[name], rtol=CLOSE, atol=CLOSE)
         configs = [
-            json.loads((folder / "adapter_config.json").read_text("utf-8"))
+            json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
             for folder in (folders[variant.name] / "adapter", out)
         ]
         for key in ("r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "use_dora"):

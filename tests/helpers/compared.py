@@ -12,8 +12,9 @@ from domlora.comparison.run import Evaluation, Metric, Run, Variant
 from domlora.store.store import Store
 
 CONFIG = SweepConfig(
-    placements=("dominant", "qv", "all-linear"), learning_rates=(1e-3, 1e-2), seeds=2, steps=20, evaluate_every=10
-)
+    placements=("dominant", "qv", "all-linear"), learning_rates=(1e-3, 1e-2), seeds=2, rate_seeds=0, steps=20,
+    evaluate_every=10,
+)  # fmt: skip
 VIEWS = ("Curves", "Result", "Learning rates", "Forgetting", "Answers", "Settings", "Take away")
 ROWS = 20
 

@@ -47,7 +47,11 @@ def world(gains, *, noise=0.01, seeds=1, rates=(1e-3,), validation=None, rows=RO
                 losses = HARD[:rows] - own + generator.normal(0, noise, rows)
                 evaluations.append(Evaluation(name, "test", tuple(losses), (0.5,) * rows))
     config = SweepConfig(
-        placements=tuple(p.name for p in placements) or ("q",), learning_rates=rates, seeds=seeds, steps=7
+        placements=tuple(p.name for p in placements) or ("q",),
+        learning_rates=rates,
+        seeds=seeds,
+        rate_seeds=0,
+        steps=7,
     )
     run = Run("r1", "key", "tiny", "folder", "r", "math", "built-in", "t", config, tuple(placements),
               datetime(2026, 1, 1, tzinfo=UTC), "done", variants=tuple(variants))  # fmt: skip

@@ -16,14 +16,16 @@ from safetensors.torch import load_file
 
 from domlora import progress
 from domlora.comparison.config import SweepConfig
+from domlora.data.tasks import Task, load_task
 from domlora.energy import measure as measuring_maps
 from domlora.errors import DomLoRAError, TaskError, UsageError
-from domlora.jobs.execute import run_sweep
+from domlora.jobs.execute import run_probe, run_sweep
 from domlora.jobs.queue import Queue
-from domlora.jobs.spec import SweepRequest
+from domlora.jobs.spec import HeldOut, ProbeRequest, SweepRequest
 from domlora.paths import home
 from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
+from domlora.training.rows import choose_rows, training_task
 from domlora.training.sweep import Sweep
 from tests.helpers.sweeping import write_task
 from tests.helpers.waiting import eventually
@@ -118,6 +120,47 @@ def test_a_second_call_is_answered_from_the_store(store, request_for, monkeypatc
     assert other != first and len(store.maps.list()) == 1
 
 
+def test_no_map_of_a_comparison_reads_a_row_that_is_held_out(store, request_for, monkeypatch):
+    """Neither the one that placements are chosen by, nor those that are measured while adapters train."""
+    drawn, honest = [], Task.draw
+    monkeypatch.setattr(Task, "draw", lambda self, *how: drawn.append(honest(self, *how)) or drawn[-1])
+    request = request_for(validation_rows=12, test_rows=12, energy_every=2, energy_samples=36)
+    request = request.model_copy(update={"probe": ProbeConfig(samples=36)})
+    run = store.runs.get(run_sweep(request, store, progress.silent))
+    task = load_task(request.task)
+    chosen = choose_rows(task, request.sweep)
+    read = [{sample.row for sample in rows} for rows in drawn]
+    assert len(read) >= 2 and all(len(rows) == 36 for rows in read)
+    held_out = {sample.row for name in ("validation", "test") for sample in chosen.splits[name]}
+    assert len(held_out) == 24 and not held_out & set.union(*read)
+    maps = [store.maps.get(run.facts["energy_map"]), *map(store.maps.get, (m.id for m in store.maps.list(run=run.id)))]
+    assert {energy.provenance.task_hash for energy in maps} == {training_task(task, chosen).content_hash}
+    assert run.task_hash == task.content_hash
+    assert maps[0].provenance.remarks[-1].words.startswith("24 rows held out by a comparison, and not read here")
+
+
+def test_where_nothing_is_held_out_of_the_training_rows_the_map_is_that_of_a_probe(store, request_for, tmp_path):
+    path = write_task(tmp_path / "split.jsonl", splits=("train", "validation", "test"))
+    request = request_for().model_copy(update={"task": str(path)})
+    probed = ProbeRequest(model=request.model, task=str(path), config=request.probe, device="cpu")
+    known = run_probe(probed, store, progress.silent)
+    run = store.runs.get(run_sweep(request, store, progress.silent))
+    assert run.facts["energy_map"] == known and len(store.maps.list()) == 1
+
+
+def test_a_probe_leaves_alone_what_a_comparison_holds_out(store, request_for):
+    request = request_for(validation_rows=9, data_seed=3)
+    probed = ProbeRequest(
+        model=request.model, task=request.task, config=request.probe, device="cpu", without=HeldOut.by(request.sweep)
+    )
+    assert ProbeRequest.model_validate_json(probed.model_dump_json()) == probed
+    known = run_probe(probed, store, progress.silent)
+    run = store.runs.get(run_sweep(request, store, progress.silent))
+    assert run.facts["energy_map"] == known and HeldOut.of(run) == probed.without
+    plain = probed.model_copy(update={"without": None})
+    assert "without" not in plain.model_dump() and run_probe(plain, store, progress.silent) != known
+
+
 def test_refresh_trains_again(store, request_for, monkeypatch):
     first = store.runs.get(run_sweep(request_for(), store, progress.silent))
     trained = []
@@ -135,6 +178,12 @@ def test_what_is_wrong_is_said_before_the_model_is_loaded(store, request_for, tm
         run_sweep(request_for(placements=["nonsense"]), store, progress.silent)
     with pytest.raises(TaskError, match="fewer than one step reads"):
         run_sweep(request_for(batch_size=80), store, progress.silent)
+    too_many = request_for().model_copy(update={"probe": ProbeConfig(samples=60)})
+    with pytest.raises(TaskError, match=r"60 samples, but rows has \d+ training rows that are not held out: ask"):
+        run_sweep(too_many, store, progress.silent)
+    held_out = request_for().model_copy(update={"probe": ProbeConfig(samples=2, split="valid")})
+    with pytest.raises(UsageError, match="chosen by training rows, and the split 'valid' is held out"):
+        run_sweep(held_out, store, progress.silent)
     with pytest.raises(DomLoRAError, match=r"no-such\.jsonl"):
         run_sweep(request_for().model_copy(update={"task": str(tmp_path / "no-such.jsonl")}), store, progress.silent)
     assert store.runs.list() == [] and store.maps.list() == []

@@ -15,7 +15,8 @@ from transformers import MambaConfig, MambaForCausalLM
 from domlora.errors import PlacementError
 from domlora.placements.methods import METHODS
 from domlora.placements.placement import Placement
-from domlora.training.adapters import LONGEST_NAME, Adapters, folder_name
+from domlora.training.adapters import Adapters
+from domlora.training.checkpoints import LONGEST_NAME, folder_name
 from domlora.training.lockstep import Lockstep
 from tests.helpers.sweeping import batch_of, named, perturb, placement, plain_peft
 from tests.helpers.tiny_models import MODELS, make

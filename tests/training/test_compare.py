@@ -26,7 +26,7 @@ from domlora.store.store import Store
 from domlora.training import train
 from domlora.training.asked import ask, plan
 from domlora.training.compare import compare
-from domlora.training.rows import choose_rows, encode_rows
+from domlora.training.rows import choose_rows, encode_rows, training_task
 from domlora.training.sweep import Sweep
 from tests.helpers.sweeping import placement, write_sums, write_task
 
@@ -142,8 +142,21 @@ def test_another_request_is_trained(model, task, energy, store, change):
 
 def test_the_energy_map_is_measured_where_none_is_given(model, task, store):
     found = compare(model, task, ["dominant"], store=store, **SETTINGS)
-    wanted = probe(model, task)
+    wanted = probe(model, training_task(task, choose_rows(task, found.run.config)))
+    assert found.run.facts["energy_map"] == wanted.id
     assert found.run.placements[0].modules[0].module == wanted.dominant["module"]
+
+
+def test_a_map_of_few_training_rows_reads_all_of_them(model, store, tmp_path):
+    few = load_task(str(write_task(tmp_path / "few.jsonl", count=30)))
+    run = compare(model, few, ["dominant"], store=store, **SETTINGS).run
+    assert store.maps.get(run.facts["energy_map"]).provenance.samples == run.facts["train_rows"] == 19
+
+
+def test_a_map_that_is_given_is_used_as_it_is(model, task, energy, store):
+    run = compare(model, task, ["dominant"], energy=energy, store=store, **SETTINGS).run
+    assert run.facts["energy_map"] == energy.id and energy.provenance.task_hash == task.content_hash
+    assert len(store.maps.list()) == 1
 
 
 def test_the_map_that_names_were_read_against_is_kept(model, task, energy, store, monkeypatch):
@@ -166,8 +179,9 @@ def test_a_run_knows_where_its_model_and_rows_lie(model, task, energy, store, fo
     assert str(folder.resolve()) in text and str(tmp_path / "rows.jsonl") in text
 
 
-def test_python_and_a_job_mean_the_same_by_the_same_names(model, task, energy, store, no_training, folder, tmp_path):
+def test_python_and_a_job_mean_the_same_by_the_same_names(model, task, store, no_training, folder, tmp_path):
     """`random` must not draw what another name holds, here as there; then one answers for the other."""
+    energy = probe(model, training_task(task, choose_rows(task, SweepConfig(**SETTINGS))), PROBE)
     kind, layer = energy.dominant["kind"], energy.dominant["layer"]
     held = [f"{kind}@{other}" for other in range(5) if other != layer][:2]
     names = ["random:2", "dominant", *held]  # of five modules of this kind, exactly two are left to draw

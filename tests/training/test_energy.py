@@ -22,6 +22,7 @@ from domlora.models.census import find_modules
 from domlora.probes.page import estimator
 from domlora.store.store import Store
 from domlora.training.adapters import Adapters
+from domlora.training.rows import choose_rows, training_task
 from tests.helpers.sweep_place import Killed, Place, Watch, assert_same_end, kill
 from tests.helpers.sweeping import plain_losses, write_task
 
@@ -40,6 +41,10 @@ def maps_of(run):
     found = {(m.trained.variant, m.trained.step): store.maps.get(m.id) for m in store.maps.list(run=run.id)}
     store.close()
     return found
+
+
+def training_rows(place, run):
+    return training_task(place.task, choose_rows(place.task, run.config))
 
 
 def energies_of(run):
@@ -65,7 +70,7 @@ def test_each_variant_has_a_map_at_each_step_and_the_untouched_model_one(place):
 
 def test_the_first_map_is_that_of_a_probe(place):
     run, _, _ = place.run([place.top], **EVERY)
-    expected = probe(place.model, place.task, samples=3)
+    expected = probe(place.model, training_rows(place, run), samples=3)
     assert energies_of(run)[BASE, 0].to_numpy() == pytest.approx(expected.modules["energy"].to_numpy(), rel=1e-6)
 
 
@@ -76,7 +81,7 @@ def test_the_last_map_is_that_of_the_trained_model(place, method):
     (variant,) = run.variants
     found, untouched = energies_of(run)[variant.name, 6], energies_of(run)[BASE, 0]
     config = maps_of(run)[variant.name, 6].provenance.config
-    rows = encode(place.task.draw(3, config.seed), place.model.tokenizer, config.max_length).samples
+    rows = encode(training_rows(place, run).draw(3, config.seed), place.model.tokenizer, config.max_length).samples
     base = AutoModelForCausalLM.from_pretrained(place.model.local.folder, dtype=torch.float32)
     merged = PeftModel.from_pretrained(base, str(Path(variant.adapter))).merge_and_unload().eval()
     expected = dict.fromkeys(found.index, 0.0)
@@ -161,7 +166,7 @@ def test_progress_reaches_its_end_and_no_further(place):
 
 
 def test_more_energy_samples_than_rows_is_one_line(place):
-    with pytest.raises(TaskError, match="1000 training rows, but rows has 60: lower --energy-samples"):
+    with pytest.raises(TaskError, match="1000 training rows, but rows has 49 that are not held out: lower"):
         place.run([place.top], energy_every=2, energy_samples=1000)
 
 

@@ -131,8 +131,8 @@ def test_a_checkpoint_of_another_run_is_never_used(place):
         place.run([place.all], progress=Watch(5, kill))
     file = checkpoint_of(place)
     state = torch.load(file, weights_only=True)
-    assert checkpoints.read(file.parent, state["key"])["step"] == 2
-    assert checkpoints.read(file.parent, "another") is None
+    assert checkpoints.read(file, state["key"])["step"] == 2
+    assert checkpoints.read(file, "another") is None
     torch.save(state | {"key": "another", "step": 6}, file)
     again = place.run([place.all], fresh=False)
     assert_same_end(again, place.run([place.all]), close=1e-6)
@@ -153,7 +153,7 @@ def test_a_run_that_was_removed_begins_anew(place):
 def test_no_checkpoint_is_left_at_the_end(place):
     run, _, _ = place.run([place.all, place.top])
     folder = home() / "runs" / run.id
-    assert {path.name for path in folder.iterdir()} == {"adapters", LOCK}
+    assert {path.name for path in folder.iterdir()} == {"adapters", "states", LOCK}
 
 
 def test_two_runs_share_no_folder(place):
@@ -208,6 +208,7 @@ def test_a_full_disk_at_a_checkpoint_is_a_warning(place, monkeypatch):
     monkeypatch.setattr(torch, "save", full)
     found = place.run([place.all])
     assert any("checkpoint of step 2 could not be written (No space left" in w for w in found[0].warnings)
+    assert any("last state of all lr=0.01 seed=0 could not be kept (No space left" in w for w in found[0].warnings)
     assert_same_end(found, whole)
     folder = home() / "runs" / found[0].id
     assert {path.name for path in folder.iterdir()} == {"adapters", LOCK}

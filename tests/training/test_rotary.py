@@ -36,7 +36,7 @@ def test_a_step_is_the_same_in_one_batch_and_row_by_row(tokenizer, tmp_path, mon
                 parameter.mul_(40)  # so that attention is far from uniform, and follows the rotations
     model.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
-    first = step_rows(len(rows), config)[0]
+    first = step_rows(len(rows), config, 0)[0]
     assert min(len(rows[i].ids) for i in first) <= trained < max(len(rows[i].ids) for i in first)
     place = Place(tmp_path / "model", task, tmp_path, monkeypatch)
     curves = []

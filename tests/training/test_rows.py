@@ -34,25 +34,30 @@ def contents(samples):
     return [sample.messages for sample in samples]
 
 
+def counts(chosen):
+    return {name: len(rows) for name, rows in chosen.splits.items()}
+
+
 def test_splits_of_the_task_are_kept(split):
-    chosen, warnings = choose_rows(split, SweepConfig(**FEW))
-    assert {name: len(rows) for name, rows in chosen.items()} == {"train": 20, "validation": 6, "test": 8}
-    assert warnings == []
-    for name, rows in chosen.items():
+    found = choose_rows(split, SweepConfig(**FEW))
+    assert counts(found) == {"train": 20, "validation": 6, "test": 8}
+    assert found.warnings == () and found.remarks == ()
+    for name, rows in found.splits.items():
         assert all(sample.split == name for sample in rows)
 
 
 def test_missing_splits_are_held_out_of_the_training_rows_and_said(whole):
-    chosen, warnings = choose_rows(whole, SweepConfig(**FEW))
-    assert {name: len(rows) for name, rows in chosen.items()} == {"train": 46, "validation": 6, "test": 8}
-    rows = [row for part in chosen.values() for row in contents(part)]
+    found = choose_rows(whole, SweepConfig(**FEW))
+    assert counts(found) == {"train": 46, "validation": 6, "test": 8}
+    rows = [row for part in found.splits.values() for row in contents(part)]
     assert len(rows) == 60 and all(rows.count(row) == 1 for row in rows), "no row is in two parts, none is lost"
-    assert len(warnings) == 2 and "no validation rows: 6 of its training rows were held out" in warnings[0]
+    first, second = found.warnings
+    assert "no validation rows: 6 of its training rows were held out" in first and "no test rows: 8 of" in second
 
 
 def test_no_missing_split_takes_more_than_a_fifth(whole):
-    chosen, _ = choose_rows(whole, SweepConfig(validation_rows=1000, test_rows=1000))
-    assert {name: len(rows) for name, rows in chosen.items()} == {"train": 36, "validation": 12, "test": 12}
+    found = choose_rows(whole, SweepConfig(validation_rows=1000, test_rows=1000))
+    assert counts(found) == {"train": 36, "validation": 12, "test": 12}
 
 
 def test_too_few_rows_to_hold_any_out(tmp_path):
@@ -71,8 +76,8 @@ def test_fewer_rows_than_a_step_reads(tmp_path, asked, whole):
 
 
 def test_train_rows_limits_the_training_rows_alone(whole):
-    limited, _ = choose_rows(whole, SweepConfig(**FEW, train_rows=16))
-    full, _ = choose_rows(whole, SweepConfig(**FEW))
+    limited = choose_rows(whole, SweepConfig(**FEW, train_rows=16)).splits
+    full = choose_rows(whole, SweepConfig(**FEW)).splits
     assert contents(limited["train"]) == contents(full["train"])[:16]
     assert limited["test"] == full["test"] and limited["validation"] == full["validation"]
     with pytest.raises(TaskError, match="47 training rows asked for, but whole has 46 that are not held out"):
@@ -87,19 +92,21 @@ def test_the_data_seed_decides_and_nothing_else(whole):
 
 def test_every_row_is_read_before_any_comes_again():
     config = SweepConfig(steps=30, batch_size=3, accumulation=2)
-    steps = step_rows(50, config)
+    steps = step_rows(50, config, 0)
     assert len(steps) == 30 and all(len(rows) == 6 for rows in steps)
     read = [row for rows in steps for row in rows]
     for start in range(0, len(read) - 50 + 1, 50):
         assert sorted(read[start : start + 50]) == list(range(50))
     assert read[:50] != read[50:100], "in another order each time"
-    assert step_rows(50, config) == steps
-    assert step_rows(50, config.model_copy(update={"data_seed": 1})) != steps
+    assert step_rows(50, config, 0) == steps
+    assert step_rows(50, config.model_copy(update={"data_seed": 1}), 0) != steps
+    assert step_rows(50, config, 1) != steps
+    assert step_rows(50, config.model_copy(update={"order": "fixed"}), 1) == step_rows(50, config, 0)
 
 
 def test_accumulation_reads_the_rows_of_a_larger_batch():
     small, large = SweepConfig(batch_size=2, accumulation=2, steps=9), SweepConfig(batch_size=4, steps=9)
-    assert step_rows(20, small) == step_rows(20, large)
+    assert step_rows(20, small, 1) == step_rows(20, large, 1)
     assert [list(part) for part in micro_batches([5, 6, 7, 8, 9], 2)] == [[5, 6], [7, 8], [9]]
 
 
@@ -110,7 +117,7 @@ def test_rows_are_encoded_with_their_responses_marked(whole, tokenizer):
     first = rows.train[0]
     said = tokenizer.decode([i for i, counts in zip(first.ids, first.response, strict=True) if counts])
     assert said.startswith("four, the lazy dog") and said.rstrip().endswith("<|end|>")
-    chosen, _ = choose_rows(whole, config)
+    chosen = choose_rows(whole, config).splits
     assert rows.answered == chosen["test"][:3]
     assert [row.row for row in rows.test] == [sample.row for sample in chosen["test"]]
 
