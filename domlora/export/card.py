@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from domlora.comparison.result import Comparison
-from domlora.export.command import compare_command, shell
+from domlora.export.command import compare_commands, shell
 from domlora.export.licence import licence
 from domlora.export.readme import contents, loading
 from domlora.export.taken import ADAPTER, CURVES, Taken
@@ -41,7 +41,7 @@ def card(taken: Taken) -> str:
     warnings = (*comparison.warnings, *run.warnings)
     if warnings:
         parts.append("To be read with care:\n\n" + "\n".join(f"- {markdown(warning)}" for warning in warnings))
-    parts += ["Made by", fenced(shell(compare_command(run)), "sh"), _versions(run.facts)]
+    parts += ["Made by", fenced(shell(compare_commands(run)), "sh"), _versions(run.facts)]
     parts += ["## Where it runs", _where(taken), "## Files", contents(taken)]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 

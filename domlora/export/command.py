@@ -9,12 +9,20 @@ from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
 from domlora.settings import flag
 
+BEFORE = "RUN"  # stands for the id of a comparison that is gone on with
 
-def compare_command(run: Run) -> list[str]:
-    """`domlora compare MODEL --task TASK ...` as its words.
+
+def compare_commands(run: Run) -> list[list[str]]:
+    """`domlora compare MODEL --task TASK ...` as its words; where training was gone on with, a line for each leg.
 
     The map that placements were chosen by is measured anew with the default number of samples.
     """
+    ends = (*run.config.legs, run.config.steps)
+    first = _anew(run, run.config.model_copy(update={"legs": (), "steps": ends[0]}))
+    return [first, *(["domlora", "compare", "--add-to", BEFORE, "--steps", str(end)] for end in ends[1:])]
+
+
+def _anew(run: Run, config: SweepConfig) -> list[str]:
     model, task = run.model_origin, run.task_origin
     words = ["domlora", "compare", model.named_again if model is not None else run.model]
     if model is not None and model.kind == "hub" and model.revision:
@@ -24,17 +32,18 @@ def compare_command(run: Run) -> list[str]:
         words += ["--columns", task.columns_named]
     if task is not None and task.system != "keep":
         words += ["--system", task.system]
-    usual, of_rank = SweepConfig(), SweepConfig(rank=run.config.rank)  # the usual alpha follows the rank
+    usual, of_rank = SweepConfig(), SweepConfig(rank=config.rank)  # the usual alpha follows the rank
     for name in SweepConfig.model_fields:
-        value = getattr(run.config, name)
+        value = getattr(config, name)
         if value != getattr(of_rank if name == "alpha" else usual, name):
             words += _option(name, value)
     return words
 
 
-def shell(words: list[str]) -> str:
-    """Words as a line that a shell reads as the same words."""
-    return shlex.join(words)
+def shell(commands: list[list[str]]) -> str:
+    """Lines that a shell reads as the same words."""
+    note = [f"# {BEFORE}: the id that the line before has printed"] if len(commands) > 1 else []
+    return "\n".join([shlex.join(commands[0]), *note, *map(shlex.join, commands[1:])])
 
 
 def _option(name: str, value: Any) -> list[str]:

@@ -1,15 +1,16 @@
 """The command line of a run asks for the run again."""
 
+import argparse
 import shlex
 from typing import Any
 
 import pytest
 
-from domlora.cli.arguments import checked
+from domlora.cli.arguments import checked, given
 from domlora.cli.main import build_parser
 from domlora.comparison.config import SweepConfig
 from domlora.data.origin import TaskOrigin
-from domlora.export.command import compare_command, shell
+from domlora.export.command import compare_commands, shell
 from domlora.models.origin import ModelOrigin
 from tests.helpers.runs import a_run
 
@@ -26,14 +27,30 @@ OTHER: dict[str, Any] = {  # a value of each setting that is not its default
 
 def again(run):
     """What `domlora compare` reads from the line, shell and all."""
-    words = shlex.split(shell(compare_command(run)))
+    words = shlex.split(shell(compare_commands(run)))
     assert words[0] == "domlora"
+    return build_parser("compare").parse_args(words[1:]), checked_config(words)
+
+
+def checked_config(words):
+    """As `domlora compare` makes it of what was given."""
     arguments = build_parser("compare").parse_args(words[1:])
-    return arguments, checked(SweepConfig, arguments)
+    return checked(SweepConfig, argparse.Namespace(**given(arguments, SweepConfig)))
 
 
 def test_every_setting_has_another_value_here():
-    assert OTHER.keys() == SweepConfig.model_fields.keys()
+    assert {*OTHER, "legs"} == SweepConfig.model_fields.keys()
+    assert all(
+        getattr(SweepConfig(**{name: value}), name) != getattr(SweepConfig(), name) for name, value in OTHER.items()
+    )
+
+
+def test_training_that_was_gone_on_with_is_a_line_for_each_leg():
+    first, second, third = compare_commands(a_run(config=SweepConfig(steps=90, legs=(20, 50))))
+    assert checked_config(first).steps == 20
+    assert second == ["domlora", "compare", "--add-to", "RUN", "--steps", "50"]
+    assert third[-1] == "90"
+    assert build_parser("compare").parse_args(third[1:]).add_to == "RUN"
 
 
 @pytest.mark.parametrize("name", list(OTHER))
@@ -43,9 +60,9 @@ def test_each_setting_comes_back(name):
 
 
 def test_the_defaults_need_no_option_but_alpha_where_it_differs():
-    words = compare_command(a_run(config=SweepConfig(), task_origin=TaskOrigin(kind="builtin", place="math")))
+    (words,) = compare_commands(a_run(config=SweepConfig(), task_origin=TaskOrigin(kind="builtin", place="math")))
     assert words == ["domlora", "compare", "smollm2-135m", "--task", "math"]
-    assert compare_command(a_run(config=SweepConfig(rank=32, alpha=64)))[-2:] == ["--rank", "32"]
+    assert compare_commands(a_run(config=SweepConfig(rank=32, alpha=64)))[0][-2:] == ["--rank", "32"]
 
 
 def test_model_and_task_are_named_as_they_were():
