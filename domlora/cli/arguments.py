@@ -30,6 +30,7 @@ def add_settings(
     defaults: BaseModel | None = None,
     only_given: bool = False,
     types: Mapping[str, Callable[[str], Any]] | None = None,
+    required: bool = True,
 ) -> None:
     """A flag for each field of that name, with help, default and choices as the field says them.
 
@@ -39,6 +40,7 @@ def add_settings(
         defaults: settings whose values are the defaults, instead of the fields' own.
         only_given: a flag that is not given is None, so that the command can tell; its help still says the default.
         types: what reads the text of a flag, where that is not what the field's type says.
+        required: whether a field without a default must be given.
     """
     for name in names:
         one = setting(model, name)
@@ -46,12 +48,12 @@ def add_settings(
             parser.add_argument(flag(name), action="store_true", help=escaped(one.description))
             continue
         default = one.default if defaults is None or one.follows else getattr(defaults, name)
-        said = "" if one.required else f" {said_default(one, default)}"
+        said = "" if one.required and required else f" {said_default(one, default)}"
         options: dict[str, Any] = {
             "dest": name,
             "default": None if only_given else default,
             "help": escaped(f"{one.description}{said}"),
-            "required": one.required,
+            "required": one.required and required,
             "metavar": METAVARS.get(name, "NAME,..." if one.several else None),
         }
         if types and name in types:
@@ -81,10 +83,15 @@ def escaped(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def add_model_and_task(parser: argparse.ArgumentParser) -> None:
-    """What is measured, and where it is computed."""
-    parser.add_argument("model", help=setting(ProbeRequest, "model").description)
-    add_settings(parser, ProbeRequest, "task", "columns", "system", "revision", "device")
+def add_model_and_task(parser: argparse.ArgumentParser, *, may_lack: bool = False) -> None:
+    """What is measured, and where it is computed.
+
+    Args:
+        may_lack: model and task may be left out, as another argument can say them; the command checks that one does.
+    """
+    parser.add_argument("model", nargs="?" if may_lack else None, help=setting(ProbeRequest, "model").description)
+    add_settings(parser, ProbeRequest, "task", required=not may_lack)
+    add_settings(parser, ProbeRequest, "columns", "system", "revision", "device")
     add_settings(parser, ProbeConfig, "dtype")
     add_settings(parser, ProbeRequest, "refresh")
 
@@ -114,6 +121,19 @@ def checked(kind: type[Config], arguments: argparse.Namespace, **more: Any) -> C
         raise UsageError(f"{flag(name)}: {message[0].lower()}{message[1:]}") from error
 
 
+def given(arguments: argparse.Namespace, model: type[BaseModel]) -> dict[str, Any]:
+    """What a person said of the fields of a model: flags that were given, where those that were not are None.
+
+    Switches that are off, and what is the field's default whether given or not, were not said.
+    """
+    said = {}
+    for name, field in model.model_fields.items():
+        value = getattr(arguments, name, None)
+        if value is not None and value is not False and value != field.default:
+            said[name] = value
+    return said
+
+
 def list_of(kind: Callable[[str], Item]) -> Callable[[str], tuple[Item, ...]]:
     """The `type` of an argument that is a list, separated by commas."""
 
@@ -131,4 +151,7 @@ def add_ranks(parser: argparse.ArgumentParser) -> None:
 
 def probe_config(arguments: argparse.Namespace) -> ProbeConfig:
     """How the map is measured that placements are chosen by; ranks and seeds of these commands mean the adapters."""
-    return checked(ProbeConfig, argparse.Namespace(**{name: getattr(arguments, name) for name in PROBE_ARGUMENTS}))
+    said = {name: getattr(arguments, name) for name in PROBE_ARGUMENTS}
+    return checked(
+        ProbeConfig, argparse.Namespace(**{name: value for name, value in said.items() if value is not None})
+    )

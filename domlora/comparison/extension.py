@@ -1,4 +1,4 @@
-"""A finished comparison that is gone on with: more placements, methods, rates, seeds or steps, and nothing else changed.
+"""A finished comparison that is gone on with: more placements, methods, rates, seeds or steps, nothing else changed.
 
 In: the settings of a run and what is to be added. Out: the settings of the larger comparison. What both have in common
 is not trained again (`training.carried`).
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
 from domlora.errors import UsageError
+from domlora.placements.placement import Placement
 
 LISTS = ("placements", "methods", "learning_rates")  # what is added to these comes behind what is there
 COUNTS = ("seeds", "rate_seeds", "steps")  # these are given as what they shall be
@@ -45,7 +46,7 @@ def extended(run: Run, added: Mapping[str, Any]) -> SweepConfig:
             changes[name] = number
     if not changes:
         raise UsageError(
-            f"nothing is added to run {run.id}: name placements, methods or rates that it has not, or more seeds or steps"
+            f"nothing is added to run {run.id}: name placements, methods or rates that it lacks, or more seeds or steps"
         )
     if "steps" in changes:
         if old.minutes is not None:
@@ -58,10 +59,12 @@ def extended(run: Run, added: Mapping[str, Any]) -> SweepConfig:
         raise UsageError(f"run {run.id} cannot be gone on with so: {first['msg']}") from error
 
 
-def check_extends(run: Run, config: SweepConfig) -> None:
-    """Raises UsageError unless these settings are those of the run and more of `ADDED`."""
-    more = {name: getattr(config, name) for name in ADDED}
-    if extended(run, more) != config:
-        raise UsageError(
-            f"these settings do not go on with run {run.id}: they change more than what can be added to it"
-        )
+def placements_of(run: Run, config: SweepConfig) -> tuple[str | Placement, ...]:
+    """What the larger comparison compares: the placements that the run has, as they are, and the names that are added.
+
+    Raises:
+        UsageError: these settings are not those of the run and more of `ADDED`.
+    """
+    if extended(run, {name: getattr(config, name) for name in ADDED}) != config:
+        raise UsageError(f"these settings do not go on with run {run.id}: they change what cannot be added to it")
+    return (*run.placements, *(name for name in config.placements if name not in run.config.placements))

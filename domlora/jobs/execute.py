@@ -73,11 +73,14 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
         DomLoRAError: whatever a user can mend.
     """
     check(request.probe)
+    old = store.runs.get(request.add_to) if request.add_to is not None else None
     for name in request.sweep.placements:
-        check_name(name)
+        if old is None or name not in old.config.placements:
+            check_name(name)
     progress("reading the task", 0, 0)
-    asked = ask(named_task(request).load(), request.sweep)
-    check_probe(asked, request.probe)
+    asked = ask(named_task(request).load(), request.sweep, continues=old)
+    if old is None:  # else there is a map
+        check_probe(asked, request.probe)
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
     check_trainable(local.ref.name, objective_of(local.folder))

@@ -12,6 +12,7 @@ from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
 from domlora.data.assemble import System
 from domlora.data.tasks import BUILTIN, NamedTask
+from domlora.errors import UsageError
 from domlora.probes.config import ProbeConfig, ProbeName
 
 KIND_NAMES = {"probe": "probe", "sweep": "comparison"}  # what a user calls the kinds of jobs
@@ -46,7 +47,12 @@ SystemText = Annotated[
         description="keep them, fold them into the first question (for models that know no system role), or drop them",
     ),
 ]
-UNUSED = (("columns", None), ("system", "keep"), ("without", None))  # fields that came later, where they say nothing
+UNUSED = (
+    ("columns", None),
+    ("system", "keep"),
+    ("without", None),
+    ("add_to", None),
+)  # fields that came later, where they say nothing
 Device = Annotated[str, Field(title="Device", description="where it is computed: auto, cpu, cuda, cuda:1 or mps")]
 Refresh = Annotated[bool, Field(title="Refresh", description="compute again even if the store has the answer")]
 
@@ -127,6 +133,7 @@ class SweepRequest(TaskRequest):
     Attributes:
         probe: how energies are measured, for the placements that are chosen by them.
         sweep: what is compared.
+        add_to: id of the finished run that is gone on with; `sweep` is then its settings and more.
     """
 
     schema_version: int = 1
@@ -140,6 +147,27 @@ class SweepRequest(TaskRequest):
     sweep: SweepConfig = SweepConfig()
     device: Device = "auto"
     refresh: Refresh = False
+    add_to: str | None = Field(
+        default=None, title="Add to", description="id of a finished comparison (`domlora runs`) to go on with"
+    )
+
+
+def more_of(run: Run, sweep: SweepConfig, device: str = "auto") -> SweepRequest:
+    """The request that goes on with a finished run.
+
+    Args:
+        sweep: its settings and more, as `comparison.extension.extended` makes them.
+
+    Raises:
+        UsageError: where its model or its rows came from is not known.
+    """
+    model, task = run.model_origin, run.task_origin
+    if model is None or task is None:
+        raise UsageError(f"run {run.id} does not say where its model and its rows came from: start it anew")
+    return SweepRequest(
+        model=model.named_again, revision=model.revision, task=task.named_again, columns=task.columns_named,
+        system=task.system, sweep=sweep, device=device, add_to=run.id,
+    )  # fmt: skip
 
 
 def named_task(request: ProbeRequest | SweepRequest) -> NamedTask:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from domlora.comparison.config import SweepConfig
+from domlora.comparison.extension import placements_of
 from domlora.comparison.key import sweep_key
 from domlora.comparison.placements import place_for
 from domlora.comparison.run import Run
@@ -29,6 +30,7 @@ from domlora.probes.config import ProbeConfig
 from domlora.progress import Progress, silent
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
+from domlora.training.carried import check_same
 from domlora.training.rows import ChosenRows, choose_rows, training_task
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Asked:
 
     Attributes:
         placements: names, which still have to be read against a map, and placements.
+        continues: the run that it goes on with.
         training: the task without the rows that are held out: what the maps of a comparison are measured on.
     """
 
@@ -49,6 +52,7 @@ class Asked:
     placements: tuple[str | Placement, ...]
     rows: ChosenRows
     training: Task
+    continues: Run | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,7 @@ class Plan:
 
     Attributes:
         training: as in `Asked`.
+        continues: the run that it goes on with.
         energy: the map that names of placements were read against.
         key: of its run.
     """
@@ -68,16 +73,21 @@ class Plan:
     energy: EnergyMap
     placements: tuple[Placement, ...]
     key: str
+    continues: Run | None = None
 
 
-def ask(task: Task, config: SweepConfig, placements: Sequence[str | Placement] | None = None) -> Asked:
+def ask(
+    task: Task, config: SweepConfig, placements: Sequence[str | Placement] | None = None, continues: Run | None = None
+) -> Asked:
     """Chooses the rows of a comparison.
 
     Args:
         placements: None stands for the names of `config`.
+        continues: the run that is gone on with: its placements, and those that are added.
 
     Raises:
         TaskError: rows that cannot be had.
+        UsageError: settings that do not go on with that run.
     """
     rows = choose_rows(task, config)
     there = len(rows.training)
@@ -86,8 +96,10 @@ def ask(task: Task, config: SweepConfig, placements: Sequence[str | Placement] |
             f"the energy is to be measured on {config.energy_samples} training rows, but {task.name} has "
             f"{there} that are not held out: lower --energy-samples"
         )
+    if continues is not None:
+        placements = placements_of(continues, config)
     names = tuple(config.placements if placements is None else placements)
-    return Asked(task, config, names, rows, training_task(task, rows))
+    return Asked(task, config, names, rows, training_task(task, rows), continues)
 
 
 def check_probe(asked: Asked, probe: ProbeConfig) -> None:
@@ -115,7 +127,7 @@ def plan(asked: Asked, model_revision: str, energy: EnergyMap) -> Plan:
     placements = tuple(place_for(energy, asked.config, asked.placements))
     how = energy.provenance.config
     key = sweep_key(model_revision, asked.task.content_hash, asked.config, placements, how)
-    return Plan(asked.task, asked.config, asked.rows, asked.training, energy, placements, key)
+    return Plan(asked.task, asked.config, asked.rows, asked.training, energy, placements, key, asked.continues)
 
 
 def run_of(
@@ -144,6 +156,9 @@ def run_of(
     Raises:
         DomLoRAError: a model, placements or rows that cannot be used, no memory, no space.
     """
+    if asked.continues is not None:
+        check_same(asked.continues, asked.rows.content_hash, local.revision, asked.task.content_hash)
+        energy = store.maps.get(asked.continues.facts["energy_map"])
     probe = probe or ProbeConfig(samples=min(ProbeConfig().samples, len(asked.rows.training)))
     if energy is None:
         check_probe(asked, probe)

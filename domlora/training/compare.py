@@ -7,13 +7,14 @@ is complete is answered from the store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from domlora.comparison.analysis import compare_run
 from domlora.comparison.config import SweepConfig
+from domlora.comparison.extension import ADDED, extended
 from domlora.comparison.result import Comparison
 from domlora.data.tasks import Task
 from domlora.energy.energy_map import EnergyMap
@@ -34,6 +35,7 @@ def compare(
     *,
     energy: EnergyMap | None = None,
     store: Store | None = None,
+    add_to: str | None = None,
     progress: Progress = silent,
     **settings: Any,
 ) -> Comparison:
@@ -48,12 +50,18 @@ def compare(
             are not held out (or of all, where there are fewer), from the store if it is there, else measured.
         store: where the run and the map are kept, the default one where none is given. The same request again is
             answered from it.
+        add_to: id of a finished run to go on with: `placements`, `methods`, `learning_rates`, `seeds`, `rate_seeds` and
+            `steps` are what is added to it (numbers: what they shall be); all else is as it was, and nothing that is
+            there is trained again. The result is a run of its own.
         progress: called with (stage, passes done, passes in all).
 
     Raises:
         DomLoRAError: settings, placements or rows that cannot be used, no memory, no space.
     """
+    store = store or Store()
     names = tuple(item if isinstance(item, str) else item.name for item in placements)
+    if add_to is not None:
+        return _more(model, task, names, store, add_to, settings, progress)
     if config is not None and settings:
         raise UsageError("give `config` or single settings to compare(), not both")
     try:
@@ -65,7 +73,26 @@ def compare(
     for item in placements:
         if isinstance(item, str):
             check_name(item)
-    store = store or Store()
     asked = ask(task, config, placements)
     run = run_of(asked, model.local, lambda: model, store, energy=energy, progress=progress)
+    return compare_run(run, store.runs.evaluations(run.id))
+
+
+def _more(
+    model: LoadedModel,
+    task: Task,
+    names: Sequence[str],
+    store: Store,
+    add_to: str,
+    settings: Mapping[str, Any],
+    progress: Progress,
+) -> Comparison:
+    """A finished run with more in it."""
+    if others := sorted(settings.keys() - set(ADDED)):
+        raise UsageError(f"{others[0]} is as run {add_to} has it: add {', '.join(ADDED)}")
+    old = store.runs.get(add_to)
+    for name in names:
+        check_name(name)
+    asked = ask(task, extended(old, {**settings, "placements": names}), continues=old)
+    run = run_of(asked, model.local, lambda: model, store, progress=progress)
     return compare_run(run, store.runs.evaluations(run.id))

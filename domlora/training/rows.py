@@ -7,6 +7,8 @@ number: what is equal, or comes from one row of the source, is on one side (`Hel
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -47,6 +49,12 @@ class ChosenRows:
     training: tuple[Sample, ...]
     warnings: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the rows of each part in their order."""
+        content = {part: [sample.content() for sample in samples] for part, samples in self.splits.items()}
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

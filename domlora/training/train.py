@@ -30,6 +30,7 @@ from domlora.store.runs import Runs
 from domlora.store.store import Store
 from domlora.training.after import ANSWER_COST, evaluate_chosen
 from domlora.training.asked import Plan
+from domlora.training.carried import ROWS, carry, check_same
 from domlora.training.energy import TrainingEnergy
 from domlora.training.kept_rows import keep
 from domlora.training.lock import alone, run_folder
@@ -61,6 +62,9 @@ def train(
     task, config = plan.task, plan.config
     rows = encode_rows(task, plan.rows, model.encode, config)
     others = _other_tasks(task, model, config)
+    old = plan.continues
+    if old is not None:
+        check_same(old, plan.rows.content_hash, model.local.revision, task.content_hash, model.dtype)
     run = _new_run(model, plan, rows, others, job)
     folder = run_folder(run.id)
     with alone(folder, lambda: progress("waiting for the same comparison in another process", 0, 0)):
@@ -79,10 +83,14 @@ def train(
         measured = plan.energy.provenance.config
         energies = TrainingEnergy(model, plan.training, run, measured, store) if config.energy_every else None
         sweep = Sweep(model, rows, by_name, config, log, folder, name, meter, energies)
-        sweep.run()
-        while judging := still_to_judge(store.runs.get(run.id), store.runs.evaluations(run.id)):
-            store.runs.add_variants(run.id, judging)
+        while True:
+            if old is not None:
+                carry(store, old, store.runs.get(run.id))
             sweep.run()
+            judging = still_to_judge(store.runs.get(run.id), store.runs.evaluations(run.id))
+            if not judging:
+                break
+            store.runs.add_variants(run.id, judging)
         evaluate_chosen(model, store.runs, run.id, rows, others, meter)
         meter.finish()
         spent = float(run.facts.get("seconds", 0.0)) + time.perf_counter() - started
@@ -115,6 +123,8 @@ def _new_run(
             "validation_rows": len(rows.validation),
             "test_rows": len(rows.test),
             "energy_map": plan.energy.id,
+            ROWS: plan.rows.content_hash,
+            **({"continues": plan.continues.id} if plan.continues is not None else {}),
             "training_hash": plan.training.content_hash,
             "forgetting_tasks": list(others),
             **({"remarks": [remark.words for remark in rows.remarks]} if rows.remarks else {}),
