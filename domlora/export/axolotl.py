@@ -124,6 +124,7 @@ def _dataset(task: TaskRows) -> dict[str, Any]:
 def _training(recipe: Recipe, said: dict[str, list[str]]) -> dict[str, Any]:
     if recipe.loss_mean == "sample":
         said["micro_batch_size"] = [notes.SAMPLE_MEAN]
+    said["lr_scheduler"] = notes.other_schedule(recipe)
     if recipe.warmup_steps == 1:
         said["warmup_steps"] = ["Axolotl makes 2 of a single step of warm-up."]
     return {

@@ -126,6 +126,7 @@ def _data(recipe: Recipe, task: TaskRows, said: dict[str, list[str]]) -> dict[st
 def _training(recipe: Recipe, said: dict[str, list[str]]) -> dict[str, Any]:
     if recipe.loss_mean == "sample":
         said["per_device_train_batch_size"] = [notes.SAMPLE_MEAN]
+    said["lr_scheduler_type"] = notes.other_schedule(recipe)
     return {
         "per_device_train_batch_size": recipe.batch_size,
         "gradient_accumulation_steps": recipe.accumulation,

@@ -18,6 +18,8 @@ def about(recipe: Recipe) -> list[str]:
         said.append("Nothing was trained yet: rate, steps and batch are the defaults of a comparison.")
     if recipe.model is None:
         said.append(f"The base is {recipe.model_words}. Name its Hub id, or its folder in transformers' form, below.")
+    if recipe.taken_at < recipe.steps:
+        said.append(f"The adapter was taken after step {recipe.taken_at} of {recipe.steps}.")
     if recipe.dropout:
         said.append("Dropout draws other masks here than it did there.")
     return said
@@ -39,3 +41,16 @@ def plain_start(recipe: Recipe, tool: str) -> str:
     """Where a tool cannot start an adapter as the method does."""
     words = METHODS[recipe.method].words
     return f"{tool} has no {recipe.method} ({words}): the adapter starts as plain LoRA here."
+
+
+def other_schedule(recipe: Recipe) -> list[str]:
+    """For a tool that has one schedule for all steps, and trains all of them."""
+    said = []
+    if len(recipe.legs) > 1:
+        ends = " and ".join(str(last) for last, _ in recipe.legs[:-1])
+        said.append(
+            f"After step {ends} the comparison began a schedule anew; here there is one: see train_with_trl.py."
+        )
+    if recipe.taken_at < recipe.steps:
+        said.append(f"All steps are trained here, not {recipe.taken_at}: see train_with_trl.py.")
+    return said

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from domlora.comparison.config import SCHEDULERS, LossMean, SweepConfig
-from domlora.comparison.run import Run, Variant
+from domlora.comparison.run import STEPS, Run, Variant
 from domlora.data.origin import TaskOrigin
 from domlora.energy.energy_map import EnergyMap
 from domlora.models.origin import ModelOrigin, base_of
@@ -33,7 +33,10 @@ class Recipe:
         auto_class: the class of transformers that brings the model with its language head.
         dtype: of the base: `float32`, `bfloat16` or `float16`; adapters are trained in float32.
         schedule: as `transformers.get_scheduler` names it.
-        warmup_steps: steps in which the rate rises.
+        warmup_steps: steps in which the rate rises at first.
+        legs: last step and steps of warm-up of each part that has a schedule of its own; one part, unless the
+            comparison was gone on with.
+        taken_at: the step after which the adapter was taken; the last one, unless it was ended early.
         seed: of the adapter's start.
         task: its name; `task_origin` says where its rows lie.
         rows_beside: whether the rows that it was trained on lie beside the files made of it.
@@ -55,6 +58,8 @@ class Recipe:
     accumulation: int
     schedule: str
     warmup_steps: int
+    legs: tuple[tuple[int, int], ...]
+    taken_at: int
     weight_decay: float
     max_grad_norm: float
     loss_mean: LossMean
@@ -83,6 +88,7 @@ class Recipe:
     def of_run(cls, run: Run, variant: Variant) -> Recipe:
         """As the variant was trained."""
         placement = next(p for p in run.placements if p.name == variant.placement)
+        results = variant.results
         model, revision = base_of(run.model_origin, run.model_source, run.model_revision)
         return cls(
             title=f"{variant.name} of domlora run {run.id}",
@@ -99,6 +105,7 @@ class Recipe:
             task=run.task,
             task_origin=run.task_origin,
             rows_beside=is_kept(run.id),
+            taken_at=int(results.get("best_step", results.get(STEPS, run.config.steps))),
             **_settings(run.config),
         )
 
@@ -121,6 +128,7 @@ class Recipe:
             seed=0,
             task=p.task,
             task_origin=p.task_origin,
+            taken_at=config.steps,
             **_settings(config.model_copy(update={"max_length": p.config.max_length})),
         )
 
@@ -143,6 +151,7 @@ def auto_class(architecture: str, placement: Placement) -> str:
 
 def _settings(config: SweepConfig) -> dict:
     """The fields of a recipe that are a comparison's settings."""
+    ends = (*config.legs, config.steps)
     return {
         "loraplus_ratio": config.loraplus_ratio,
         "steps": config.steps,
@@ -150,6 +159,7 @@ def _settings(config: SweepConfig) -> dict:
         "accumulation": config.accumulation,
         "schedule": SCHEDULERS[config.schedule],
         "warmup_steps": config.warmup_steps,
+        "legs": tuple(zip(ends, map(config.warmup_after, (0, *config.legs)), strict=True)),
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
         "loss_mean": config.loss_mean,

@@ -84,6 +84,36 @@ optimizer = create_loraplus_optimizer(
 )
 """
 
+OPTIMIZER = """
+trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+optimizer = torch.optim.AdamW(trained, lr={rate}, weight_decay={decay}, fused=True)
+"""
+
+LEGS = """
+# The comparison was gone on with, and each of its legs has a schedule of its own.
+parts, first = [], 0
+for last, warmup in {legs}:
+    parts.append((first, last, get_scheduler({schedule}, optimizer, warmup, last - first).lr_lambdas[0]))
+    first = last
+
+
+def factor(step):
+    first, _, part = next((part for part in parts if step < part[1]), parts[-1])
+    return part(step - first)
+
+
+schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+"""
+
+EARLY = """
+
+class Early(TrainerCallback):
+    \"\"\"Ends after the step whose adapter was kept, on the schedule of all steps.\"\"\"
+
+    def on_step_end(self, args, state, control, **others):
+        control.should_training_stop = state.global_step >= {step}
+"""
+
 
 def script(recipe: Recipe) -> str:
     """The script; it lies beside the rows it reads.
@@ -97,6 +127,7 @@ def script(recipe: Recipe) -> str:
     imports, _, config = recipe.placement.snippet(plain, recipe.dropout).partition("\n")
     parts = [_head(recipe), _imports(recipe, imports), _constants(recipe)]
     parts += [SAMPLE_MEAN] if sampled else []
+    parts += [EARLY.format(step=recipe.taken_at)] if recipe.taken_at < recipe.steps else []
     parts += [config, _model(recipe)]
     if info.from_data:
         parts.append(_eva_start(recipe))
@@ -105,9 +136,13 @@ def script(recipe: Recipe) -> str:
     parts += [MUTATED_START] if info.mutates else []
     parts += [CHECKPOINTING] if recipe.gradient_checkpointing else []
     parts.append(LIKE_IN_USE)
+    values = {"rate": recipe.learning_rate, "ratio": recipe.loraplus_ratio, "decay": recipe.weight_decay}
     if info.faster_up:
-        rates = (recipe.learning_rate, recipe.loraplus_ratio, recipe.weight_decay)
-        parts.append(PLUS.format(**dict(zip(("rate", "ratio", "decay"), map(repr, rates), strict=True))))
+        parts.append(PLUS.format(**values))
+    elif len(recipe.legs) > 1:
+        parts.append(OPTIMIZER.format(**values))
+    if len(recipe.legs) > 1:
+        parts.append(LEGS.format(legs=list(recipe.legs), schedule=literal(recipe.schedule)))
     parts.append(_trainer(recipe))
     return "".join(parts)
 
@@ -125,6 +160,8 @@ def _imports(recipe: Recipe, peft_line: str) -> str:
     names = peft_line.removeprefix("from peft import ").split(", ")
     peft_names = {*names, "get_peft_model", *(("EvaConfig",) if info.from_data else ())}
     auto = {"AutoTokenizer", recipe.auto_class}
+    auto |= {"get_scheduler"} if len(recipe.legs) > 1 else set()
+    auto |= {"TrainerCallback"} if recipe.taken_at < recipe.steps else set()
     lines = [
         *(["import functools"] if recipe.gradient_checkpointing else []),
         "import json",
@@ -190,7 +227,9 @@ def _eva_start(recipe: Recipe) -> str:
 def _trainer(recipe: Recipe) -> str:
     info = recipe.info
     name = "SampleMean" if recipe.loss_mean == "sample" else "SFTTrainer"
-    optimizer = "    optimizers=(optimizer, None),\n" if info.faster_up else ""
+    legs = len(recipe.legs) > 1
+    own = f"    optimizers=(optimizer, {'schedule' if legs else None}),\n" if info.faster_up or legs else ""
+    own += "    callbacks=[Early()],\n" if recipe.taken_at < recipe.steps else ""
     save = (
         'model.save_pretrained(OUT, path_initial_model_for_weight_conversion=str(OUT / "start"))'
         if info.mutates
@@ -201,7 +240,7 @@ trainer = {name}(
     model=model,
     processing_class=tokenizer,
     train_dataset=rows,
-{optimizer}    args=SFTConfig(
+{own}    args=SFTConfig(
         output_dir=str(OUT),
         learning_rate={recipe.learning_rate!r},
         max_steps={recipe.steps},

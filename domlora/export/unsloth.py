@@ -106,7 +106,7 @@ def _adapter(recipe: Recipe) -> dict[str, Any]:
 
 
 def _differences(recipe: Recipe) -> list[str]:
-    said = []
+    said = notes.other_schedule(recipe)
     if recipe.loss_mean == "sample":
         said.append(notes.SAMPLE_MEAN)
     if recipe.info.from_data:
