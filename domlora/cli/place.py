@@ -56,7 +56,8 @@ def _place(arguments: argparse.Namespace) -> None:
         config.save_pretrained(str(arguments.out))
     except OSError as error:
         raise SweepError(f"cannot write into {arguments.out}: {error.strerror}") from error
-    listed = {"placement.json": placement.model_dump_json(indent=1).encode()}
+    where = bundle.planned_table(recipe, config.to_dict(), energy.provenance.model_origin)
+    listed = {"placement.json": placement.model_dump_json(indent=1).encode(), bundle.FILE: where.encode()}
     bundle.write(listed | bundle.recipe_files(recipe), arguments.out)
     if arguments.json:
         return print_json(plain(placement) | {"trainable_parameters": placement.parameters(arguments.method)})
@@ -70,5 +71,5 @@ def _place(arguments: argparse.Namespace) -> None:
     say_of_rows(p.warnings, (remark.words for remark in p.remarks))
     say(
         f"Wrote {arguments.out / 'adapter_config.json'}; placement.json beside it lists modules and ranks. To train: "
-        f"{', '.join(bundle.RECIPES)}."
+        f"{', '.join(bundle.RECIPES)}. {bundle.FILE} says which servers will take the adapter."
     )

@@ -14,6 +14,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from domlora.comparison.result import Comparison
 from domlora.comparison.run import Run, Variant
@@ -22,8 +23,10 @@ from domlora.export import axolotl, llama_factory, trl, unsloth
 from domlora.export.card import card
 from domlora.export.recipe import Recipe
 from domlora.export.rows import row_files
+from domlora.export.saved import described
 from domlora.export.taken import ADAPTER, CURVES, Taken
-from domlora.export.where import FILE, table, verdicts
+from domlora.export.where import FILE, base_named, table, verdicts
+from domlora.models.origin import ModelOrigin
 
 # How to train: of a recipe alone.
 RECIPES: Mapping[str, Callable[[Recipe], str]] = {
@@ -85,6 +88,16 @@ def texts_of(taken: Taken) -> dict[str, bytes]:
 def recipe_files(recipe: Recipe) -> dict[str, bytes]:
     """The files that say how to train, for each trainer its own."""
     return {name: make(recipe).encode() for name, make in RECIPES.items()}
+
+
+def planned_table(recipe: Recipe, config: Mapping[str, Any], origin: ModelOrigin | None) -> str:
+    """`where_it_runs.md` of an adapter that is still to be trained.
+
+    Args:
+        config: `LoraConfig.to_dict()` of its placement and method.
+    """
+    adapter = described(config, (module.module for module in recipe.placement.modules))
+    return table(verdicts(adapter, base_named(recipe.model_argument, recipe.revision, origin)), planned=True)
 
 
 def write(content: Mapping[str, bytes], folder: Path) -> None:

@@ -75,15 +75,25 @@ def needs_uniform(adapter: SavedAdapter, base: Base) -> bool:
     return any(verdict.use == "adapter_uniform" for verdict in verdicts(adapter, base))
 
 
-def table(found: tuple[Verdict, ...]) -> str:
-    """`where_it_runs.md`: verdicts, commands, and the facts behind them."""
-    lines = ["# Where it runs", "", "| server | read at | verdict | why |", "|---|---|---|---|"]
+def table(found: tuple[Verdict, ...], planned: bool = False) -> str:
+    """`where_it_runs.md`: verdicts, commands, and the facts behind them.
+
+    Args:
+        planned: the adapter is still to be trained.
+    """
+    lines = [
+        "# Where it will run" if planned else "# Where it runs",
+        "",
+        "| server | read at | verdict | why |",
+        "|---|---|---|---|",
+    ]
     lines += [f"| {v.server.name} | {v.server.version} | {WORDS[v.use]} | {markdown(v.why)} |" for v in found]
     lines += [
         "",
-        f"`{ADAPTER}/` is the adapter as it was trained. `{UNIFORM}/` is the same adapter at one rank with a scale of "
-        f"1, written where a server would misread the other one. `{MERGED}/` and GGUF files are made by "
-        "`domlora runs export ... --merged --gguf --llama-cpp PATH`.",
+        f"`{ADAPTER}/` is the trained adapter. `{UNIFORM}/` is the same adapter at one rank with a scale of 1: "
+        "`domlora runs export RUN --out DIR` writes it where a server would misread the other one. "
+        f"`{MERGED}/` and GGUF files are made with `--merged` and `--gguf --llama-cpp PATH`. All three are of adapters "
+        "that `domlora compare` has trained.",
     ]
     for v in found:
         language = "python" if v.server.name == "PEFT" else "sh"

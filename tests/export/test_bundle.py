@@ -7,13 +7,15 @@ import json
 import zipfile
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from domlora.comparison.analysis import compare_run
 from domlora.data.encoding import EncodedSample
 from domlora.data.samples import Message, Sample
 from domlora.errors import SweepError
-from domlora.export import bundle
+from domlora.export import bundle, saved
 from domlora.models.origin import ModelOrigin
 from domlora.training.kept_rows import keep
 from domlora.training.lock import run_folder
@@ -24,7 +26,8 @@ RECIPES = {
     "lora_config.py", "train_with_trl.py", "train_with_unsloth.py", "axolotl.yaml", "llama_factory.yaml",
     "dataset_info.json",
 }  # fmt: skip
-EVIDENCE = {"README.md", "settings.json", "comparison.json", "comparison.csv"}
+EVIDENCE = {"README.md", "where_it_runs.md", "settings.json", "comparison.json", "comparison.csv"}
+SAVED = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "revision": None}
 
 
 @pytest.fixture
@@ -32,8 +35,10 @@ def run(tmp_path):
     """A run with an adapter of one variant, on a model of the Hub."""
     folder = tmp_path / "adapter"
     folder.mkdir()
-    (folder / "adapter_model.safetensors").write_bytes(b"weights")
-    (folder / "adapter_config.json").write_text('{"r": 8, "revision": null}', encoding="utf-8")
+    name = "base_model.model.layers.0.down.lora_{}.weight"
+    shapes = {name.format("A"): (8, 8), name.format("B"): (4, 8)}
+    save_file({name: np.zeros(shape, np.float32) for name, shape in shapes.items()}, folder / saved.WEIGHTS)
+    (folder / saved.CONFIG).write_text(json.dumps(SAVED), encoding="utf-8")
     origin = ModelOrigin(kind="hub", place="owner/name", revision="0123abc")
     made = a_run(model_origin=origin, config=CONFIG.model_copy(update={"steps": 5, "batch_size": 2, "accumulation": 2}))
     first = replace(made.variants[0], adapter=str(folder), status="done")
@@ -60,7 +65,7 @@ def test_a_bundle_holds_the_adapter_the_recipes_and_the_evidence(run):
 
 def test_an_adapter_of_an_earlier_version_names_the_commit_of_its_base_too(run):
     found = files(run)
-    assert json.loads(found["adapter/adapter_config.json"]) == {"r": 8, "revision": "0123abc"}
+    assert json.loads(found["adapter/adapter_config.json"]) == SAVED | {"revision": "0123abc"}
     for name in ("README.md", "train_with_trl.py", "train_with_unsloth.py", "axolotl.yaml", "llama_factory.yaml"):
         assert b"0123abc" in found[name], name
 
