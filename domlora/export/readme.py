@@ -17,8 +17,8 @@ FILES = """- `{adapter}/`: the PEFT adapter
 - `comparison.json`, `comparison.csv`: what it was compared with
 {curves}"""
 WITH_CURVES = "- `curves.svg`: the validation loss of each contestant while it trained\n"
-WITH_UNIFORM = """- `adapter_uniform/`: the same adapter at one rank, for servers that read one rank for all modules; written
-  by `domlora runs export`, not in a ZIP of the dashboard
+WITH_UNIFORM = """- `adapter_uniform/`: the same adapter at one rank, for servers that read one rank for all modules;
+  written by `domlora runs export`, not in a ZIP of the dashboard
 """
 ROWS = """- `train.jsonl`, `conversations.jsonl`: the rows in the order of its steps, as tokens and as messages
 """

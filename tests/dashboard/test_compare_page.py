@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import save
@@ -184,6 +185,36 @@ def test_an_adapter_elsewhere_is_named_not_offered(energy):
     app = page(run=run.id, view="Take away")
     assert "`/elsewhere/adapter`" in text(app)
     assert "target_modules=[" in app.code[0].value
+
+
+def test_where_an_adapter_runs_is_said_with_the_commands(energy, tmp_path):
+    run = fill(energy, steps=20, ended=True)
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    names = [f"base_model.model.model.layers.3.mlp.down_proj.lora_{part}.weight" for part in "AB"]
+    (folder / "adapter_model.safetensors").write_bytes(save({name: np.zeros((4, 4), np.float32) for name in names}))
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "use_rslora": True}
+    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    for variant in run.variants:
+        Store().runs.set_variant(run.id, variant.name, adapter=str(folder))
+    app = page(run=run.id, view="Take away")
+    assert not app.exception
+    shown = next(frame.value for frame in app.dataframe if "verdict" in frame.value)
+    verdicts = dict(zip(shown["server"], shown["verdict"], strict=True))
+    assert verdicts["vLLM"] == "loads as it is" and verdicts["llama.cpp"] == "take `adapter_uniform/`"
+    commands = next(code.value for code in app.code if "vllm serve" in code.value)
+    assert f"domlora runs export {run.id} --variant" in commands and "--merged" in commands
+
+
+def test_a_damaged_adapter_is_said_on_the_page(energy, tmp_path):
+    run = fill(energy, steps=20, ended=True)
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    for variant in run.variants:
+        Store().runs.set_variant(run.id, variant.name, adapter=str(tmp_path))
+    app = page(run=run.id, view="Take away")
+    assert not app.exception
+    assert any("damaged" in warning.value for warning in app.warning)
 
 
 def test_best_rate_so_far_leaves_out_a_rate_that_diverged():
