@@ -40,6 +40,14 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_token() -> None:
+    """Raises SweepError where there is no token to write with."""
+    from huggingface_hub import get_token
+
+    if get_token() is None:
+        raise SweepError("no token for the Hub: set HF_TOKEN to one that may write, or log in with `hf auth login`")
+
+
 def push(folder: Path, name: str, run: Run, *, private: bool = False) -> str:
     """Uploads an export folder; the token is HF_TOKEN of the environment, or of `hf auth login`.
 
@@ -49,11 +57,10 @@ def push(folder: Path, name: str, run: Run, *, private: bool = False) -> str:
     Raises:
         SweepError: no token, refused, or no connection; one line.
     """
-    from huggingface_hub import CommitOperationAdd, HfApi, get_token
+    from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
-    if get_token() is None:
-        raise SweepError("no token for the Hub: set HF_TOKEN to one that may write, or log in with `hf auth login`")
+    check_token()
     api = HfApi()
     operations = [
         CommitOperationAdd(path, data if isinstance(data, bytes) else str(data)) for path, data in uploads(folder, run)

@@ -45,6 +45,8 @@ def stored(tmp_path, monkeypatch):
 
     monkeypatch.setenv("DOMLORA_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("LLAMA_CPP", raising=False)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
     monkeypatch.delenv("DOMLORA_STORE", raising=False)
     return make
 
@@ -99,12 +101,15 @@ def test_gguf_is_made_by_the_checkout_that_is_named(stored, tmp_path, capsys):
         (("--llama-cpp", "x"), 2, "--gguf"),
         (("--private",), 2, "--push-to-hub"),
         (("--push-to-hub", "no-owner"), 2, "OWNER/NAME"),
+        (("--push-to-hub", "owner/name"), 1, "HF_TOKEN"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(
     options, status, words, stored, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.delenv("LLAMA_CPP", raising=False)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
     identity, _ = stored()
     found, _, err = run(capsys, "runs", "export", identity, "--out", tmp_path / "out", *options)
     assert found == status and words in err and len(err.strip().splitlines()) == 1
