@@ -41,8 +41,8 @@ def dataset_info(recipe: Recipe) -> str:
     if task.config:
         entry["subset"] = task.config
     if task.form in ("messages", "sharegpt"):
-        entry |= {"formatting": "openai" if task.form == "messages" else "sharegpt", "columns": dict(task.columns)}
-        if task.form == "messages":
+        entry |= {"formatting": "sharegpt", "columns": dict(task.columns)}
+        if task.form == "messages":  # its formatting `openai` would add a sentence to every system text
             entry["tags"] = {
                 "role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant",
                 "observation_tag": "tool", "function_tag": "function_call", "system_tag": "system",
@@ -106,6 +106,8 @@ def _data(recipe: Recipe, task: TaskRows, said: dict[str, list[str]]) -> dict[st
     lost = list(task.lost)
     if recipe.rows_beside:
         lost.append("the run's own rows, in the order in which it read them; the prompts are built here")
+    if task.form == "messages":
+        lost.append("Calls of tools are not read: formatting openai does that, and adds a sentence to system texts.")
     lost.append(
         "Without a template the tokenizer's own is taken apart: name one (template: ...) where that does not fit it."
     )

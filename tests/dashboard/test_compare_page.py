@@ -178,12 +178,27 @@ def test_everything_as_json_holds_settings_curves_and_conclusion(energy):
     assert data["conclusion"]
 
 
-def test_an_adapter_elsewhere_is_named_not_offered(energy):
+def downloads(app: AppTest) -> list[str]:
+    return [button.proto.label for button in app.get("download_button")]
+
+
+def test_an_adapter_is_offered_with_what_trains_it_again(energy, tmp_path):
+    run = fill(energy, steps=20, ended=True)
+    (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
+    for variant in run.variants:
+        Store().runs.set_variant(run.id, variant.name, adapter=str(tmp_path))
+    app = page(run=run.id, view="Take away")
+    assert not app.exception
+    assert "Adapter and recipes as ZIP" in downloads(app) and "Recipes as ZIP" not in downloads(app)
+
+
+def test_an_adapter_elsewhere_is_named_and_its_recipes_are_offered(energy):
     run = fill(energy, steps=20, ended=True)
     for variant in run.variants:
         Store().runs.set_variant(run.id, variant.name, adapter="/elsewhere/adapter")
     app = page(run=run.id, view="Take away")
     assert "`/elsewhere/adapter`" in text(app)
+    assert "Recipes as ZIP" in downloads(app) and "Adapter and recipes as ZIP" not in downloads(app)
     assert "target_modules=[" in app.code[0].value
 
 

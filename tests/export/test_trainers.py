@@ -197,7 +197,7 @@ def rows_of(origin: TaskOrigin, **changes) -> tuple[dict, dict, str]:
 @pytest.mark.parametrize(
     ("form", "kind", "formatting", "columns"),
     [
-        ("messages", "chat_template", "openai", {"messages": "messages"}),
+        ("messages", "chat_template", "sharegpt", {"messages": "messages"}),
         ("sharegpt", "chat_template", "sharegpt", {"messages": "conversations"}),
         ("alpaca", "alpaca", "alpaca", {"prompt": "instruction", "query": "input", "response": "output"}),
         ("text", "completion", "alpaca", {"prompt": "text"}),
@@ -243,7 +243,7 @@ def test_rows_that_such_tools_cannot_read_are_asked_for(origin):
 def test_the_rows_of_a_run_are_taken_as_they_are_and_in_their_order():
     ours, theirs, text = rows_of(TaskOrigin(kind="file", place="/a.jsonl", format="preference"), rows_beside=True)
     assert ours == {"path": "train.jsonl", "ds_type": "json", "split": "train", "type": None}
-    assert (theirs["file_name"], theirs["formatting"]) == (CONVERSATIONS, "openai")
+    assert (theirs["file_name"], theirs["formatting"]) == (CONVERSATIONS, "sharegpt")
     settings = yaml.safe_load(text)
     assert settings["curriculum_sampling"] and not settings["shuffle_merged_datasets"]
     assert yaml.safe_load(llama_factory.config(recipe(rows_beside=True)))["disable_shuffling"]
@@ -259,13 +259,28 @@ for path in sys.argv[1:]:
         read = AxolotlInputConfig(**yaml.safe_load(file))
     print(json.dumps(read.model_dump(mode="json", exclude_unset=True)))
 """
-LLAMA_FACTORY_PARSER = """
+LLAMA_FACTORY_DATA = """
 import contextlib, json, os, sys, types
 import llamafactory
 # The package of its data formats asks for audio libraries at its head; its modules do not.
 data = types.ModuleType("llamafactory.data")
 data.__path__ = [os.path.join(os.path.dirname(llamafactory.__file__), "data")]
 sys.modules["llamafactory.data"] = data
+"""
+LLAMA_FACTORY_ROWS = """
+from llamafactory.data.converter import get_dataset_converter
+from llamafactory.data.parser import get_dataset_list
+from llamafactory.hparams import DataArguments
+for path in sys.argv[1:]:
+    folder = os.path.dirname(path)
+    (rows,) = get_dataset_list(["domlora_rows"], folder)
+    with open(path, encoding="utf-8") as lines:
+        row = json.loads(next(lines))
+    found = get_dataset_converter(rows.formatting, rows, DataArguments(dataset_dir=folder))(row)
+    turns = [turn["content"] for turn in [*found["_prompt"], *found["_response"]]]
+    print(json.dumps({"system": found["_system"], "turns": turns}))
+"""
+LLAMA_FACTORY_PARSER = """
 from llamafactory.hparams import get_train_args
 from llamafactory.data.parser import get_dataset_list
 paths = sys.argv[1:]
@@ -324,7 +339,9 @@ def test_axolotls_own_schema_reads_every_file(tools, tmp_path):
 @pytest.mark.slow
 def test_llama_factorys_own_parser_reads_every_file(tools, tmp_path):
     made = written(tmp_path)
-    found = parsed(LLAMA_FACTORY_PARSER, [tmp_path / name / llama_factory.NAME for name in made], tools)
+    found = parsed(
+        LLAMA_FACTORY_DATA + LLAMA_FACTORY_PARSER, [tmp_path / name / llama_factory.NAME for name in made], tools
+    )
     assert len(found) == len(made)
     for one, read in zip(made.values(), found, strict=True):
         assert (read["model"], read["revision"]) == (one.model, one.revision or "main")
@@ -335,8 +352,32 @@ def test_llama_factorys_own_parser_reads_every_file(tools, tmp_path):
             one.method == "dora",
         )
         assert (read["steps"], read["warmup"], read["rate"]) == (one.steps, one.warmup_steps, 1e-5)
-        beside = ["file", CONVERSATIONS, "openai"]
-        assert read["rows"] == (beside if one.rows_beside else ["file", "/data/rows.jsonl", "openai"])
+        beside = ["file", CONVERSATIONS, "sharegpt"]
+        assert read["rows"] == (beside if one.rows_beside else ["file", "/data/rows.jsonl", "sharegpt"])
+
+
+@pytest.mark.slow
+def test_llama_factory_reads_rows_of_each_form_as_they_are_meant(tools, tmp_path):
+    turns = [("system", "be kind"), ("user", "2+2?"), ("assistant", "4"), ("user", "and 3?"), ("assistant", "7")]
+    names = {"system": "system", "user": "human", "assistant": "gpt"}
+    rows = {
+        "messages": {"messages": [{"role": role, "content": said} for role, said in turns]},
+        "sharegpt": {"conversations": [{"from": names[role], "value": said} for role, said in turns]},
+        "alpaca": {"instruction": "2+2?", "input": "", "output": "4"},
+        "gsm8k": {"question": "2+2?", "answer": "#### 4"},
+    }
+    paths = []
+    for form, row in rows.items():
+        path = tmp_path / form / "rows.jsonl"
+        path.parent.mkdir()
+        path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+        made = recipe(origin=TaskOrigin(kind="file", place=str(path), format=form))
+        (path.parent / llama_factory.INFO).write_text(llama_factory.dataset_info(made), encoding="utf-8")
+        paths.append(path)
+    found = parsed(LLAMA_FACTORY_DATA + LLAMA_FACTORY_ROWS, paths, tools)
+    chat = ("be kind", ["2+2?", "4", "and 3?", "7"])
+    wanted = [chat, chat, ("", ["2+2?", "4"]), ("", ["2+2?", "#### 4"])]
+    assert [(row["system"], row["turns"]) for row in found] == wanted
 
 
 def test_recipes_do_not_change_what_they_are_made_of():

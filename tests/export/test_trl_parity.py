@@ -37,8 +37,7 @@ CASES = {
         "methods": ["lora", "lora+"], "legs": (3,), "schedule": "linear", "gradient_checkpointing": True,
     },
     "ended early": {
-        "methods": ["lora", "pissa"], "patience": 1, "evaluate_every": 1, "learning_rates": [0.2], "warmup": 0.0,
-        "schedule": "constant", "steps": 8,
+        "methods": ["lora"], "patience": 1, "evaluate_every": 1, "learning_rates": [0.04], "steps": 12,
     },
 }  # fmt: skip
 CLOSE = 1e-4
