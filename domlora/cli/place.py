@@ -28,6 +28,8 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 
 
 def _place(arguments: argparse.Namespace) -> None:
+    from domlora.export import bundle
+    from domlora.export.recipe import Recipe
     from domlora.jobs.execute import run_probe
     from domlora.jobs.spec import ProbeRequest
     from domlora.placements.place import check_name, place
@@ -47,15 +49,16 @@ def _place(arguments: argparse.Namespace) -> None:
         allocation=arguments.allocation,
         seed=arguments.seed,
     )
-    config = placement.lora_config(arguments.method)
-    origin = energy.provenance.model_origin
-    config.base_model_name_or_path = origin.base_name if origin else None
+    config, recipe = placement.lora_config(arguments.method), Recipe.of_placement(energy, placement, arguments.method)
+    config.base_model_name_or_path, config.revision = recipe.model, recipe.revision
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
         config.save_pretrained(str(arguments.out))
-        (arguments.out / "placement.json").write_text(placement.model_dump_json(indent=1), encoding="utf-8")
     except OSError as error:
         raise SweepError(f"cannot write into {arguments.out}: {error.strerror}") from error
+    where = bundle.planned_table(recipe, config.to_dict(), energy.provenance.model_origin)
+    listed = {"placement.json": placement.model_dump_json(indent=1).encode(), bundle.FILE: where.encode()}
+    bundle.write(listed | bundle.recipe_files(recipe), arguments.out)
     if arguments.json:
         return print_json(plain(placement) | {"trainable_parameters": placement.parameters(arguments.method)})
     share = energy.table.set_index("module").loc[[m.module for m in placement.modules], "share"].sum()
@@ -66,4 +69,7 @@ def _place(arguments: argparse.Namespace) -> None:
     say(placement.snippet(arguments.method))
     p = energy.provenance
     say_of_rows(p.warnings, (remark.words for remark in p.remarks))
-    say(f"Wrote {arguments.out / 'adapter_config.json'}; placement.json beside it lists modules and ranks.")
+    say(
+        f"Wrote {arguments.out / 'adapter_config.json'}; placement.json beside it lists modules and ranks. To train: "
+        f"{', '.join(bundle.RECIPES)}. {bundle.FILE} says which servers will take the adapter."
+    )
