@@ -13,6 +13,7 @@ from dashboard.shared import queries, words
 from dashboard.shared.widgets import forget_unknown
 from domlora.comparison.run import BASE, Answer, Run
 from domlora.export.bundle import archive, files, has_adapter, texts
+from domlora.tracking.services import SERVICES
 
 SHOWN_MODULES = 20  # a longer list is scrolled
 SNIPPET_HEIGHT = 420  # pixels
@@ -133,6 +134,10 @@ def take_away(run: Run) -> None:
         "Everything as JSON", lambda: tables.everything(run, metrics, comparison), f"{name}.json",
         key="everything_json", width="stretch", on_click="ignore",
     )  # fmt: skip
+    with st.popover("Curves elsewhere"):
+        st.caption("Sends curves and conclusion to a service, where its package is installed:")
+        commands = "\n".join(f"domlora runs send {run.id} --to {service}" for service in SERVICES)
+        st.code(commands, language="bash")
     st.markdown("**Adapter**")
     names = [v.name for v in run.variants]
     best = next((c.variants[0].name for c in comparison.contestants if c.name == comparison.best), None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from domlora.cli.actions import command, group, open_store
 from domlora.cli.output import plain, print_json, print_table, say, say_of_rows
 from domlora.errors import UsageError
+from domlora.tracking.services import SERVICES, destination
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
@@ -32,6 +33,10 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
     export.add_argument("id", help=RUN_ID)
     export.add_argument("--variant", help="its name (default: the first seed of the best contestant)")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write into")
+    sending = command(runs, "send", _send, "send curves and conclusion to TensorBoard, Trackio or Weights & Biases")
+    sending.add_argument("id", help=RUN_ID)
+    sending.add_argument("--to", required=True, choices=SERVICES, help="the service")
+    sending.add_argument("--log-project", metavar="NAME", help="project there (default: WANDB_PROJECT, else domlora)")
     cancel = command(runs, "cancel", _cancel, "end one variant and go on with the others")
     cancel.add_argument("id", help=RUN_ID)
     cancel.add_argument("variant", help="its name, such as 'qv lr=0.001 seed=0'")
@@ -128,6 +133,23 @@ def _export(arguments: argparse.Namespace) -> None:
         variant = named[0]
     bundle.write(bundle.files(run, comparison, variant), arguments.out)
     print(f"wrote {variant.name} to {arguments.out}", file=sys.stderr)
+
+
+def say_where(run: Run, services: Sequence[str]) -> None:
+    """On stderr: where the curves of a run are to be seen that were sent to these services."""
+    for service in services:
+        where = run.facts.get("sent_to", {}).get(service)
+        if where is not None:
+            print(f"sent to {service}: {where}", file=sys.stderr)
+
+
+def _send(arguments: argparse.Namespace) -> None:
+    from domlora.tracking.finished import send
+
+    destination((arguments.to,))  # is it installed?
+    store = open_store()
+    where = send(store, store.runs.get(arguments.id), arguments.to, arguments.log_project)
+    print(f"sent to {arguments.to}: {where}", file=sys.stderr)
 
 
 def _cancel(arguments: argparse.Namespace) -> None:

@@ -198,7 +198,7 @@ def test_an_adapter_elsewhere_is_named_and_its_recipes_are_offered(energy):
     app = page(run=run.id, view="Take away")
     assert "`/elsewhere/adapter`" in text(app)
     assert "Recipes as ZIP" in downloads(app) and "Adapter and recipes as ZIP" not in downloads(app)
-    assert "target_modules=[" in app.code[0].value
+    assert any("target_modules=[" in code.value for code in app.code)
 
 
 def test_best_rate_so_far_leaves_out_a_rate_that_diverged():
@@ -286,6 +286,28 @@ def test_launch_submits_what_was_asked(monkeypatch):
     assert request.sweep.placements == ("qv", "down@11", "top-k:2")
     assert (request.sweep.learning_rates, request.sweep.steps, request.task) == ((2e-3,), 7, "math")
     assert "as soon as training begins" in text(app)
+
+
+def test_launch_sends_curves_only_to_services_that_are_installed(monkeypatch):
+    monkeypatch.setattr("domlora.jobs.local.ensure_worker", lambda *_: None)
+    there = {"tensorboard": object(), "wandb": None, "trackio": None}
+    monkeypatch.setattr("domlora.tracking.services.find_spec", there.get)
+    app = launch(log_to="wandb")
+    assert not app.exception
+    assert app.multiselect(key="log_to").options == ["tensorboard"] and app.multiselect(key="log_to").value == []
+    assert "`pip install 'domlora[wandb]'`" in text(app)
+    app.multiselect(key="log_to").set_value(["tensorboard"]).run()
+    app.button(key="start").click().run()
+    assert not app.exception
+    request = Queue(Store()).list()[0].request
+    assert (request.log_to, request.log_project) == (("tensorboard",), None)
+
+
+def test_take_away_names_the_command_that_sends_curves(energy):
+    run = fill(energy, steps=20, ended=True)
+    app = page(run=run.id, view="Take away")
+    assert not app.exception
+    assert any(f"domlora runs send {run.id} --to wandb" in code.value for code in app.code)
 
 
 def test_launch_leads_to_the_run_as_soon_as_there_is_one(energy, monkeypatch):
