@@ -36,7 +36,9 @@ def test_a_probability_is_known_from_no_more_trials_than_there_are_samples():
 
 
 def test_few_samples_have_students_quantile():
-    assert intervals.few_samples(8) == pytest.approx(np.sqrt(8 / 7) * stats.t.ppf(0.975, 7) / stats.norm.ppf(0.975))
+    for n in (2, 3, 8, 32):
+        expected = np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975)
+        assert intervals.few_samples(n) == pytest.approx(expected, rel=1e-4)
     assert intervals.few_samples(10_000) == pytest.approx(1, abs=1e-3)
 
 
