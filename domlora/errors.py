@@ -35,3 +35,7 @@ class StoreError(DomLoRAError):
 
 class JobError(DomLoRAError):
     """A job that cannot be started, cancelled or found."""
+
+
+class TrackingError(DomLoRAError):
+    """A service that curves are sent to and that does not take them."""

@@ -26,6 +26,7 @@ FLOORS = (
     ("matrix", "placements"),
     ("comparison",),
     ("ranking", "store"),
+    ("tracking",),
     ("training",),
     ("export",),
     ("jobs",),

@@ -17,6 +17,7 @@ from domlora.errors import DomLoRAError
 from domlora.export.bundle import archive, files_of, has_adapter, texts_of
 from domlora.export.taken import Taken
 from domlora.export.where import WORDS, verdicts
+from domlora.tracking.services import SERVICES
 
 SHOWN_MODULES = 20  # a longer list is scrolled
 SNIPPET_HEIGHT = 420  # pixels
@@ -137,6 +138,10 @@ def take_away(run: Run) -> None:
         "Everything as JSON", lambda: tables.everything(run, metrics, comparison), f"{name}.json",
         key="everything_json", width="stretch", on_click="ignore",
     )  # fmt: skip
+    with st.popover("Curves elsewhere"):
+        st.caption("Sends curves and conclusion to a service, where its package is installed:")
+        commands = "\n".join(f"domlora runs send {run.id} --to {service}" for service in SERVICES)
+        st.code(commands, language="bash")
     st.markdown("**Adapter**")
     names = [v.name for v in run.variants]
     best = next((c.variants[0].name for c in comparison.contestants if c.name == comparison.best), None)

@@ -174,8 +174,8 @@ def _result_columns(comparison: Comparison) -> dict:
         "accuracy": number(format="percent", help="fraction of response tokens that are the most likely ones"),
         "rate": number(format="%g", help="learning rate chosen on validation rows"),
         "difference": number(format="%+.3f", help="loss minus that of the baseline; below 0 is better"),
-        "better in": st.column_config.TextColumn(
-            help="how often it beats the baseline when rows and seeds are drawn anew"
+        "surely lower": st.column_config.TextColumn(
+            help="how sure it is that its loss is below the baseline's, this pair taken by itself"
         ),
     }
 

@@ -96,7 +96,7 @@ def result_table(table: pd.DataFrame) -> pd.DataFrame:
                 for row in table.itertuples()
             ],
             "verdict": table["verdict"],
-            "better in": [f"{100 * p:.0f} % of resamples" if pd.notna(p) else "" for p in table["better_probability"]],
+            "surely lower": [f"{100 * p:.0f} %" if pd.notna(p) else "" for p in table["better_probability"]],
             "accuracy": table["accuracy"],
             "parameters": table["trainable_parameters"], "modules": table["modules"], "rate": table["learning_rate"],
             "seeds": table["seeds"], "status": table["status"],

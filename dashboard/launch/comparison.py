@@ -23,6 +23,7 @@ from domlora.placements.methods import METHODS
 from domlora.placements.place import NAMES, check_name
 from domlora.probes.config import ProbeConfig
 from domlora.settings import setting
+from domlora.tracking.services import SERVICES, how_to_install, installed
 
 DEFAULT = SweepConfig()
 CHART = {"displaylogo": False}
@@ -45,7 +46,7 @@ def form(subject: Subject) -> None:
     with where:
         names = _placements(task_facts.map_for(subject.name, subject.task, probe)[0])
     settings, unreadable = _settings(columns, names)
-    device = settings.pop("device")
+    device, sending = settings.pop("device"), settings.pop("sending")
     config, problems = _checked(subject, names, settings, unreadable)
     more, notes = _rows(subject, samples, config, fine=not problems)
     problems += more
@@ -61,7 +62,7 @@ def form(subject: Subject) -> None:
         st.caption(" ".join(notes))
         st.caption(estimates.estimate_sweep(subject.name, config, variants))
     if st.button("Start", type="primary", key="start", disabled=bool(problems)):
-        request = SweepRequest(probe=probe, sweep=config, device=device, **subject.fields)
+        request = SweepRequest(probe=probe, sweep=config, device=device, **sending, **subject.fields)
         st.query_params["job"] = queries.submit(request).id
 
 
@@ -232,6 +233,7 @@ def _settings(first: Sequence[Any], names: tuple[str, ...]) -> tuple[dict[str, A
         )
         settings["dtype"] = fields.choice(columns[2], SweepConfig, "dtype")
         settings["device"] = fields.text(columns[3], SweepRequest, "device")
+        settings["sending"] = _sending()
         settings["run_code"] = st.toggle(
             **fields.label_and_help(SweepConfig, "run_code"), key="run_code", bind="query-params"
         )
@@ -241,6 +243,22 @@ def _settings(first: Sequence[Any], names: tuple[str, ...]) -> tuple[dict[str, A
                 "memory. It is not a sandbox against malice: switch it on only where that is acceptable."
             )
     return settings, problems
+
+
+def _sending() -> dict[str, Any]:
+    """Asks where curves are sent; only services whose package is installed here can be chosen."""
+    left, right = st.columns(2, vertical_alignment="bottom")
+    here = [service for service in SERVICES if installed(service)]
+    missing = [service for service in SERVICES if service not in here]
+    keep_known("log_to", here)
+    chosen = left.multiselect(
+        **fields.label_and_help(SweepRequest, "log_to"), options=here, key="log_to", bind="query-params"
+    )
+    project = fields.text(right, SweepRequest, "log_project").strip() or None
+    if missing:
+        commands = ", ".join(f"`{how_to_install(service)}`" for service in missing)
+        st.caption(f"More places for curves: {commands}.")
+    return {"log_to": tuple(chosen), "log_project": project if chosen else None}
 
 
 def _numbers(settings: dict[str, Any], columns: Sequence[Any], *names: str) -> None:

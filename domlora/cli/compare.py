@@ -10,15 +10,19 @@ from domlora.cli.actions import open_store
 from domlora.cli.arguments import add_model_and_task, add_settings, checked, flag, given, probe_config, subject
 from domlora.cli.output import progress_bar
 from domlora.cli.queueing import add_queue, leave_to_worker
-from domlora.cli.runs import add_baseline, comparison_of, print_comparison
+from domlora.cli.runs import add_baseline, comparison_of, print_comparison, say_where
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.extension import ADDED, extended
 from domlora.errors import UsageError
 from domlora.jobs.spec import SweepRequest, more_of
 from domlora.probes.config import ProbeConfig
+from domlora.tracking.services import destination
 
 if TYPE_CHECKING:
     from domlora.store.store import Store
+
+
+ASIDE = ("add_to", "device", "log_to", "log_project")  # options that change no number of a comparison
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +39,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_settings(parser, ProbeConfig, "samples", only_given=True)
     add_baseline(parser)
+    add_settings(parser, SweepRequest, "log_to", "log_project")
     add_queue(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=_compare)
@@ -43,12 +48,15 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
 def _compare(arguments: argparse.Namespace) -> None:
     from domlora.jobs.execute import run_sweep
 
+    to = destination(arguments.log_to, arguments.log_project)
     store = open_store()
     request = _anew(arguments) if arguments.add_to is None else _more(arguments, store)
+    request = request.model_copy(update={"log_to": to.services, "log_project": to.project})
     if arguments.queue:
         return leave_to_worker(request, store, arguments.json)
     with progress_bar("pass") as progress:
         run = store.runs.get(run_sweep(request, store, progress))
+    say_where(run, to.services)
     print_comparison(comparison_of(store, run, arguments.baseline), arguments.json)
 
 
@@ -64,7 +72,7 @@ def _anew(arguments: argparse.Namespace) -> SweepRequest:
 def _more(arguments: argparse.Namespace, store: Store) -> SweepRequest:
     """A finished comparison with more in it; its model, rows and all else are as they were."""
     asked = given(arguments, SweepConfig) | given(arguments, ProbeConfig) | given(arguments, SweepRequest)
-    left = {name: value for name, value in asked.items() if name not in (*ADDED, "add_to", "device")}
+    left = {name: value for name, value in asked.items() if name not in (*ADDED, *ASIDE)}
     run = store.runs.get(arguments.add_to)
     for name in left:
         raise UsageError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from domlora.cli.actions import command, group, open_store
 from domlora.cli.output import plain, print_json, print_table, say, say_of_rows
 from domlora.errors import UsageError
+from domlora.tracking.services import SERVICES, destination
 from domlora.visible import visible
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
         help="upload all but your rows to this repository of the Hugging Face Hub, with the token in $HF_TOKEN",
     )  # fmt: skip
     export.add_argument("--private", action="store_true", help="make the repository a private one if it is new")
+    sending = command(runs, "send", _send, "send curves and conclusion to TensorBoard, Trackio or Weights & Biases")
+    sending.add_argument("id", help=RUN_ID)
+    sending.add_argument("--to", required=True, choices=SERVICES, help="the service")
+    sending.add_argument("--log-project", metavar="NAME", help="project there (default: WANDB_PROJECT, else domlora)")
     cancel = command(runs, "cancel", _cancel, "end one variant and go on with the others")
     cancel.add_argument("id", help=RUN_ID)
     cancel.add_argument("variant", help="its name, such as 'qv lr=0.001 seed=0'")
@@ -169,6 +174,23 @@ def _write(arguments: argparse.Namespace, taken: Taken) -> None:
 
 def _report(text: str) -> None:
     print(visible(text), file=sys.stderr)
+
+
+def say_where(run: Run, services: Sequence[str]) -> None:
+    """On stderr: where the curves of a run are to be seen that were sent to these services."""
+    for service in services:
+        where = run.facts.get("sent_to", {}).get(service)
+        if where is not None:
+            print(f"sent to {service}: {where}", file=sys.stderr)
+
+
+def _send(arguments: argparse.Namespace) -> None:
+    from domlora.tracking.finished import send
+
+    destination((arguments.to,))  # is it installed?
+    store = open_store()
+    where = send(store, store.runs.get(arguments.id), arguments.to, arguments.log_project)
+    print(f"sent to {arguments.to}: {where}", file=sys.stderr)
 
 
 def _cancel(arguments: argparse.Namespace) -> None:

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -32,11 +31,11 @@ from domlora.comparison.result import (
     ControlTest,
     difference,
 )
-from domlora.comparison.run import BASE, Evaluation, Run
+from domlora.comparison.run import BASE, Evaluation, Run, Variant
 from domlora.comparison.selection import OWN_PARTS, Contestant, by_rate, contestants_of, ended_as, validation_loss
 from domlora.errors import DomLoRAError, UsageError
 from domlora.placements.names import RANDOM
-from domlora.statistics import bootstrap, intervals
+from domlora.statistics import crossed, intervals
 
 TABLE = (
     "placement", "method", "learning_rate", "seeds", "trainable_parameters", "modules", "loss_before", "loss", "low",
@@ -54,9 +53,7 @@ FORGETTING = (
 ANSWERS = ("contestant", "placement", "method", "measure", "before", "after", "low", "high", "rows")
 
 
-def compare_run(
-    run: Run, evaluations: Sequence[Evaluation], *, baseline: str | None = None, resamples: int = 2000, seed: int = 0
-) -> Comparison:
+def compare_run(run: Run, evaluations: Sequence[Evaluation], *, baseline: str | None = None) -> Comparison:
     """Compares the contestants of a run on what is there; a run may be unfinished or have diverged throughout.
 
     Args:
@@ -80,21 +77,25 @@ def compare_run(
     if baseline is None and measured:
         largest = max(measured, key=lambda c: c.trainable_parameters)
         baseline = next((c.name for c in measured if c.name == "all-linear"), largest.name)
-    pairs = _pairs([c.name for c in measured], losses, resamples, seed)
+    pairs = _pairs([c.name for c in measured], losses)
     comparison = Comparison(
         run=run, part=part, rows=losses.shape[2], baseline=baseline, contestants=contestants,
-        table=_table(part, contestants, measured, losses, found, pairs, baseline, resamples, seed), pairs=pairs,
+        table=_table(part, contestants, measured, losses, found, pairs, baseline), pairs=pairs,
         learning_rates=_learning_rates(contestants, found),
-        forgetting=_forgetting(contestants, found, resamples, seed), answers=_answers(contestants),
-        controls=_controls(measured, losses, resamples, seed), resamples=resamples, seed=seed,
+        forgetting=_forgetting(contestants, found), answers=_answers(contestants),
+        controls=_controls(measured, losses),
     )  # fmt: skip
-    return replace(comparison, conclusion=sentences.conclusion(comparison), warnings=sentences.warnings(comparison))
+    said = (*sentences.warnings(comparison), *sentences.repeated(_repeated(part, measured, found)))
+    return replace(comparison, conclusion=sentences.conclusion(comparison), warnings=said)
 
 
 def _stack(
     part: str, contestants: Sequence[Contestant], found: Mapping[tuple[str, str], Evaluation], what: str
 ) -> np.ndarray:
-    """Losses or accuracies (contestants, seeds, rows) at the chosen rates; NaN where a seed is not there."""
+    """Losses or accuracies (contestants, seeds, rows) at the chosen rates; NaN where a seed is not there.
+
+    A seed that repeats an earlier one of its contestant on every row is not there either: it is the same run.
+    """
     seeds = sorted({variant.seed for contestant in contestants for variant in contestant.variants})
     lengths = {len(e.losses) for (of, _), e in found.items() if of == part}
     if len(lengths) > 1:
@@ -102,30 +103,44 @@ def _stack(
         raise DomLoRAError(f"variants were evaluated on {counts} {part} rows: evaluate all of them on the same rows")
     values = np.full((len(contestants), len(seeds), max(lengths, default=0)), np.nan)
     for i, contestant in enumerate(contestants):
-        for variant in contestant.variants:
-            if (part, variant.name) in found:
-                values[i, seeds.index(variant.seed)] = getattr(found[part, variant.name], what)
+        for variant in _distinct(part, contestant, found):
+            values[i, seeds.index(variant.seed)] = getattr(found[part, variant.name], what)
     return values
 
 
-def _pairs(names: Sequence[str], losses: np.ndarray, resamples: int, seed: int) -> pd.DataFrame:
+def _distinct(
+    part: str, contestant: Contestant, found: Mapping[tuple[str, str], Evaluation]
+) -> Iterable[Variant]:  # fmt: skip
+    """The evaluated variants of a contestant, of those with equal losses on every row the first.
+
+    A method whose start does not depend on the seed trains the same adapter twice where the order is fixed too. To
+    count it twice would say that starts do not matter, which nothing has shown.
+    """
+    first: dict[tuple[float, ...], Variant] = {}
+    for variant in contestant.variants:
+        if (part, variant.name) in found:
+            first.setdefault(tuple(found[part, variant.name].losses), variant)
+    return first.values()
+
+
+def _repeated(
+    part: str, contestants: Sequence[Contestant], found: Mapping[tuple[str, str], Evaluation]
+) -> list[str]:  # fmt: skip
+    """Names of contestants whose seeds gave the same run."""
+    return [
+        c.name for c in contestants
+        if len(list(_distinct(part, c, found))) < sum((part, variant.name) in found for variant in c.variants)
+    ]  # fmt: skip
+
+
+def _pairs(names: Sequence[str], losses: np.ndarray) -> pd.DataFrame:
     """Differences of all pairs of contestants on their common seeds, with intervals that hold for all pairs at once."""
-    both = [(i, j) for i, j in combinations(range(len(names)), 2) if not np.isnan(losses[i] - losses[j]).all()]
-    if not both:
-        return pd.DataFrame(columns=list(PAIRS))
-    differences = np.stack([losses[i] - losses[j] for i, j in both])  # (pairs, seeds, rows)
-    draws = bootstrap.crossed_bootstrap(differences, resamples, seed)
-    band = intervals.simultaneous_band(np.nanmean(differences, axis=(1, 2)), draws)
+    found = crossed.differences(losses)
     return pd.DataFrame({
-        "first": [names[i] for i, _ in both], "second": [names[j] for _, j in both], "difference": band.estimate,
-        "low": band.low, "high": band.high, "better_probability": _fraction_below_zero(draws),
-        "seeds": (~np.isnan(differences).all(axis=2)).sum(axis=1),
-    })  # fmt: skip
-
-
-def _fraction_below_zero(draws: np.ndarray) -> np.ndarray:
-    """Fraction of resamples in which a difference is below zero, ties counted by half; NaN where nothing is known."""
-    return np.where(np.isnan(draws).any(axis=0), np.nan, (draws < 0).mean(axis=0) + 0.5 * (draws == 0).mean(axis=0))
+        "first": [names[i] for i in found.first], "second": [names[i] for i in found.second],
+        "difference": found.estimate, "low": found.low, "high": found.high, "better_probability": found.below,
+        "seeds": found.seeds.astype(int),
+    }, columns=list(PAIRS))  # fmt: skip
 
 
 def _verdict(low: float, high: float) -> str:
@@ -136,16 +151,15 @@ def _verdict(low: float, high: float) -> str:
 
 def _table(
     part: str, contestants: Sequence[Contestant], measured: Sequence[Contestant], losses: np.ndarray,
-    found: Mapping[tuple[str, str], Evaluation], pairs: pd.DataFrame, baseline: str | None, resamples: int, seed: int,
+    found: Mapping[tuple[str, str], Evaluation], pairs: pd.DataFrame, baseline: str | None,
 ) -> pd.DataFrame:  # fmt: skip
     accuracies = _stack(part, measured, found, "accuracies")
     base = np.asarray(found[part, BASE].losses if (part, BASE) in found else np.full(losses.shape[2], np.nan))
-    low, high = intervals.interval(bootstrap.crossed_bootstrap(losses, resamples, seed))
+    low, high = crossed.means(losses)
     changes = losses - base  # (contestants, seeds, rows)
-    if np.isnan(base).all():
-        change_low = change_high = np.full(len(measured), np.nan)
-    else:
-        change_low, change_high = intervals.interval(bootstrap.crossed_bootstrap(changes, resamples, seed))
+    change_low, change_high = np.full((2, len(measured)), np.nan)
+    if not np.isnan(base).all():
+        change_low, change_high = crossed.means(changes)
     rows = {}
     for contestant in contestants:
         row: dict[str, Any] = dict.fromkeys(TABLE, math.nan) | {
@@ -191,14 +205,14 @@ def _learning_rates(contestants: Sequence[Contestant], found: Mapping[tuple[str,
 
 
 def _forgetting(
-    contestants: Sequence[Contestant], found: Mapping[tuple[str, str], Evaluation], resamples: int, seed: int
-) -> pd.DataFrame:
+    contestants: Sequence[Contestant], found: Mapping[tuple[str, str], Evaluation]
+) -> pd.DataFrame:  # fmt: skip
     records = []
     for task in sorted({part for part, name in found if name == BASE and part not in OWN_PARTS}):
         base = np.asarray(found[task, BASE].losses)
         measured = [c for c in contestants if any((task, variant.name) in found for variant in c.variants)]
         losses = _stack(task, measured, found, "losses")
-        low, high = intervals.interval(bootstrap.crossed_bootstrap(losses - base, resamples, seed))
+        low, high = crossed.means(losses - base)
         for i, c in enumerate(measured):
             records.append((
                 c.name, c.placement, c.method, task, len(base), int((~np.isnan(losses[i]).all(axis=1)).sum()),
@@ -228,21 +242,21 @@ def _answers(contestants: Sequence[Contestant]) -> pd.DataFrame:
     return pd.DataFrame(records, columns=list(ANSWERS))
 
 
-def _controls(measured: Sequence[Contestant], losses: np.ndarray, resamples: int, seed: int) -> tuple[ControlTest, ...]:
+def _controls(measured: Sequence[Contestant], losses: np.ndarray) -> tuple[ControlTest, ...]:
     tests = []
     for i, dominant in enumerate(measured):
         same = [j for j, c in enumerate(measured) if c.method == dominant.method]
         random = [j for j in same if RANDOM.fullmatch(measured[j].placement)]
         if dominant.placement != "dominant" or not random:
             continue
-        gaps = losses[i] - losses[random]  # (controls, seeds, rows)
-        mean_gap = gaps.mean(axis=0, keepdims=True)  # (1, seeds, rows), NaN where a seed of any is missing
-        if np.isnan(mean_gap).all():
+        weights = np.zeros(len(measured))
+        weights[i], weights[random] = 1, -1 / len(random)
+        found = crossed.contrast(losses, weights)
+        if math.isnan(found.value):
             continue
-        low, high = intervals.interval(bootstrap.crossed_bootstrap(mean_gap, resamples, seed))
-        beaten = sum(bool(np.nanmean(gap) < 0) for gap in gaps)
+        beaten = sum(bool(np.nanmean(gap) < 0) for gap in losses[i] - losses[random])
         tests.append(ControlTest(
             dominant.method, dominant.name, tuple(measured[j].name for j in random), beaten,
-            float(np.nanmean(mean_gap)), float(low[0]), float(high[0]), _verdict(float(low[0]), float(high[0])),
+            found.value, found.low, found.high, _verdict(found.low, found.high),
         ))  # fmt: skip
     return tuple(tests)

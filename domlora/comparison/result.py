@@ -51,8 +51,9 @@ class Comparison:
         table: one row a contestant, lowest loss first, indexed by contestant. `loss` is the mean over rows and seeds,
             `low` to `high` its own 95 % interval, `change` its difference to the base model with a 95 % interval of
             its own. `difference` is to the baseline, with an interval that holds for all pairs of contestants at
-            once, so that any baseline may be chosen after the fact; `better_probability` is the fraction of resamples
-            in which its loss is below the baseline's.
+            once, so that any baseline may be chosen after the fact; `better_probability` is how sure it is that its
+            loss is below the baseline's, taken by itself (Student's distribution of the difference, below zero).
+            `seeds` counts those with a result; runs that are equal on every row count as one.
         pairs: one row a pair with a common seed, the same intervals: `difference` is first minus second.
         learning_rates: contestant × rate: validation `loss` (mean over finished seeds), `spread` (standard deviation
             over seeds), `low` to `high` (least and largest seed), and counts of seeds by how they ended.
@@ -73,8 +74,6 @@ class Comparison:
     forgetting: pd.DataFrame
     answers: pd.DataFrame
     controls: tuple[ControlTest, ...]
-    resamples: int
-    seed: int
     conclusion: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -93,7 +92,10 @@ class Comparison:
         return difference(self.pairs, first, second)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as one JSON-serialisable object: the keys of `domlora compare --json`; NaN becomes None."""
+        """Everything as one JSON-serialisable object: the keys of `domlora compare --json`; NaN becomes None.
+
+        `resamples` is 0: intervals were resampled once, and are no longer (`statistics.crossed`).
+        """
         return json_values.plain({
             "schema_version": SCHEMA_VERSION, "run": self.run.id, "model": self.run.model, "task": self.run.task,
             "part": self.part, "rows": self.rows, "baseline": self.baseline, "best": self.best,
@@ -103,7 +105,7 @@ class Comparison:
             "pairs": self.pairs.to_dict("records"), "learning_rates": self.learning_rates.to_dict("records"),
             "forgetting": self.forgetting.to_dict("records"), "answers": self.answers.to_dict("records"),
             "controls": [asdict(test) for test in self.controls],
-            "resamples": self.resamples, "bootstrap_seed": self.seed,
+            "resamples": 0, "bootstrap_seed": 0,
         })  # fmt: skip
 
     def to_csv(self) -> str:

@@ -14,6 +14,7 @@ from domlora.wording import listed, number
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison, ControlTest
 
+FEW = " (few: intervals are wide, and may miss a placement that varies far more over starts than the others do)"
 UNEQUAL_BUDGETS = 1.2  # largest over smallest number of trainable parameters beyond which a comparison is unequal
 
 
@@ -38,6 +39,14 @@ def warnings(comparison: Comparison) -> tuple[str, ...]:
             found.append(f"the base model was not evaluated on the {comparison.part} rows: no change can be given")
     found += [f"{c.name} ({c.status}): {c.note}" for c in comparison.contestants if c.note]
     return tuple(found)
+
+
+def repeated(names: Sequence[str]) -> tuple[str, ...]:
+    """A whole sentence about contestants whose seeds gave the same run, if there are any."""
+    if not names:
+        return ()
+    of = listed(names, most=4)
+    return (f"seeds of {of} gave equal losses on every row: they count as one, which says nothing of other starts",)
 
 
 def _nothing(comparison: Comparison) -> str:
@@ -113,6 +122,7 @@ def _limits(comparison: Comparison) -> str:
     """What the evidence does not cover."""
     table = comparison.table[comparison.table["loss"].notna()]
     seeds = int(table["seeds"].max())
+    fixed = ", with one order of the data for all" if comparison.run.config.order == "fixed" else ""
     texts = [pending + ", so the order may change"] if (pending := _pending(comparison)) else []
     if comparison.part == "validation":
         texts.append("without test evaluations the losses are those of the rows that chose the rates, and so too low")
@@ -121,13 +131,15 @@ def _limits(comparison: Comparison) -> str:
     elif seeds == 1:
         texts.append(
             f"with one seed the intervals cover the choice of {comparison.part} rows only and say nothing about other "
-            "starts of the adapter"
+            f"starts of the adapter{fixed or ' or orders of the data'}"
         )
     else:
         texts.append(
             f"the intervals cover {comparison.part} rows and {seeds} starts of the adapter"
-            f"{' (too few for more than a rough interval)' if seeds == 2 else ''}, not other orders of the data"
+            f"{fixed or ' with orders of the data'}{FEW if seeds == 2 else ''}"
         )
+    if comparison.run.config.choosing == comparison.run.config.judging:
+        texts.append("the same seeds chose the rates that they judge, which flatters what was chosen")
     short = [c for c in comparison.contestants if c.status == "incomplete" and c.name in table.index]
     if short:
         texts.append(f"{listed([c.name for c in short], most=4)} lack{'s' if len(short) == 1 else ''} seeds")

@@ -16,6 +16,7 @@ from domlora.probes.registry import check
 from domlora.progress import Progress
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
+from domlora.tracking.services import destination
 from domlora.training.asked import ask, check_probe, run_of
 from domlora.training.rows import choose_rows, training_task
 
@@ -74,6 +75,7 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
     """
     check(request.probe)
     old = store.runs.get(request.add_to) if request.add_to is not None else None
+    send_to = destination(request.log_to, request.log_project)
     for name in request.sweep.placements:
         if old is None or name not in old.config.placements:
             check_name(name)
@@ -92,5 +94,6 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
         return load_local(local, dtype=request.sweep.dtype, device=request.device)
 
     return run_of(
-        asked, local, load, store, probe=request.probe, job=job_id, refresh=request.refresh, progress=progress
-    ).id
+        asked, local, load, store, probe=request.probe, job=job_id, refresh=request.refresh, progress=progress,
+        send_to=send_to,
+    ).id  # fmt: skip

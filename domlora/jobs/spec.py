@@ -14,6 +14,7 @@ from domlora.data.assemble import System
 from domlora.data.tasks import BUILTIN, NamedTask
 from domlora.errors import UsageError
 from domlora.probes.config import ProbeConfig, ProbeName
+from domlora.tracking.services import SERVICES, Service
 
 KIND_NAMES = {"probe": "probe", "sweep": "comparison"}  # what a user calls the kinds of jobs
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -47,12 +48,16 @@ SystemText = Annotated[
         description="keep them, fold them into the first question (for models that know no system role), or drop them",
     ),
 ]
-UNUSED = (
+# Fields that came later, where they say nothing; a tuple is a list in JSON.
+UNUSED: tuple[tuple[str, Any], ...] = (
     ("columns", None),
     ("system", "keep"),
     ("without", None),
     ("add_to", None),
-)  # fields that came later, where they say nothing
+    ("log_to", ()),
+    ("log_to", []),
+    ("log_project", None),
+)
 Device = Annotated[str, Field(title="Device", description="where it is computed: auto, cpu, cuda, cuda:1 or mps")]
 Refresh = Annotated[bool, Field(title="Refresh", description="compute again even if the store has the answer")]
 
@@ -134,6 +139,7 @@ class SweepRequest(TaskRequest):
         probe: how energies are measured, for the placements that are chosen by them.
         sweep: what is compared.
         add_to: id of the finished run that is gone on with; `sweep` is then its settings and more.
+        log_to, log_project: where curves are sent; neither is part of the run's key.
     """
 
     schema_version: int = 1
@@ -150,6 +156,15 @@ class SweepRequest(TaskRequest):
     add_to: str | None = Field(
         default=None, title="Add to", description="id of a finished comparison (`domlora runs`) to go on with"
     )
+    log_to: tuple[Service, ...] = Field(
+        default=(), title="Send curves to",
+        description=f"services that curves and conclusion are sent to as they grow: {', '.join(SERVICES)}",
+    )  # fmt: skip
+    log_project: str | None = Field(
+        default=None, title="Project there",
+        description="project of these services",
+        json_schema_extra={"unset": "WANDB_PROJECT, else domlora"},
+    )  # fmt: skip
 
 
 def more_of(run: Run, sweep: SweepConfig, device: str = "auto") -> SweepRequest:

@@ -5,6 +5,8 @@ Throughout, `scores` are turned so that a higher one means "adapt here", and `ga
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import stats
 
@@ -16,49 +18,77 @@ def rho(scores: np.ndarray, gains: np.ndarray) -> float:
     return float(_correlation(stats.rankdata(scores)[None], stats.rankdata(gains)[None])[0])
 
 
-def rho_within(scores: np.ndarray, gains: np.ndarray, kinds: np.ndarray) -> float:
-    """Rank correlation after each kind's mean rank is taken out: does a probe order the layers of one kind?
+@dataclass(frozen=True, eq=False)
+class Jackknife:
+    """A rank correlation and what becomes of it as each module is left out.
 
-    NaN where no kind has modules that differ in score.
+    It is the correlation of scores with improvements *as measured*, on so many rows and seeds: what else there is to
+    measure would move single modules, and that is in how they scatter. Not in it is what other rows might do to many
+    modules alike, such as to all of a kind. Row noise makes any such correlation smaller than that with the true
+    improvements: see `ceiling`.
+
+    Attributes:
+        value: (probes,).
+        without: (modules, probes).
+        freedom: of Student's distribution.
     """
-    ranks = _without_means(stats.rankdata(scores)[None], kinds[None])
-    others = _without_means(stats.rankdata(gains)[None], kinds[None])
-    return float(_correlation(ranks, others, alike=np.nan)[0])
+
+    value: np.ndarray
+    without: np.ndarray
+    freedom: int
+
+    def interval(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds (probes,) by Fisher's z and the jackknife's standard error of it (Efron & Stein 1981).
+
+        The error is at least Fisher's own, 1 / √(freedom − 1): a small sample that happens to be in order, as it stays
+        whichever module is left out, shows no error at all.
+        """
+        modules = len(self.without)
+        limit = 1 - 6 / (modules**3 - modules)  # half a swap of neighbours from the perfect order
+        z = np.arctanh(np.clip(self.value, -limit, limit))
+        error = _jackknife_error(np.arctanh(np.clip(self.without, -limit, limit)))
+        least = np.where((self.value == 0) & (error == 0), 0.0, max(self.freedom - 1, 1) ** -0.5)  # all scores alike
+        half = stats.t.ppf((1 + confidence) / 2, self.freedom) * np.maximum(error, least)
+        return np.minimum(np.tanh(z - half), self.value), np.maximum(np.tanh(z + half), self.value)
+
+    def above(self, probe: int, other: int, confidence: float = 0.95) -> tuple[float, float, float]:
+        """How far one probe's correlation is above another's: estimate, low and high."""
+        estimate = float(self.value[probe] - self.value[other])
+        error = float(_jackknife_error(self.without[:, [probe]] - self.without[:, [other]])[0])
+        half = float(stats.t.ppf((1 + confidence) / 2, self.freedom)) * error
+        return estimate, estimate - half, estimate + half
 
 
-def rho_draws(
-    scores: np.ndarray, gain_draws: np.ndarray, kinds: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Two-level bootstrap of `rho` and `rho_within`: modules are drawn with replacement, gains come from drawn rows.
-
-    All probes share the draws, so their differences stay paired. In simulations with 10 or 37 modules and 48 rows the
-    95 % interval covers the true rho in 93 to 99 % where rows measure the gains well. Row noise makes any rho smaller,
-    and enters twice, once as measured and once as drawn: where rows measure badly, the interval lies too near zero
-    (and covers zero in 99 % if the score knows nothing). See `ceiling` for how well they do.
+def jackknife(scores: np.ndarray, gains: np.ndarray, kinds: np.ndarray, *, within: bool = False) -> Jackknife:
+    """Rank correlation of probes, and what it is without each module.
 
     Args:
         scores: (probes, modules).
-        gain_draws: (resamples, modules) improvements under resampled rows and seeds; all NaN where there is one row,
-            and then so are the results.
+        gains: (modules,).
         kinds: (modules,) integers.
-
-    Returns:
-        (resamples, probes) of each. Draws without an order among scores or gains count as 0.
+        within: after each kind's mean rank is taken out: does a probe order the layers of one kind? NaN where no kind
+            has modules that differ in score. Else where all scores are alike it is 0: they know no order.
     """
-    resamples, modules = gain_draws.shape
-    if np.isnan(gain_draws).any():
-        nothing = np.full((resamples, len(scores)), np.nan)
-        return nothing, nothing
-    drawn = np.random.default_rng(seed).integers(modules, size=(resamples, modules))
-    gains = stats.rankdata(np.take_along_axis(gain_draws, drawn, axis=1), axis=1)  # (resamples, modules)
-    groups = kinds[drawn]
-    gains_within = _without_means(gains, groups)
-    plain, within = np.empty((2, resamples, len(scores)))
-    for i, own in enumerate(scores):
-        ranks = stats.rankdata(own[drawn], axis=1)
-        plain[:, i] = _correlation(ranks, gains)
-        within[:, i] = _correlation(_without_means(ranks, groups), gains_within)
-    return plain, within
+    modules = len(gains)
+    left = np.array([np.delete(np.arange(modules), i) for i in range(modules)])  # (modules, modules - 1)
+
+    def correlations(rows: np.ndarray) -> np.ndarray:
+        """(rows, probes) of modules chosen by (rows, n)."""
+        ranked = stats.rankdata(gains[rows], axis=1)
+        own = [stats.rankdata(one[rows], axis=1) for one in scores]
+        if within:
+            ranked = _without_means(ranked, kinds[rows])
+            own = [_without_means(ranks, kinds[rows]) for ranks in own]
+        return np.stack([_correlation(ranks, ranked, np.nan if within else 0.0) for ranks in own], axis=1)
+
+    groups = len(np.unique(kinds)) if within else 1
+    value, without = correlations(np.arange(modules)[None])[0], correlations(left)
+    return Jackknife(value, np.where(np.isnan(without), value, without), max(modules - groups - 1, 1))
+
+
+def _jackknife_error(without: np.ndarray) -> np.ndarray:
+    """Standard errors (n,) of estimates from (modules, n) without each module."""
+    return np.sqrt((len(without) - 1) * without.var(axis=0))
 
 
 def ceiling(gains: np.ndarray, seed: int) -> float:
@@ -80,35 +110,32 @@ def ceiling(gains: np.ndarray, seed: int) -> float:
     return float(np.sqrt(2 * r / (1 + r)))
 
 
-def regret_rows(scores: np.ndarray, losses: np.ndarray, seed: int) -> np.ndarray:
-    """Loss of each probe's first module minus that of the best one, which the other half of the rows chose.
+def regret_weights(scores: np.ndarray, losses: np.ndarray, seed: int) -> np.ndarray:
+    """Regret as a weighted sum of losses: each probe's first module, minus the best one, which others chose.
 
-    For each of many halvings, the module with the lowest mean loss on one half stands as the best on the other; a
-    row's reference is the mean over halvings. So the best module is never judged on rows that chose it. Modules that a
-    probe scores alike share its first place, each counting the same.
+    For each of many halvings of the rows, the module with the lowest mean loss on one half, on the *other* seeds where
+    there are several, stands as the best on this half and this seed. So the best module is never judged on rows that
+    chose it, nor on the seed that made it look good. Modules that a probe scores alike share its first place, each
+    counting the same.
 
     Args:
         scores: (probes, modules).
         losses: (modules, seeds, rows).
 
     Returns:
-        (probes, seeds, rows).
+        (probes, modules, seeds, rows); the sum over modules of its product with `losses` is each row's regret.
     """
-    rows = losses.shape[2]
-    means = losses.mean(axis=1)  # (modules, rows)
-    if rows < 2:
-        reference = losses[means[:, 0].argmin()]
-    else:
-        total, count = np.zeros(losses.shape[1:]), np.zeros(rows)
-        for one, two in _halves(rows, seed):
+    _, seeds, rows = losses.shape
+    reference = np.zeros(losses.shape)
+    halvings = _halves(rows, seed) if rows > 1 else [(np.array([0]), np.array([0]))]
+    for s in range(seeds):
+        others = losses[:, [t for t in range(seeds) if t != s] or [s]].mean(axis=1)  # (modules, rows)
+        for one, two in halvings:
             for chosen_on, judged_on in ((one, two), (two, one)):
-                best = means[:, chosen_on].mean(axis=1).argmin()
-                total[:, judged_on] += losses[best][:, judged_on]
-                count[judged_on] += 1
-        reference = total / count
+                reference[others[:, chosen_on].mean(axis=1).argmin(), s, judged_on] += 1
+    reference /= reference.sum(axis=0)
     first = scores == scores.max(axis=1, keepdims=True)  # (probes, modules)
-    picked = np.einsum("pm,msr->psr", first / first.sum(axis=1, keepdims=True), losses)
-    return picked - reference
+    return (first / first.sum(axis=1, keepdims=True))[:, :, None, None] - reference
 
 
 def hit_rate(scores: np.ndarray, gains: np.ndarray, count: int) -> float:

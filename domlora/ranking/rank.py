@@ -27,7 +27,7 @@ from domlora.probes.registry import PROBES
 from domlora.ranking import metrics, sentences
 from domlora.ranking.result import BASELINES, BETTER, CHANCE, WORSE, Ranking
 from domlora.ranking.singles import LEAST_MODULES
-from domlora.statistics import bootstrap, intervals
+from domlora.statistics import crossed
 
 if TYPE_CHECKING:
     from domlora.energy.summary import MapSummary
@@ -79,15 +79,14 @@ def probe_name(probe: str, against: str | None) -> str:
     return probe if against is None else f"{probe} with {against}"
 
 
-def rank(
-    run: Run, evaluations: Sequence[Evaluation], maps: Sequence[EnergyMap], *, resamples: int = 4000, seed: int = 0
-) -> Ranking:
+def rank(run: Run, evaluations: Sequence[Evaluation], maps: Sequence[EnergyMap], *, seed: int = 0) -> Ranking:
     """Holds probes against what adapters at single modules achieved.
 
-    Intervals of rho come from resampling modules and rows at once (`metrics.rho_draws`): they say what other
-    modules and other test rows might have shown, not other starts or other training rows. Regret is cross-fitted: the
-    best module is chosen on one half of the rows and judged on the other, over many halvings, since to choose and
-    judge it on the same rows would flatter it. It may so fall below zero: then no better module can be named.
+    Intervals of rho come from leaving out modules (`metrics.Jackknife`): they say what other modules of this model
+    might have shown, each measured on as many rows and seeds. Regret is cross-fitted: the best module is chosen on one
+    half of the rows and judged on the other, over many halvings, and on other seeds than it is judged on where there
+    are several, since to choose and judge it on the same would flatter it. It may so fall below zero: then no better
+    module can be named.
 
     Args:
         evaluations: of the run's variants and of the base model, in any order.
@@ -112,8 +111,7 @@ def rank(
     base = np.asarray(found[part, BASE].losses)
     losses = _losses(part, measured, found, len(base))  # (modules, seeds, rows)
     improvements = base - losses
-    modules = _modules(run, measured, losses, improvements, resamples, seed)
-    draws = bootstrap.crossed_bootstrap(improvements, resamples, seed)  # (resamples, modules)
+    modules = _modules(run, measured, losses, improvements)
 
     columns, facts, missing = _scores(run, maps, list(modules["module"]))
     left_out |= missing
@@ -129,7 +127,7 @@ def rank(
     names = [*columns, *trivial]
     signed = np.concatenate([raw * signs[:, None], np.array(list(trivial.values()))])  # (probes and baselines, modules)
     kinds = pd.factorize(modules["stack"] + " " + modules["kind"])[0]
-    table, rhos = _table(names, signed, modules, losses, draws, kinds, facts, resamples, seed)
+    table, rhos = _table(names, signed, modules, losses, kinds, facts, seed)
     order = np.argsort(-modules["improvement"].to_numpy(), kind="stable")
     ranking = Ranking(
         run=run, part=part, rows=len(base), seeds=losses.shape[1],
@@ -137,7 +135,7 @@ def rank(
         scores=pd.DataFrame(columns, index=pd.Index(modules["module"], name="module")).iloc[order],
         table=table, best=str(modules["placement"].iloc[order[0]]), top=_top(len(modules)),
         ceiling=metrics.ceiling(improvements.mean(axis=1), seed), left_out=left_out,
-        baseline_lead=_baseline_lead(names, list(columns), signed, modules, rhos), resamples=resamples, seed=seed,
+        baseline_lead=_baseline_lead(names, list(columns), rhos, known=len(base) > 1), seed=seed,
     )  # fmt: skip
     return replace(ranking, sentence=sentences.conclusion(ranking), warnings=sentences.warnings(ranking))
 
@@ -181,11 +179,11 @@ def _losses(
 
 
 def _modules(
-    run: Run, measured: Sequence[Contestant], losses: np.ndarray, improvements: np.ndarray, resamples: int, seed: int
+    run: Run, measured: Sequence[Contestant], losses: np.ndarray, improvements: np.ndarray
 ) -> pd.DataFrame:  # fmt: skip
     """Columns `MODULES`, in the order of the run."""
     placed = {placement.name: placement.modules[0] for placement in run.placements}
-    low, high = intervals.interval(bootstrap.crossed_bootstrap(improvements, resamples, seed))
+    low, high = crossed.means(improvements)
     gains = improvements.mean(axis=(1, 2))
     ranks = len(gains) - np.argsort(np.argsort(gains, kind="stable"), kind="stable")
     records = []
@@ -228,20 +226,19 @@ def _scores(
 
 
 def _table(
-    names: Sequence[str], signed: np.ndarray, modules: pd.DataFrame, losses: np.ndarray, draws: np.ndarray,
-    kinds: np.ndarray, facts: Mapping[str, Mapping[str, Any]], resamples: int, seed: int,
-) -> tuple[pd.DataFrame, np.ndarray]:  # fmt: skip
-    """Columns `TABLE`, and (resamples, probes) draws of rho in the order of `names`."""
+    names: Sequence[str], signed: np.ndarray, modules: pd.DataFrame, losses: np.ndarray, kinds: np.ndarray,
+    facts: Mapping[str, Mapping[str, Any]], seed: int,
+) -> tuple[pd.DataFrame, metrics.Jackknife]:  # fmt: skip
+    """Columns `TABLE`, and rho in the order of `names`."""
     gains = modules["improvement"].to_numpy()
-    rhos, within = metrics.rho_draws(signed, draws, kinds, seed)
-    low, high = intervals.interval(rhos)
-    within_low, within_high = intervals.interval(within)
-    ordered = [metrics.rho_within(scores, gains, kinds) for scores in signed]
-    within_low, within_high = (np.where(np.isnan(ordered), np.nan, bound) for bound in (within_low, within_high))
+    known = losses.shape[2] > 1  # one row: nothing is said of how sure anything is
+    rhos, within = (metrics.jackknife(signed, gains, kinds, within=only) for only in (False, True))
+    nothing = np.full((2, len(names)), np.nan)
+    low, high = rhos.interval() if known else nothing
+    within_low, within_high = within.interval() if known else nothing
     at_once = 1 - 0.05 / len(facts)  # Bonferroni over the probes, not the baselines
-    sure_low, sure_high = intervals.interval(rhos, at_once)
-    regrets = metrics.regret_rows(signed, losses, seed)  # (probes, seeds, rows)
-    regret_low, regret_high = intervals.interval(bootstrap.crossed_bootstrap(regrets, resamples, seed))
+    sure_low, sure_high = rhos.interval(at_once) if known else nothing
+    regrets = [crossed.contrast(losses, weights) for weights in metrics.regret_weights(signed, losses, seed)]
     page = facts.get("page", {})
     records = []
     for i, name in enumerate(names):
@@ -251,9 +248,9 @@ def _table(
         # A shared pass and one of PAGE alone are no measure of each other; reading weights is a pass of its own.
         alike = bool(page) and (own.get("shared", False) == page["shared"] or not samples)
         records.append((
-            name, own.get("title") or BASELINES[name], name in BASELINES, metrics.rho(scores, gains), low[i],
-            high[i], _verdict(sure_low[i], sure_high[i]), ordered[i],
-            within_low[i], within_high[i], regrets[i].mean(), regret_low[i], regret_high[i],
+            name, own.get("title") or BASELINES[name], name in BASELINES, rhos.value[i], low[i],
+            high[i], _verdict(sure_low[i], sure_high[i]), within.value[i],
+            within_low[i], within_high[i], regrets[i].value, regrets[i].low, regrets[i].high,
             metrics.hit_rate(scores, gains, _top(len(gains))), str(modules["placement"].iloc[picked[0]]),
             len(picked), float(modules["rank"].iloc[picked].mean()), seconds,
             seconds / page["seconds"] if alike else math.nan, samples, own.get("map", ""), own.get("shared", False),
@@ -267,16 +264,12 @@ def _verdict(low: float, high: float) -> str:
 
 
 def _baseline_lead(
-    names: Sequence[str], probes: Sequence[str], signed: np.ndarray, modules: pd.DataFrame, rhos: np.ndarray
+    names: Sequence[str], probes: Sequence[str], rhos: metrics.Jackknife, *, known: bool
 ) -> tuple[str, dict[str, tuple[float, float, float]]]:
-    """The trivial baseline with the highest rho, and how far each probe is above it, on the same resamples."""
-    gains = modules["improvement"].to_numpy()
-    estimates = dict(zip(names, (metrics.rho(scores, gains) for scores in signed), strict=True))
-    best = max(BASELINES, key=lambda name: estimates[name])
-    at = names.index(best)
-    leads = {}
+    """The trivial baseline with the highest rho, and how far each probe is above it, on the same modules."""
+    best = max(BASELINES, key=lambda name: rhos.value[names.index(name)])
+    at, leads = names.index(best), {}
     for probe in probes:
-        difference = rhos[:, [names.index(probe)]] - rhos[:, [at]]
-        low, high = intervals.interval(difference, 1 - 0.05 / len(probes))
-        leads[probe] = (estimates[probe] - estimates[best], float(low[0]), float(high[0]))
+        estimate, low, high = rhos.above(names.index(probe), at, 1 - 0.05 / len(probes))
+        leads[probe] = (estimate, low, high) if known else (estimate, math.nan, math.nan)
     return best, leads

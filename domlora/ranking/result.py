@@ -30,7 +30,7 @@ class Ranking:
             improvement's 95 % interval, `rank` from 1.
         scores: (modules, probes) as each probe gave them, in the order of `modules`, indexed by module.
         table: one row a probe or baseline, highest rho first; baselines are trivial probes to be beaten. `rho` with
-            its 95 % interval, over modules and rows; `verdict` by intervals that hold for all probes at once;
+            its 95 % interval, over modules; `verdict` by intervals that hold for all probes at once;
             `within` the same after each kind's mean rank is taken out; `regret` in nats, with its 95 % interval over
             rows and seeds; `hits` the share of the `top` best modules among its own top; `pick` its first module,
             one of `picked` that it scores alike, and the mean `pick_rank` of those; `seconds` and `relative_cost`
@@ -57,13 +57,15 @@ class Ranking:
     ceiling: float
     left_out: Mapping[str, str]
     baseline_lead: tuple[str, Mapping[str, tuple[float, float, float]]]
-    resamples: int
     seed: int
     sentence: str = ""
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as one JSON-serialisable object; NaN becomes None."""
+        """Everything as one JSON-serialisable object; NaN becomes None.
+
+        `resamples` is 0, as intervals are no longer resampled; `bootstrap_seed` halves the rows for the regret.
+        """
         name, leads = self.baseline_lead
         return json_values.plain({
             "schema_version": SCHEMA_VERSION, "run": self.run.id, "model": self.run.model, "task": self.run.task,
@@ -74,5 +76,5 @@ class Ranking:
             "scores": {probe: dict(column) for probe, column in self.scores.items()},
             "left_out": dict(self.left_out),
             "best_baseline": {"name": name, "rho_minus_baseline": dict(leads)},
-            "resamples": self.resamples, "bootstrap_seed": self.seed,
+            "resamples": 0, "bootstrap_seed": self.seed,
         })  # fmt: skip

@@ -88,66 +88,6 @@ def _summary(energies: np.ndarray, lowest: bool = False) -> Bootstrap:
     return Bootstrap(low, high, winners, float(effective[0]), float(effective[1]))
 
 
-# --- losses of contestants on the same rows from the same seeds -------------------------------------------------------
-
-
-def crossed_bootstrap(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> np.ndarray:
-    """Two-level bootstrap of means over seeds and rows, where every seed is measured on the same rows.
-
-    Rows and seeds are drawn with replacement, independently of each other (the "pigeonhole" bootstrap of a crossed
-    design: Owen, Annals of Applied Statistics 1(2), 2007), and the draws are shared by all items, so differences of
-    items stay paired. Two corrections make it hold with the two or three seeds that a comparison has: deviations are
-    scaled by sqrt(n / (n - 1)) at each level, because the plain bootstrap's variance is (n - 1) / n of the unbiased
-    one, and then by t_df / z (97.5 % quantiles), with Satterthwaite's degrees of freedom `df` of the two variances.
-    Coverage of the 95 % interval in simulations: 95 to 99 % where rows vary more than seeds do; where seeds vary far
-    more, 91 to 95 % with three seeds or more, but only 86 to 92 % with two.
-
-    Args:
-        values: (items, seeds, rows); where an item lacks a seed, all its rows are NaN. Every item has one seed.
-
-    Returns:
-        (resamples, items) means. One seed: only rows vary. One row: nothing is known of the spread, so all NaN.
-    """
-    items, seeds, rows = values.shape
-    if rows < 2:
-        return np.full((resamples, items), np.nan)
-    generator = np.random.default_rng(seed)
-    row_weights = _unbiased(generator.multinomial(rows, np.full(rows, 1 / rows), size=resamples) / rows)
-    uniform = generator.random((resamples, seeds))
-    seed_weights = {}  # by the number of seeds at hand: items with as many seeds share the draws
-    draws = np.empty((resamples, items))
-    for item, table in enumerate(values):
-        present = table[~np.isnan(table).all(axis=1)]  # (n, rows)
-        n = len(present)
-        if n not in seed_weights:
-            drawn = (uniform[:, :n] * n).astype(int)  # (resamples, n)
-            seed_weights[n] = _unbiased((drawn[:, :, None] == np.arange(n)).mean(axis=1))
-        means = (row_weights @ present.T * seed_weights[n]).sum(axis=1)
-        centre = present.mean()
-        draws[:, item] = centre + _small_sample_factor(present) * (means - centre)
-    return draws
-
-
-def _unbiased(weights: np.ndarray) -> np.ndarray:
-    """Scales the deviation of bootstrap weights (resamples, n) from 1 / n, so that the variance is the unbiased one."""
-    n = weights.shape[1]
-    return weights if n == 1 else 1 / n + (weights - 1 / n) * np.sqrt(n / (n - 1))
-
-
-def _small_sample_factor(table: np.ndarray) -> float:
-    """t quantile over normal quantile for the mean of `table` (seeds, rows), by Satterthwaite's degrees of freedom."""
-    from scipy import stats
-
-    seeds, rows = table.shape
-    of_rows = table.mean(axis=0).var(ddof=1) / rows
-    of_seeds = table.mean(axis=1).var(ddof=1) / seeds if seeds > 1 else 0.0
-    if of_rows + of_seeds == 0:
-        return 1.0
-    lost = of_rows**2 / (rows - 1) + (of_seeds**2 / (seeds - 1) if seeds > 1 else 0.0)
-    freedom = (of_rows + of_seeds) ** 2 / lost
-    return float(stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975))
-
-
 # --- how alike rankings are, and how sure that is ---------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Intervals and what follows from them: bands over all estimates at once, Wilson's interval, the Pareto front.
+"""Intervals and what follows from them: Wilson's interval, percentiles of draws, who may be best, the Pareto front.
 
 Arrays of bootstrap draws in, bounds out. The draws come from `statistics.bootstrap`.
 """
@@ -11,45 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 NORMAL_95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
-
-
-@dataclass(frozen=True)
-class Band:
-    """Estimates whose intervals hold all at once: with the stated confidence, none of them misses its true value.
-
-    Attributes:
-        estimate, low, high: (items,) arrays; NaN where an item has too few rows to say.
-    """
-
-    estimate: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-
-def interval(draws: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Central percentile interval of bootstrap draws (resamples, items): bounds (items,), (items,)."""
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(draws, [tail, 100 - tail], axis=0)
-    return low, high
-
-
-def simultaneous_band(estimate: np.ndarray, draws: np.ndarray, confidence: float = 0.95) -> Band:
-    """Intervals that hold for all items at once: `estimate ± q · se`, `q` the quantile of the largest |t|.
-
-    The max-T method (Westfall & Young, Resampling-Based Multiple Testing, 1993, ch. 2): in each resample the largest
-    standardised deviation over the items is taken, so correlation between items is used rather than assumed away.
-
-    Args:
-        estimate: (items,).
-        draws: (resamples, items) bootstrap draws of the same quantities, shared over items.
-    """
-    error = draws.std(axis=0)
-    known = error > 0  # False for NaN, and for items that are equal on every row: their interval is the estimate
-    if not known.any():
-        return Band(estimate, estimate + error, estimate + error)
-    largest = (np.abs(draws[:, known] - estimate[known]) / error[known]).max(axis=1)
-    half = np.quantile(largest, confidence) * error
-    return Band(estimate, estimate - half, estimate + half)
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -30,6 +30,7 @@ from domlora.probes.config import ProbeConfig
 from domlora.progress import Progress, silent
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
+from domlora.tracking.services import NOWHERE, Destination
 from domlora.training.carried import check_same
 from domlora.training.rows import ChosenRows, choose_rows, training_task
 
@@ -141,6 +142,7 @@ def run_of(
     job: str | None = None,
     refresh: bool = False,
     progress: Progress = silent,
+    send_to: Destination = NOWHERE,
 ) -> Run:
     """The run of what is asked for: from the store where it is complete, else trained, or gone on with.
 
@@ -152,6 +154,7 @@ def run_of(
         energy: that map, used as it is. Either way it is in the store afterwards.
         job: id of the job that computes it.
         refresh: train again even if the store has the run.
+        send_to: services that are told too, also of a run that the store has complete.
 
     Raises:
         DomLoRAError: a model, placements or rows that cannot be used, no memory, no space.
@@ -169,7 +172,7 @@ def run_of(
     if made is not None and not refresh:
         known = store.runs.find(made.key)
         if known is not None and known.status == "done":
-            return known
+            return _told(known, store, send_to)
     if asked.config.run_code:
         code_runner.check_runner()  # now, not after hours of training
 
@@ -183,4 +186,12 @@ def run_of(
         energy = measure(model, asked.training, probe, progress=lambda done, total: progress("probing", done, total))
         store.maps.add(energy)
         made = plan(asked, local.revision, energy)
-    return train(model, made, store, job=job, refresh=refresh, progress=progress)
+    return train(model, made, store, job=job, refresh=refresh, progress=progress, send_to=send_to)
+
+
+def _told(run: Run, store: Store, to: Destination) -> Run:
+    if not to:
+        return run
+    from domlora.training.sending import send_known
+
+    return send_known(run, store, to)

@@ -24,6 +24,7 @@ from domlora.placements.place import check_name
 from domlora.placements.placement import Placement
 from domlora.progress import Progress, silent
 from domlora.store.store import Store
+from domlora.tracking.services import Destination, destination
 from domlora.training.asked import ask, run_of
 
 
@@ -37,6 +38,8 @@ def compare(
     store: Store | None = None,
     add_to: str | None = None,
     progress: Progress = silent,
+    log_to: Sequence[str] = (),
+    log_project: str | None = None,
     **settings: Any,
 ) -> Comparison:
     """Fine-tunes placements side by side and compares them.
@@ -54,14 +57,18 @@ def compare(
             `steps` are what is added to it (numbers: what they shall be); all else is as it was, and nothing that is
             there is trained again. The result is a run of its own.
         progress: called with (stage, passes done, passes in all).
+        log_to: services that curves and conclusion are sent to: `tensorboard`, `trackio`, `wandb`. One that fails is a
+            warning of the run.
+        log_project: the project there; None leaves it to the service's environment, else `domlora`.
 
     Raises:
         DomLoRAError: settings, placements or rows that cannot be used, no memory, no space.
     """
     store = store or Store()
     names = tuple(item if isinstance(item, str) else item.name for item in placements)
+    send_to = destination(log_to, log_project)
     if add_to is not None:
-        return _more(model, task, names, store, add_to, settings, progress)
+        return _more(model, task, names, store, add_to, settings, progress, send_to)
     if config is not None and settings:
         raise UsageError("give `config` or single settings to compare(), not both")
     try:
@@ -74,7 +81,7 @@ def compare(
         if isinstance(item, str):
             check_name(item)
     asked = ask(task, config, placements)
-    run = run_of(asked, model.local, lambda: model, store, energy=energy, progress=progress)
+    run = run_of(asked, model.local, lambda: model, store, energy=energy, progress=progress, send_to=send_to)
     return compare_run(run, store.runs.evaluations(run.id))
 
 
@@ -86,6 +93,7 @@ def _more(
     add_to: str,
     settings: Mapping[str, Any],
     progress: Progress,
+    send_to: Destination,
 ) -> Comparison:
     """A finished run with more in it."""
     if others := sorted(settings.keys() - set(ADDED)):
@@ -94,5 +102,5 @@ def _more(
     for name in names:
         check_name(name)
     asked = ask(task, extended(old, {**settings, "placements": names}), continues=old)
-    run = run_of(asked, model.local, lambda: model, store, progress=progress)
+    run = run_of(asked, model.local, lambda: model, store, progress=progress, send_to=send_to)
     return compare_run(run, store.runs.evaluations(run.id))

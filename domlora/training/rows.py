@@ -2,7 +2,7 @@
 
 In: a task and a `SweepConfig`. Out: chosen rows, then encoded ones, and warnings in whole sentences. Knows no model:
 who asks for what cannot be had hears it before anything is fetched. No row that is held out is trained on, under any
-number: what is equal, or comes from one row of the source, is on one side (`HeldOut`).
+number: what is equal, or comes from one row of the source, is on one side (`held_out`).
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def choose_rows(task: Task, config: SweepConfig) -> ChosenRows:
             "out of training."
         )
     limits = {"validation": config.validation_rows, "test": config.test_rows}
-    training = len(sides.pools["train"])
+    training, alike_words = len(sides.pools["train"]), sides.alike_words
     spare = int(HELD_OUT_FRACTION * training)
     for name, limit in limits.items():
         if sides.pools[name]:
@@ -112,7 +112,7 @@ def choose_rows(task: Task, config: SweepConfig) -> ChosenRows:
         count = sides.hold_out(name, min(limit, spare), spare)
         if not count:
             raise TaskError(
-                f"{lacks}, and its {training} training rows{sides.alike_words} are too few to hold some out: bring "
+                f"{lacks}, and its {training} training rows{alike_words} are too few to hold some out: bring "
                 f"rows with a column `split` that says `{name}`"
             )
         warnings.append(f"{lacks}: {count} of its training rows were held out instead.")

@@ -28,6 +28,7 @@ from domlora.placements.placement import Placement
 from domlora.progress import Progress, silent
 from domlora.store.runs import Runs
 from domlora.store.store import Store
+from domlora.tracking.services import NOWHERE, Destination
 from domlora.training.after import ANSWER_COST, evaluate_chosen
 from domlora.training.asked import Plan
 from domlora.training.carried import ROWS, carry, check_same
@@ -36,6 +37,7 @@ from domlora.training.kept_rows import keep
 from domlora.training.lock import alone, run_folder
 from domlora.training.meter import Meter, total_passes
 from domlora.training.rows import SweepRows, encode_rows
+from domlora.training.sending import send_known, sent
 from domlora.training.sweep import Sweep
 from domlora.version import __version__
 
@@ -48,12 +50,14 @@ def train(
     job: str | None = None,
     refresh: bool = False,
     progress: Progress = silent,
+    send_to: Destination = NOWHERE,
 ) -> Run:
     """Trains and evaluates a run, or goes on with it, or returns it if the store has it complete.
 
     Args:
         job: id of the job that computes it.
         refresh: train again even if the store has the run.
+        send_to: services that are told too.
 
     Raises:
         DomLoRAError: as `domlora.training.asked.run_of`.
@@ -70,7 +74,7 @@ def train(
     with alone(folder, lambda: progress("waiting for the same comparison in another process", 0, 0)):
         run = store.runs.start(run, replace=refresh)
         if run.status == "done":
-            return run
+            return send_known(run, store, send_to)
         if model.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(model.device)
         meter = Meter(_passes(run, rows, others), progress)
@@ -82,19 +86,21 @@ def train(
             log.warn(f"The training rows could not be kept for later export ({reason}).")
         measured = plan.energy.provenance.config
         energies = TrainingEnergy(model, plan.training, run, measured, store) if config.energy_every else None
-        sweep = Sweep(model, rows, by_name, config, log, folder, name, meter, energies)
-        while True:
-            if old is not None:
-                carry(store, old, store.runs.get(run.id))
-            sweep.run()
-            judging = still_to_judge(store.runs.get(run.id), store.runs.evaluations(run.id))
-            if not judging:
-                break
-            store.runs.add_variants(run.id, judging)
-        evaluate_chosen(model, store.runs, run.id, rows, others, meter)
-        meter.finish()
-        spent = float(run.facts.get("seconds", 0.0)) + time.perf_counter() - started
-        return store.runs.finish(run.id, {"seconds": spent, "peak_memory_bytes": peak_memory(model.device)})
+        with sent(log, run, store, send_to, lambda: progress("sending the rest", 0, 0)) as told:
+            sweep = Sweep(model, rows, by_name, config, told, folder, name, meter, energies)
+            while True:
+                if old is not None:
+                    carry(store, old, store.runs.get(run.id))
+                sweep.run()
+                judging = still_to_judge(store.runs.get(run.id), store.runs.evaluations(run.id))
+                if not judging:
+                    break
+                store.runs.add_variants(run.id, judging)
+            evaluate_chosen(model, store.runs, run.id, rows, others, meter)
+            meter.finish()
+            spent = float(run.facts.get("seconds", 0.0)) + time.perf_counter() - started
+            store.runs.finish(run.id, {"seconds": spent, "peak_memory_bytes": peak_memory(model.device)})
+        return store.runs.get(run.id)
 
 
 def _new_run(

@@ -35,7 +35,12 @@ def compared(capsys, tiny_folder, rows):
 
 
 def test_compare_prints_one_json_object_with_the_promised_keys(compared):
-    assert len(compared["variants"]) == 4
+    assert [(v["placement"], v["lr"], v["seed"]) for v in compared["variants"][:4]] == [
+        (placement, rate, 1000) for placement in ("dominant", "all-linear") for rate in (1e-3, 1e-2)
+    ]
+    chosen = {c["placement"]: c["learning_rate"] for c in compared["contestants"]}
+    judged = [(v["placement"], v["lr"], v["seed"]) for v in compared["variants"][4:]]
+    assert judged == [("dominant", chosen["dominant"], 0), ("all-linear", chosen["all-linear"], 0)]
     wanted = {
         "placement", "lr", "seed", "trainable_parameters", "eval_loss_before", "eval_loss_after", "status",
     }  # fmt: skip
@@ -84,7 +89,7 @@ def test_export_loads_on_the_base_and_changes_its_logits(capsys, tmp_path, compa
 def test_export_of_a_variant_that_is_not_there_names_those_that_are(capsys, tmp_path, compared):
     status, _, err = run(capsys, "runs", "export", compared["run"], "--variant", "none", "--out", tmp_path / "out")
     assert status == 2
-    assert "dominant lr=0.001 seed=0" in err
+    assert "dominant lr=0.001 seed=1000" in err
 
 
 def test_place_writes_what_peft_loads(capsys, tmp_path, tiny_folder, rows):

@@ -57,7 +57,7 @@ class World:
             self.run_status,
             variants=tuple(self.variants),
         )  # fmt: skip
-        return compare_run(run, self.evaluations, **{"resamples": 500, **settings})
+        return compare_run(run, self.evaluations, **settings)
 
 
 def sentences(text):
@@ -99,7 +99,7 @@ def test_pairing_makes_a_small_constant_difference_certain():
     assert row["verdict"] == WORSE
     assert row["difference"] == pytest.approx(0.1, abs=0.02)
     assert 0 < row["difference_low"] < row["difference"] < row["difference_high"]
-    assert row["better_probability"] == 0
+    assert row["better_probability"] < 0.01
     assert row["high"] - row["low"] > 3 * (row["difference_high"] - row["difference_low"])
 
 
@@ -365,10 +365,49 @@ def test_csv_reads_back_as_the_table(tmp_path):
     np.testing.assert_allclose(read["loss"], comparison.table["loss"])
 
 
-def test_same_run_same_answer_and_another_seed_differs_little():
-    world = World().add("qv", 0.0).add("o", 0.3)
-    one, two, other = world.compare(), world.compare(), world.compare(seed=1)
+def test_same_run_same_answer_whatever_the_order_of_its_variants():
+    world = World().add("qv", 0.0).add("o", 0.3).add("mlp", 0.1)
+    one, two = world.compare(), world.compare()
     pd.testing.assert_frame_equal(one.table, two.table)
-    assert other.table.loc["o", "difference"] == one.table.loc["o", "difference"]
-    assert other.table.loc["o", "low"] != one.table.loc["o", "low"]
-    assert other.table.loc["o", "low"] == pytest.approx(one.table.loc["o", "low"], abs=0.05)
+    world.variants.reverse()
+    world.evaluations.reverse()
+    turned = world.compare(baseline=one.baseline)
+    pd.testing.assert_frame_equal(one.table, turned.table.loc[one.table.index])
+    assert turned.difference("qv", "o") == pytest.approx(one.difference("qv", "o"))
+
+
+def test_runs_that_are_equal_on_every_row_are_one_run():
+    world = World(seeds=3).add("qv", (0.0, 0.3, 0.1)).add("o", (0.2, 0.1, 0.3)).add("mlp", (0.1, 0.2, 0.0))
+    before = world.compare(baseline="qv").table
+    world.add("qv", (0.2, 0.2, 0.2), method="pissa")
+    first = {e.part: e for e in world.evaluations if e.variant == variant_name("qv", "pissa", 1e-3, 0)}
+    world.evaluations = [
+        Evaluation(e.variant, e.part, first[e.part].losses, first[e.part].accuracies) if "pissa" in e.variant else e
+        for e in world.evaluations
+    ]
+    comparison = world.compare(baseline="qv")
+    row = comparison.table.loc["qv pissa"]
+    assert row["seeds"] == 1
+    assert row["loss"] == pytest.approx(np.mean(first["test"].losses))
+    pairs = comparison.pairs.set_index(["first", "second"])
+    assert pairs.loc[("qv", "qv pissa"), "seeds"] == 1
+    assert pairs.loc[("qv", "o"), "seeds"] == 3
+    # one start of it, whose spread over starts the others stand in for: never surer than theirs
+    assert (
+        row["difference_high"] - row["difference_low"]
+        > before.loc["o", "difference_high"] - before.loc["o", "difference_low"]
+    )
+    assert any("seeds of qv pissa gave equal losses on every row" in warning for warning in comparison.warnings)
+    assert not any("equal losses" in warning for warning in World().add("qv", 0.0).compare().warnings)
+
+
+def test_two_seeds_that_differ_by_chance_name_no_winner():
+    """Eight worlds in ten of these had a false one when seeds were resampled; ten contestants, two seeds."""
+    false = 0
+    for trial in range(40):
+        world = World()
+        world.random = np.random.default_rng(trial)
+        for i in range(10):
+            world.add(f"random-{i}", tuple(world.random.normal(0.5, 0.1, 2)))
+        false += bool(set(world.compare().table["verdict"]) & {BETTER, WORSE})
+    assert false <= 5

@@ -319,6 +319,28 @@ def test_launch_submits_what_was_asked(monkeypatch):
     assert "as soon as training begins" in text(app)
 
 
+def test_launch_sends_curves_only_to_services_that_are_installed(monkeypatch):
+    monkeypatch.setattr("domlora.jobs.local.ensure_worker", lambda *_: None)
+    there = {"tensorboard": object(), "wandb": None, "trackio": None}
+    monkeypatch.setattr("domlora.tracking.services.find_spec", there.get)
+    app = launch(log_to="wandb")
+    assert not app.exception
+    assert app.multiselect(key="log_to").options == ["tensorboard"] and app.multiselect(key="log_to").value == []
+    assert "`pip install 'domlora[wandb]'`" in text(app)
+    app.multiselect(key="log_to").set_value(["tensorboard"]).run()
+    app.button(key="start").click().run()
+    assert not app.exception
+    request = Queue(Store()).list()[0].request
+    assert (request.log_to, request.log_project) == (("tensorboard",), None)
+
+
+def test_take_away_names_the_command_that_sends_curves(energy):
+    run = fill(energy, steps=20, ended=True)
+    app = page(run=run.id, view="Take away")
+    assert not app.exception
+    assert any(f"domlora runs send {run.id} --to wandb" in code.value for code in app.code)
+
+
 def test_launch_leads_to_the_run_as_soon_as_there_is_one(energy, monkeypatch):
     job = Queue(Store()).submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
     fill(energy, steps=10, ended=False, job=job.id)

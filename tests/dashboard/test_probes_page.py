@@ -165,7 +165,7 @@ def found():
     run, evaluations = world(GAINS)
     noise = np.random.default_rng(1).random(30)
     maps = [scored(run, np.exp(9 * noise)), scored(run, -GAINS, "plop"), scored(run, GAINS, "interference")]
-    return rank(run, evaluations, maps, resamples=300)
+    return rank(run, evaluations, maps)
 
 
 def test_bars_tell_probes_from_trivial_baselines_without_colour(found):
@@ -207,6 +207,6 @@ def test_scatter_of_a_probe_that_prefers_low_scores_turns_its_axis(found):
 def test_charts_work_without_intervals_and_for_probes_of_two_tasks(found):
     charts.scatter(found, "interference with chat")
     run, evaluations = world(GAINS, rows=1)
-    single = rank(run, evaluations, [scored(run, GAINS)], resamples=100)
+    single = rank(run, evaluations, [scored(run, GAINS)])
     assert charts.rhos(single).data[0].x is not None
     assert "(" not in charts.scatter(single, "page").layout.title.text

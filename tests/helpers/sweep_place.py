@@ -15,6 +15,7 @@ from domlora.energy.measure import probe
 from domlora.models.loading import load_model
 from domlora.paths import home
 from domlora.store.store import Store
+from domlora.tracking.services import NOWHERE
 from domlora.training import checkpoints, sweep, train
 from domlora.training.asked import ask, plan
 from tests.helpers.sweeping import placement
@@ -63,7 +64,7 @@ class Place:
         self._homes += 1
         self._patch.setenv("DOMLORA_HOME", str(self._tmp / f"home{self._homes}"))
 
-    def run(self, placements, progress=progress.silent, fresh=True, **settings):
+    def run(self, placements, progress=progress.silent, fresh=True, send_to=NOWHERE, **settings):
         """Trains; returns the run and its curves."""
         if fresh:
             self.new_home()
@@ -71,7 +72,7 @@ class Place:
         store = Store()
         try:
             made = plan(ask(self.task, config, placements), self.model.local.revision, self.energy)
-            run = train.train(self.model, made, store, progress=progress)
+            run = train.train(self.model, made, store, progress=progress, send_to=send_to)
             return run, store.runs.metrics(run.id), store.runs.evaluations(run.id)
         finally:
             store.close()
