@@ -39,7 +39,7 @@ def a_taken(metrics=METRICS, adapter=None, **changes) -> Taken:
     run = replace(run, variants=done)
     losses = [evaluation("base", losses=(2.5, 2.6, 2.4))]
     losses += [Evaluation(v.name, "test", (1.5 + i, 1.4 + i, 1.7 + i), (0.5,) * 3) for i, v in enumerate(done)]
-    comparison = compare_run(run, losses, resamples=200)
+    comparison = compare_run(run, losses)
     return Taken.of(run, comparison, bundle.best_variant(comparison), metrics)
 
 

@@ -17,7 +17,7 @@ from domlora.models.fetch import localise
 from domlora.models.origin import ModelOrigin
 from domlora.models.reference import resolve
 from tests.helpers import gguf_files
-from tests.helpers.exported import distance, loaded, logits, reference, saved, with_adapter
+from tests.helpers.exported import ROUNDING, distance, loaded, logits, reference, saved, with_adapter
 from tests.helpers.runs import a_run
 
 
@@ -25,7 +25,7 @@ def local(place):
     return localise(resolve(str(place)))
 
 
-def check(base, adapter, out, within=1e-5):
+def check(base, adapter, out, within=ROUNDING):
     """Merges, and returns the merged model as it loads from its folder."""
     write_merged(local(base), adapter, out)
     merged = loaded(out)
@@ -109,7 +109,7 @@ def test_a_model_that_was_a_gguf_is_merged(tiny_folder, tmp_path, monkeypatch):
     adapter = saved(loaded(base.folder), tmp_path / "adapter", ranks="mixed")
     write_merged(base, adapter, tmp_path / "merged")
     wanted, zero = logits(with_adapter(base.folder, adapter)), logits(loaded(base.folder))
-    assert distance(logits(loaded(tmp_path / "merged")), wanted, zero) < 1e-5
+    assert distance(logits(loaded(tmp_path / "merged")), wanted, zero) < ROUNDING
 
 
 def test_large_models_are_split_as_transformers_splits_them(tmp_path, monkeypatch):

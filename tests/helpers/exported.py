@@ -19,6 +19,9 @@ def reference(name: str) -> Path:
     return sample_data_path() / "models" / name
 
 
+ROUNDING = 5e-5  # of float32, in parts of what a small adapter changes
+
+
 def loaded(folder: Path, dtype: str = "float32"):
     return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
 
