@@ -4,6 +4,8 @@
     python benchmarks/coverage.py --part own          a contestant's own loss, change to the base model, control test
     python benchmarks/coverage.py --part unlike       unlike variances over seeds, few contestants, missing seeds
     python benchmarks/coverage.py --part choosing     false winners where the seeds that choose a rate also judge it
+    python benchmarks/coverage.py --part rank         what `probes rank` says of probes over modules
+    python benchmarks/coverage.py --part maps         how alike two maps are, over their samples
 
 Prints a Markdown table. A cell is the coverage, then in brackets that of the method before and the mean width relative
 to it. `ratio` is the variance of the seeds' part of a mean difference over that of the rows' part. The Monte-Carlo
@@ -16,6 +18,7 @@ import argparse
 from collections.abc import Callable
 from itertools import combinations
 
+import coverage_orders
 import numpy as np
 from before import Resampling
 from worlds import RESIDUAL, TAILS, losses
@@ -112,7 +115,8 @@ def choosing(simulations: int, random: np.random.Generator, *, rates: int = 3, c
             for ratio in (1.0, 5.0):
                 false, sums = np.zeros(4), np.zeros(2)
                 before, weights = Resampling(seeds, 96), _pairs_of(contestants)
-                values = losses(random, simulations, contestants * rates, seeds + 1, 144, 1.5 * ratio, "normal")
+                each = 1.5 * ratio * seeds / (seeds + 1)  # over the seeds that judge, on the rows that judge
+                values = losses(random, simulations, contestants * rates, seeds + 1, 144, each, "normal")
                 for one in values:
                     table = one.reshape(contestants, rates, seeds + 1, 144)
                     if tried != "3 by each":
@@ -189,6 +193,8 @@ def line(*cells: object) -> None:
 
 PARTS: dict[str, Callable[[int, np.random.Generator], None]] = {
     "pairs": pairs, "own": own, "unlike": unlike, "choosing": choosing,
+    "rank": lambda simulations, random: coverage_orders.rank(simulations, random, line),
+    "maps": lambda simulations, random: coverage_orders.maps(simulations, random, line),
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -16,6 +16,13 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+FLAGS = {"learning_rates": "lr"}  # settings whose flag has another name
+
+
+def flag(name: str) -> str:
+    """The flag of a setting on the command line: `--max-length` of `max_length`."""
+    return f"--{FLAGS.get(name, name).replace('_', '-')}"
+
 
 @dataclass(frozen=True)
 class Setting:

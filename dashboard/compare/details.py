@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -13,6 +13,10 @@ from dashboard.compare import tables
 from dashboard.shared import queries, words
 from dashboard.shared.widgets import forget_unknown
 from domlora.comparison.run import BASE, Answer, Run
+from domlora.errors import DomLoRAError
+from domlora.export.bundle import archive, files_of, has_adapter, texts_of
+from domlora.export.taken import Taken
+from domlora.export.where import WORDS, verdicts
 from domlora.tracking.services import SERVICES
 
 SHOWN_MODULES = 20  # a longer list is scrolled
@@ -150,19 +154,52 @@ def take_away(run: Run) -> None:
     if variant is None:
         st.info("No variant has begun yet.")
         return
+    taken = Taken.of(run, comparison, variant, metrics)
+    file_name = f"{run.model}-{words.file_name(variant.name)}.zip"
     if variant.adapter is None:
         st.caption(f"Its adapter is saved when it is done; it is {variant.status}.")
-    elif Path(variant.adapter).is_dir():
+    elif has_adapter(variant):
         st.download_button(
-            "Adapter as ZIP (PEFT folder)", lambda: tables.adapter_zip(variant.adapter),
-            f"{run.model}-{words.file_name(variant.name)}.zip", key="adapter_zip", on_click="ignore",
-            icon=":material/download:",
+            "Adapter and recipes as ZIP", lambda: archive(files_of(taken)), file_name,
+            key="adapter_zip", on_click="ignore", icon=":material/download:",
+            help="The PEFT folder, its rows, and what trains it again: TRL, Unsloth, Axolotl, LLaMA-Factory.",
         )  # fmt: skip
     else:
         st.caption(f"Its adapter is not on this machine: it lies in `{variant.adapter}` where it was trained.")
+        st.download_button(
+            "Recipes as ZIP", lambda: archive(texts_of(taken)), file_name,
+            key="recipes_zip", on_click="ignore", icon=":material/download:",
+            help="What trains it again: TRL, Unsloth, Axolotl, LLaMA-Factory.",
+        )  # fmt: skip
+    _where_it_runs(taken)
     placement = next((p for p in run.placements if p.name == variant.placement), None)
     if placement is not None:
         st.markdown(f"The `LoraConfig` of {words.short_name(placement.name)}:")
         long = len(placement.modules) > SHOWN_MODULES
-        st.code(placement.snippet(variant.method), language="python", height=SNIPPET_HEIGHT if long else "content")
+        st.code(
+            placement.snippet(variant.method, run.config.dropout),
+            language="python",
+            height=SNIPPET_HEIGHT if long else "content",
+        )
     st.caption("SVG of any chart: the camera button at its upper right.")
+
+
+def _where_it_runs(taken: Taken) -> None:
+    """What each server makes of the adapter, and the commands; what needs torch is a command to run."""
+    try:
+        if taken.saved is None:
+            return
+        found = verdicts(taken.saved, taken.base)
+    except DomLoRAError as error:
+        st.warning(str(error))
+        return
+    st.markdown("**Where it runs**")
+    rows = [
+        {"server": v.server.name, "read at": v.server.version, "verdict": WORDS[v.use], "why": v.why} for v in found
+    ]
+    st.dataframe(pd.DataFrame(rows), key="where_it_runs", hide_index=True, width="stretch")
+    made = ["domlora", "runs", "export", taken.run.id, "--variant", taken.variant.name, "--out", "best"]
+    lines = [f"# {v.server.name}\n{v.command}" for v in found]
+    lines.append(f"# the merged model\n{shlex.join([*made, '--merged'])}")
+    lines.append(f"# GGUF, by a checkout of llama.cpp\n{shlex.join([*made, '--gguf', '--llama-cpp', 'llama.cpp'])}")
+    st.code("\n\n".join(lines), language="bash")

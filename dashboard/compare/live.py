@@ -108,7 +108,8 @@ def cancel(run: Run, job: Job | None) -> None:
 
 
 def _status(run: Run, job: Job | None, metrics: pd.DataFrame) -> None:
-    total = len(run.variants) * run.config.steps
+    variants = max(len(run.variants), len(run.placements) * len(run.config.methods) * run.config.variants)
+    total = (len(run.variants) if run.status == "done" else variants) * run.config.steps
     done = sum(tables.steps_done(metrics).values())
     text = words.progress_of(done, total, [v.status for v in run.variants])
     if is_live(run, job):

@@ -4,7 +4,7 @@ import re
 
 import streamlit as st
 
-from dashboard.compare import charts, details, live, tables
+from dashboard.compare import charts, details, live, more, tables
 from dashboard.compare.live import Choice
 from dashboard.shared import queries, words
 from dashboard.shared.widgets import forget_unknown
@@ -42,6 +42,8 @@ try:
     running = live.is_live(run, job)
     if not running:
         live.conclusion(run)
+        if run.status == "done":
+            more.form(run)
     view = st.segmented_control(
         "View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
     )  # fmt: skip

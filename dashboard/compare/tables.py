@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from dashboard.shared.words import short_name
 from domlora.comparison.selection import contestant_name
-from domlora.export.bundle import archive
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
@@ -134,12 +132,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def adapter_zip(folder: str | Path) -> bytes:
-    """A PEFT adapter folder as one file."""
-    paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-    return archive({path.relative_to(folder).as_posix(): path.read_bytes() for path in paths})
 
 
 def everything(run: Run, metrics: pd.DataFrame, comparison: Comparison) -> str:

@@ -58,7 +58,7 @@ def form(subject: Subject) -> None:
     for problem in problems:
         st.error(problem)
     if not problems:
-        variants = count * len(config.methods) * len(config.learning_rates) * config.seeds
+        variants = count * len(config.methods) * config.variants
         st.markdown(words.size_of(config, count, variants))
         st.caption(" ".join(notes))
         st.caption(estimates.estimate_sweep(subject.name, config, variants))
@@ -211,22 +211,18 @@ def _settings(first: Sequence[Any], names: tuple[str, ...]) -> tuple[dict[str, A
         settings["allocation"] = fields.choice(columns[1], SweepConfig, "allocation")
         settings["schedule"] = fields.choice(columns[2], SweepConfig, "schedule")
         _numbers(settings, columns[3:], "warmup")
-        _numbers(
-            settings,
-            st.columns(4, vertical_alignment="bottom"),
-            "train_rows",
-            "validation_rows",
-            "test_rows",
-            "evaluate_every",
-        )
-        _numbers(
-            settings,
-            st.columns(4, vertical_alignment="bottom"),
-            "accumulation",
-            "forgetting_rows",
-            "answers",
-            "data_seed",
-        )
+        columns = st.columns(4, vertical_alignment="bottom")
+        _numbers(settings, columns[:1], "rate_seeds")
+        settings["order"] = fields.choice(columns[1], SweepConfig, "order")
+        settings["loss_mean"] = fields.choice(columns[2], SweepConfig, "loss_mean")
+        _numbers(settings, columns[3:], "dropout")
+        rows = ("train_rows", "validation_rows", "test_rows", "evaluate_every")
+        _numbers(settings, st.columns(4, vertical_alignment="bottom"), *rows)
+        more = ("accumulation", "forgetting_rows", "answers", "data_seed")
+        _numbers(settings, st.columns(4, vertical_alignment="bottom"), *more)
+        columns = st.columns(4, vertical_alignment="bottom")
+        _numbers(settings, columns[:2], "patience", "minutes")
+        settings["gradient_checkpointing"] = fields.switch(columns[2], SweepConfig, "gradient_checkpointing")
         columns = st.columns(4, vertical_alignment="bottom")
         _numbers(settings, columns[:1], "energy_every")
         settings["energy_samples"] = fields.number(
@@ -235,9 +231,7 @@ def _settings(first: Sequence[Any], names: tuple[str, ...]) -> tuple[dict[str, A
         settings["dtype"] = fields.choice(columns[2], SweepConfig, "dtype")
         settings["device"] = fields.text(columns[3], SweepRequest, "device")
         settings["sending"] = _sending()
-        settings["run_code"] = st.toggle(
-            **fields.label_and_help(SweepConfig, "run_code"), key="run_code", bind="query-params"
-        )
+        settings["run_code"] = fields.switch(st, SweepConfig, "run_code")
         if settings["run_code"]:
             st.warning(
                 "Code that the model writes will be run on this machine, in a separate process with limited time and "

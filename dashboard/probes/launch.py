@@ -65,7 +65,7 @@ def form() -> None:
     for problem in problems:
         st.error(problem)
     if not problems:
-        variants = modules * len(rates) * seeds
+        variants = modules * config.variants
         st.markdown(words.size_of(config, modules, variants))
         st.caption(estimates.estimate_sweep(subject.name, config, variants))
     if st.button("Train and rank", type="primary", key="start_ranking", disabled=bool(problems)):

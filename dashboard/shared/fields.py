@@ -69,6 +69,11 @@ def text(where: DeltaGenerator, model: type[BaseModel], name: str) -> str:
     return where.text_input(one.title, one.default or "", key=name, bind="query-params", help=_help(one))
 
 
+def switch(where: Any, model: type[BaseModel], name: str) -> bool:
+    """Asks for yes or no."""
+    return where.toggle(**label_and_help(model, name), key=name, bind="query-params")
+
+
 def label_and_help(model: type[BaseModel], name: str, more: str = "") -> dict[str, str]:
     """For widgets that are drawn elsewhere."""
     one = setting(model, name)
@@ -80,12 +85,27 @@ def rates(where: DeltaGenerator, defaults: SweepConfig) -> tuple[tuple[float, ..
     one = setting(SweepConfig, "learning_rates")
     default = one.in_words(defaults.learning_rates).replace(",", ", ")
     written = where.text_input(one.title, default, key="rates", bind="query-params", help=_help(one))
+    return _rates_of(written, default)
+
+
+def further_rates(where: DeltaGenerator, key: str) -> tuple[float, ...]:
+    """Asks for learning rates to add to others; says itself which words are no numbers."""
+    found, problems = _rates_of(
+        where.text_input("Further learning rates", key=key, placeholder="3e-2, 1e-1"), "3e-2, 1e-1"
+    )
+    for problem in problems:
+        where.error(problem)
+    return found
+
+
+def _rates_of(written: str, example: str) -> tuple[tuple[float, ...], list[str]]:
+    """The rates that were typed, and what is wrong with the words that are no numbers."""
     found, problems = [], []
     for part in filter(None, re.split(r"[,;\s]+", written)):
         try:
             found.append(float(part))
         except ValueError:
-            problems.append(f"The learning rate {part!r} is not a number: write rates as {default}.")
+            problems.append(f"The learning rate {part!r} is not a number: write rates as {example}.")
     return tuple(found), problems
 
 

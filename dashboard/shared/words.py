@@ -67,9 +67,13 @@ def number(value: float) -> str:
 def size_of(config: SweepConfig, placements: int, variants: int) -> str:
     """How much a comparison asks for."""
     methods = f" × {len(config.methods)} methods" if len(config.methods) > 1 else ""
+    rates = count(len(config.learning_rates), "rate")
+    each = f"{rates} × {count(config.seeds, 'seed')}"
+    if config.choosing and config.choosing != config.judging:
+        choosing = count(len(config.choosing), "seed")
+        each = f"({rates} × {choosing} to choose one + {count(config.seeds, 'seed')} to judge it)"
     return (
-        f"**{variants} variants** ({count(placements, 'placement')}{methods} × "
-        f"{count(len(config.learning_rates), 'rate')} × {count(config.seeds, 'seed')}), "
+        f"**{variants} variants** ({count(placements, 'placement')}{methods} × {each}), "
         f"{variants * config.steps:,} optimizer steps in all, {config.rows_per_step} rows each."
     )
 

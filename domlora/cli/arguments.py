@@ -13,9 +13,8 @@ from domlora.data.tasks import NamedTask, Task
 from domlora.errors import UsageError
 from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
-from domlora.settings import Setting, setting
+from domlora.settings import Setting, flag, setting
 
-FLAGS = {"learning_rates": "lr"}  # settings whose flag has another name
 METAVARS = {"learning_rates": "RATE,...", "against": "TASK"}
 PROBE_ARGUMENTS = ("samples", "max_length", "dtype")
 SUBJECT = ("model", "revision", "task", "columns", "system", "device", "refresh")
@@ -65,11 +64,6 @@ def add_settings(
         if one.choices and not one.several:
             options["choices"] = list(one.choices)
         parser.add_argument(flag(name), **options)
-
-
-def flag(name: str) -> str:
-    """The flag of a setting: `--max-length` of `max_length`."""
-    return f"--{FLAGS.get(name, name).replace('_', '-')}"
 
 
 def said_default(one: Setting, value: Any) -> str:

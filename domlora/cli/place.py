@@ -37,6 +37,8 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 
 
 def _place(arguments: argparse.Namespace) -> None:
+    from domlora.export import bundle
+    from domlora.export.recipe import Recipe
     from domlora.jobs.execute import run_probe
     from domlora.jobs.spec import ProbeRequest
     from domlora.placements.ends import check_tied, needs_ends, tied_words, trained_whole
@@ -62,7 +64,7 @@ def _place(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         ends=ends,
     )
-    config = placement.lora_config(arguments.method)
+    config, recipe = placement.lora_config(arguments.method), Recipe.of_placement(energy, placement, arguments.method)
     parameters = placement.parameters(arguments.method)
     added: dict[str, Any] = {}
     if ends is not None:
@@ -72,15 +74,18 @@ def _place(arguments: argparse.Namespace) -> None:
             parameters += more
     for name, value in added.items():
         setattr(config, name, value)
-    origin = energy.provenance.model_origin
-    config.base_model_name_or_path = origin.base_name if origin else None
+    config.base_model_name_or_path, config.revision = recipe.model, recipe.revision
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
         config.save_pretrained(str(arguments.out))
-        (arguments.out / "placement.json").write_text(placement.model_dump_json(indent=1), encoding="utf-8")
     except OSError as error:
         raise SweepError(f"cannot write into {arguments.out}: {error.strerror}") from error
     warnings = tied_words([placement], ends) if ends is not None else ()
+    listed = {"placement.json": placement.model_dump_json(indent=1).encode()}
+    if not added:  # recipes, and what is known of servers, are of adapters alone
+        where = bundle.planned_table(recipe, config.to_dict(), energy.provenance.model_origin)
+        listed |= {bundle.FILE: where.encode()} | bundle.recipe_files(recipe)
+    bundle.write(listed, arguments.out)
     if arguments.json:
         return print_json(plain(placement) | {"trainable_parameters": parameters} | added | {"warnings": warnings})
     shares = energy.table.set_index("module")["share"].reindex([m.module for m in placement.modules]).dropna()
@@ -90,6 +95,10 @@ def _place(arguments: argparse.Namespace) -> None:
     p = energy.provenance
     say_of_rows((*p.warnings, *warnings), (remark.words for remark in p.remarks))
     say(f"Wrote {arguments.out / 'adapter_config.json'}; placement.json beside it lists modules and ranks.")
+    if added:
+        say("Recipes of trainers are of adapters alone: give the config to PEFT.")
+    else:
+        say(f"To train: {', '.join(bundle.RECIPES)}. {bundle.FILE} says which servers will take the adapter.")
 
 
 def _ends(arguments: argparse.Namespace) -> Ends:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from domlora.cli.actions import command, group, open_store
 from domlora.cli.output import plain, print_json, print_table, say, say_of_rows
-from domlora.errors import SweepError, UsageError
+from domlora.errors import UsageError
 from domlora.tracking.services import SERVICES, destination
+from domlora.visible import visible
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
     from domlora.comparison.run import Run
+    from domlora.export.taken import Taken
     from domlora.store.store import Store
 
 
@@ -33,6 +35,19 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
     export.add_argument("id", help=RUN_ID)
     export.add_argument("--variant", help="its name (default: the first seed of the best contestant)")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write into")
+    export.add_argument("--merged", action="store_true", help="also the whole model with the adapter in its weights")
+    export.add_argument(
+        "--gguf", action="store_true",
+        help="also GGUF for llama.cpp, of the adapter and with --merged of the model, by its own converters",
+    )  # fmt: skip
+    export.add_argument(
+        "--llama-cpp", type=Path, metavar="DIR", help="checkout of llama.cpp, for --gguf (default: $LLAMA_CPP)"
+    )
+    export.add_argument(
+        "--push-to-hub", metavar="OWNER/NAME",
+        help="upload all but your rows to this repository of the Hugging Face Hub, with the token in $HF_TOKEN",
+    )  # fmt: skip
+    export.add_argument("--private", action="store_true", help="make the repository a private one if it is new")
     sending = command(runs, "send", _send, "send curves and conclusion to TensorBoard, Trackio or Weights & Biases")
     sending.add_argument("id", help=RUN_ID)
     sending.add_argument("--to", required=True, choices=SERVICES, help="the service")
@@ -119,7 +134,12 @@ def _show(arguments: argparse.Namespace) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     from domlora.export import bundle
+    from domlora.export.taken import Taken
 
+    if arguments.private and arguments.push_to_hub is None:
+        raise UsageError("--private is of the repository that --push-to-hub names: name one")
+    if arguments.llama_cpp is not None and not arguments.gguf:
+        raise UsageError("--llama-cpp is for --gguf: add it")
     store = open_store()
     run = store.runs.get(arguments.id)
     comparison = comparison_of(store, run, None)
@@ -131,14 +151,29 @@ def _export(arguments: argparse.Namespace) -> None:
             some = "; ".join(v.name for v in run.variants[:4])
             raise UsageError(f"run {run.id} has no variant {arguments.variant!r}: it has {some}, ...")
         variant = named[0]
-    try:
-        for name, content in bundle.files(run, comparison, variant).items():
-            path = arguments.out / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-    except OSError as error:
-        raise SweepError(f"cannot write into {arguments.out}: {error.strerror}") from error
-    print(f"wrote {variant.name} to {arguments.out}", file=sys.stderr)
+    _write(arguments, Taken.of(run, comparison, variant, store.runs.metrics(run.id)))
+
+
+def _write(arguments: argparse.Namespace, taken: Taken) -> None:
+    """The files, then what is computed, then the upload; what cannot be is refused before anything is written."""
+    from domlora.export import bundle, gguf, hub, weights
+
+    out: Path = arguments.out
+    name = None if arguments.push_to_hub is None else hub.check_name(arguments.push_to_hub)
+    if name is not None:
+        hub.check_token()
+    checkout = gguf.find_llama_cpp(arguments.llama_cpp) if arguments.gguf else None
+    weights.check(taken, out, merged=arguments.merged, as_gguf=arguments.gguf)
+    bundle.write(bundle.files_of(taken), out)
+    weights.write_weights(taken, out, _report, merged=arguments.merged, llama_cpp=checkout)
+    _report(f"wrote {taken.variant.name} to {out}")
+    if name is not None:
+        _report(f"uploading to {name}")
+        _report(f"uploaded to {hub.push(out, name, taken.run, private=arguments.private)}")
+
+
+def _report(text: str) -> None:
+    print(visible(text), file=sys.stderr)
 
 
 def say_where(run: Run, services: Sequence[str]) -> None:

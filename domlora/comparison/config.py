@@ -18,6 +18,8 @@ from domlora.probes.config import Dtype
 Schedule = Literal["linear", "cosine", "constant"]
 Order = Literal["seed", "fixed"]
 LossMean = Literal["sample", "tokens"]
+# As `transformers.get_scheduler` names them.
+SCHEDULERS: dict[Schedule, str] = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 HIGHEST_RATE = 10.0  # AdamW moves every weight by about the rate in each step
 CHOOSING = 1000  # the first seed of those that choose a learning rate; those that judge begin at 0
 
@@ -231,6 +233,13 @@ class SweepConfig(BaseModel):
     def warmup_of(self, steps: int) -> int:
         """Steps of a leg in which the rate rises; the first of them trains at a rate of 0, so the last step is none."""
         return min(round(self.warmup * steps), steps - 1)
+
+    def warmup_after(self, first: int) -> int:
+        """Steps of the leg after this step in which the rate rises; a constant rate does not rise again."""
+        if first and self.schedule == "constant":
+            return 0
+        first, last = self.leg_after(first)
+        return self.warmup_of(last - first)
 
     def order_of(self, seed: int) -> int:
         """Which order of the data a seed reads: its own, or the one of all."""

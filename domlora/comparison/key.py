@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from domlora.comparison.config import SweepConfig
 from domlora.energy.energy_map import SCHEMA_VERSION
 from domlora.energy.key import hashed, probe_settings
+from domlora.placements.methods import METHODS
 from domlora.probes.config import ProbeConfig
 
 if TYPE_CHECKING:
@@ -28,7 +29,16 @@ def sweep_key(
     """
     # What a module is, its name and the model say; the keys of older requests stay as they are.
     left: Any = {"task_type": True, "modules": {"__all__": {"experts", "parameter"}}}
-    chosen = [placement.model_dump(mode="json", exclude=left) for placement in placements]
+    rooted = any(METHODS[method].root_scale for method in config.methods)
+    chosen = [
+        placement.model_dump(
+            mode="json",
+            exclude=left
+            if rooted and placement.root_alpha not in (None, placement.alpha)
+            else left | {"root_alpha": True},
+        )
+        for placement in placements
+    ]
     settings = [_sweep_settings(config), chosen, probe_settings(probe)]
     return hashed(["sweep", SWEEP_VERSION, model_revision, task_hash, *settings])
 

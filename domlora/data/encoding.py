@@ -66,6 +66,7 @@ class Encoding:
         limit: tokens that were kept of a sample, at most.
         remarks: what of the samples that are used is not shown or not learned, counted.
         cut: for each sample whether it was cut at `max_length`.
+        used: for each sample which of those given it was encoded from.
     """
 
     samples: tuple[EncodedSample, ...]
@@ -75,6 +76,7 @@ class Encoding:
     limit: int
     remarks: tuple[Remark, ...] = ()
     cut: tuple[bool, ...] = ()
+    used: tuple[int, ...] = ()
 
 
 class Encoded(NamedTuple):
@@ -148,9 +150,9 @@ def collect(
     Raises:
         TaskError: none can.
     """
-    kept, cuts, dropped, truncated, remarks = [], [], {}, 0, Remarks()
+    kept, cuts, used, dropped, truncated, remarks = [], [], [], {}, 0, Remarks()
     short = f"no response within the first {max_length} tokens"
-    for sample in samples:
+    for index, sample in enumerate(samples):
         try:
             encoded, cut, notes = encode_one(sample)
         except Refused as error:
@@ -162,13 +164,14 @@ def collect(
             continue
         kept.append(encoded)
         cuts.append(cut)
+        used.append(index)
         for note in notes:
             remarks.add(note.noun, note.rest, sample.row, lost=False, count=note.count)
     if not kept:
         row, reason = next(iter(dropped.items()))
         way_out = " (raise --max-length?)" if reason == short else ""
         raise TaskError(f"none of {len(samples)} samples can be used; row {row}: {reason}{way_out}")
-    return Encoding(tuple(kept), truncated, dropped, plain, max_length, remarks.all(), tuple(cuts))
+    return Encoding(tuple(kept), truncated, dropped, plain, max_length, remarks.all(), tuple(cuts), tuple(used))
 
 
 def _turns_beyond(response: Sequence[bool], max_length: int) -> int:

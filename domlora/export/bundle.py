@@ -1,7 +1,10 @@
-"""What a user takes away from a comparison: the adapter, and the text files to use it and to train it again.
+"""What a user takes away from a comparison or a placement: files by name.
 
-In: a run from the store, its comparison, one of its variants. Out: files by name. No torch here: the adapter's own
-files are copied as they were saved.
+In: a run from the store, its comparison, one of its variants; or a map and a placement on it. Out: files by name, a
+folder or a ZIP. No torch here: the adapter's own files are copied as they were saved.
+
+A new file is a line here: in `RECIPES` where it says how to train (placements have it too), in `EVIDENCE` where it
+needs the run.
 """
 
 from __future__ import annotations
@@ -9,14 +12,40 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from domlora.comparison.result import Comparison
 from domlora.comparison.run import Run, Variant
 from domlora.errors import SweepError
-from domlora.export.trl import model_argument, sft_script
+from domlora.export import axolotl, llama_factory, trl, unsloth
+from domlora.export.card import card
+from domlora.export.recipe import Recipe
+from domlora.export.rows import row_files
+from domlora.export.saved import described
+from domlora.export.taken import ADAPTER, CURVES, Taken
+from domlora.export.where import FILE, base_named, table, verdicts
+from domlora.models.origin import ModelOrigin
 
-ADAPTER = "adapter"  # folder of the PEFT adapter among the files
+# How to train: of a recipe alone.
+RECIPES: Mapping[str, Callable[[Recipe], str]] = {
+    "lora_config.py": lambda recipe: recipe.placement.snippet(recipe.method, recipe.dropout),
+    trl.SCRIPT: trl.script,
+    unsloth.SCRIPT: unsloth.script,
+    axolotl.NAME: axolotl.config,
+    llama_factory.NAME: llama_factory.config,
+    llama_factory.INFO: llama_factory.dataset_info,
+}
+# What was trained, and what it was compared with.
+EVIDENCE: Mapping[str, Callable[[Taken], str | None]] = {  # None: there is nothing to say
+    "README.md": card,
+    FILE: lambda taken: None if taken.saved is None else table(verdicts(taken.saved, taken.base)),
+    CURVES: lambda taken: taken.curves,
+    "settings.json": lambda taken: json.dumps(_settings(taken), indent=1),
+    "comparison.json": lambda taken: json.dumps(taken.comparison.to_json(), indent=1),
+    "comparison.csv": lambda taken: taken.comparison.to_csv(),
+}
 
 
 def best_variant(comparison: Comparison) -> Variant:
@@ -32,25 +61,61 @@ def best_variant(comparison: Comparison) -> Variant:
 
 
 def files(run: Run, comparison: Comparison, variant: Variant) -> dict[str, bytes]:
-    """Everything about one variant: its adapter, a `LoraConfig`, a training script, the settings, the comparison.
+    """Everything about one variant: its adapter, how it was trained, the comparison.
 
     Raises:
         SweepError: the variant has no adapter, or its files are on another machine.
     """
-    placement = next(p for p in run.placements if p.name == variant.placement)
-    found = {f"{ADAPTER}/{path.name}": path.read_bytes() for path in adapter_files(variant)}
-    texts = {
-        "README.md": _readme(run, variant),
-        "lora_config.py": placement.snippet(variant.method),
-        "train_with_trl.py": sft_script(run, variant),
-        "settings.json": json.dumps(_settings(run, variant), indent=1),
-        "comparison.json": json.dumps(comparison.to_json(), indent=1),
-        "comparison.csv": comparison.to_csv(),
-    }
-    return found | {name: text.encode() for name, text in texts.items()}
+    return files_of(Taken.of(run, comparison, variant))
 
 
-def archive(content: dict[str, bytes]) -> bytes:
+def files_of(taken: Taken) -> dict[str, bytes]:
+    """The same of what is taken away already, which may have curves; errors as `files`."""
+    return _adapter(taken.variant, taken.recipe.revision) | texts_of(taken)
+
+
+def texts(run: Run, comparison: Comparison, variant: Variant) -> dict[str, bytes]:
+    """The same without the adapter, which may be on another machine."""
+    return texts_of(Taken.of(run, comparison, variant))
+
+
+def texts_of(taken: Taken) -> dict[str, bytes]:
+    made = {name: make(taken) for name, make in EVIDENCE.items()}
+    evidence = {name: text.encode() for name, text in made.items() if text is not None}
+    return evidence | recipe_files(taken.recipe) | row_files(taken.run, taken.variant)
+
+
+def recipe_files(recipe: Recipe) -> dict[str, bytes]:
+    """The files that say how to train, for each trainer its own."""
+    return {name: make(recipe).encode() for name, make in RECIPES.items()}
+
+
+def planned_table(recipe: Recipe, config: Mapping[str, Any], origin: ModelOrigin | None) -> str:
+    """`where_it_runs.md` of an adapter that is still to be trained.
+
+    Args:
+        config: `LoraConfig.to_dict()` of its placement and method.
+    """
+    adapter = described(config, (module.module for module in recipe.placement.modules))
+    return table(verdicts(adapter, base_named(recipe.model_argument, recipe.revision, origin)), planned=True)
+
+
+def write(content: Mapping[str, bytes], folder: Path) -> None:
+    """Puts the files into a folder, which is made where it is not there.
+
+    Raises:
+        SweepError: no space, or no right to write there.
+    """
+    try:
+        for name, data in content.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    except OSError as error:
+        raise SweepError(f"cannot write into {folder}: {error.strerror}") from error
+
+
+def archive(content: Mapping[str, bytes]) -> bytes:
     """The files as one ZIP."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
@@ -67,14 +132,32 @@ def adapter_files(variant: Variant) -> list[Path]:
     """
     if variant.adapter is None:
         raise SweepError(f"{variant.name} has no adapter: it is {variant.status}")
-    folder = Path(variant.adapter)
-    paths = sorted(path for path in folder.glob("adapter_*") if path.is_file())
-    if not paths:
-        raise SweepError(f"the adapter of {variant.name} is not on this machine: it was saved in {folder}")
+    if not (paths := _adapter_paths(variant.adapter)):
+        raise SweepError(f"the adapter of {variant.name} is not on this machine: it was saved in {variant.adapter}")
     return paths
 
 
-def _settings(run: Run, variant: Variant) -> dict[str, object]:
+def has_adapter(variant: Variant) -> bool:
+    """Whether its PEFT adapter is on this machine."""
+    return variant.adapter is not None and bool(_adapter_paths(variant.adapter))
+
+
+def _adapter_paths(folder: str) -> list[Path]:
+    return sorted(path for path in Path(folder).glob("adapter_*") if path.is_file())
+
+
+def _adapter(variant: Variant, revision: str | None) -> dict[str, bytes]:
+    """Its files; one that was trained by an earlier version names the commit of its base too."""
+    found = {f"{ADAPTER}/{path.name}": path.read_bytes() for path in adapter_files(variant)}
+    name = f"{ADAPTER}/adapter_config.json"
+    if revision is not None and name in found:
+        config = json.loads(found[name])
+        found[name] = json.dumps(config | {"revision": config.get("revision") or revision}, indent=2).encode()
+    return found
+
+
+def _settings(taken: Taken) -> dict[str, object]:
+    run, variant = taken.run, taken.variant
     return {
         "run": run.id,
         "variant": variant.name,
@@ -87,36 +170,10 @@ def _settings(run: Run, variant: Variant) -> dict[str, object]:
         "task_origin": run.task_origin and run.task_origin.model_dump(mode="json"),
         "task_hash": run.task_hash,
         "config": run.config.model_dump(mode="json"),
-        "placement": next(p for p in run.placements if p.name == variant.placement).model_dump(mode="json"),
+        "placement": taken.recipe.placement.model_dump(mode="json"),
         "method": variant.method,
         "learning_rate": variant.learning_rate,
         "seed": variant.seed,
         "results": dict(variant.results),
         "facts": dict(run.facts),
     }
-
-
-def _readme(run: Run, variant: Variant) -> str:
-    model, _ = model_argument(run)
-    modules = f"{variant.modules} module" + ("" if variant.modules == 1 else "s")
-    after = variant.results.get("test_loss_after")
-    result = f" Its test loss is {after:.3f}, the base's {variant.results['test_loss_before']:.3f}." if after else ""
-    return f"""# {variant.name}
-
-An adapter of {modules} with {variant.trainable_parameters:,} trained parameters for {run.model_source},
-trained on {run.task} by domlora, run {run.id}.{result}
-
-```python
-from peft import PeftModel
-from transformers import AutoModelForCausalLM
-
-base = AutoModelForCausalLM.from_pretrained("{model}")
-model = PeftModel.from_pretrained(base, "{ADAPTER}")
-```
-
-- `{ADAPTER}/`: the PEFT adapter
-- `lora_config.py`: its `LoraConfig`
-- `train_with_trl.py`: trains the same placement with TRL's `SFTTrainer`
-- `settings.json`: everything that it was trained with
-- `comparison.json`, `comparison.csv`: what it was compared with
-"""

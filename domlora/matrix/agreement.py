@@ -107,10 +107,27 @@ def between_models(matrix: Matrix, task: str, top_k: int = 5) -> Agreement:
     return result.done([(len(columns.module), len(columns.kinds)) for columns in own])
 
 
-# Two models on one grid
-
-
-# One pair
+def pair_of(first: Side, second: Side, top_k: int = 5) -> dict[str, float]:
+    """What an `Agreement` says of one pair, by the name of the matrix; no bounds where single samples are not kept."""
+    items = len(first.values)
+    k = min(top_k, items)
+    shared = first.top(k) & second.top(k)
+    rho = float(ranks.spearman(first.values, second.values))
+    found: dict[str, float] = {
+        "winner": first.winner == second.winner, "compared": items, "kinds": first.kinds, "rho": rho,
+        "overlap_by_chance": k / items, "overlap": shared.sum() / k,
+    }  # fmt: skip
+    if first.draws is None or second.draws is None:
+        return found
+    samples = min(side.counts.shape[1] for side in (first.draws, second.draws))
+    correlation = ranks.correlation_interval(rho, (first.ranks * second.ranks).sum(axis=1), samples)
+    together = (first.tops(k) & second.tops(k)).sum(axis=1) / k
+    overlap = intervals.percentile_interval(shared.sum() / k, together)
+    same = intervals.probability(first.winners == second.winners, sources([first.draws, second.draws]))
+    found["winner_probability"] = same.value
+    for name, estimate in (("rho", correlation), ("overlap", overlap), ("winner", same)):
+        found |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return found
 
 
 @dataclass(eq=False)
@@ -130,28 +147,9 @@ class _Filling:
         self.matrices = {name: np.full((n, n), empty.get(name, np.nan)) for name in names}
 
     def put(self, i: int, j: int, first: Side, second: Side) -> None:
-        items = len(first.values)
-        if items == 0:
-            return
-        k = min(self.top_k, items)
-        shared = first.top(k) & second.top(k)
-        rho = float(ranks.spearman(first.values, second.values))
-        self._set(i, j, "winner", first.winner == second.winner)
-        self._set(i, j, "compared", items)
-        self._set(i, j, "kinds", first.kinds)
-        self._set(i, j, "overlap_by_chance", k / items)
-        self._set(i, j, "rho", rho)
-        self._set(i, j, "overlap", shared.sum() / k)
-        if first.draws is None or second.draws is None:
-            return
-        correlation = ranks.correlation_interval(rho, (first.ranks * second.ranks).sum(axis=1))
-        together = (first.tops(k) & second.tops(k)).sum(axis=1) / k
-        overlap = intervals.percentile_interval(shared.sum() / k, together)
-        same = intervals.probability(first.winners == second.winners, sources([first.draws, second.draws]))
-        self._set(i, j, "winner_probability", same.value)
-        for name, estimate in (("rho", correlation), ("overlap", overlap), ("winner", same)):
-            self._set(i, j, f"{name}_low", estimate.low)
-            self._set(i, j, f"{name}_high", estimate.high)
+        if len(first.values):
+            for name, value in pair_of(first, second, self.top_k).items():
+                self.matrices[name][i, j] = self.matrices[name][j, i] = value
 
     def done(self, own: Sequence[tuple[int, int]]) -> Agreement:
         """The result; every map agrees with itself, on `own` items of so many kinds."""
@@ -161,6 +159,3 @@ class _Filling:
             self.matrices["compared"][i, i], self.matrices["kinds"][i, i] = items, kinds
             self.matrices["overlap_by_chance"][i, i] = min(self.top_k, items) / items
         return Agreement(self.labels, self.between, self.subject, self.top_k, **self.matrices)
-
-    def _set(self, i: int, j: int, name: str, value: float) -> None:
-        self.matrices[name][i, j] = self.matrices[name][j, i] = value

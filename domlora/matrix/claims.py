@@ -211,7 +211,9 @@ def _mean_winner(chosen: _Chosen) -> Estimate:
 def _mean_rho(chosen: _Chosen) -> Estimate:
     found = [pairs.rho_of(pair) for pairs, some in chosen for pair in some]
     drawn = np.mean([drawn for _, drawn in found], axis=0)
-    return ranks.correlation_interval(float(np.mean([value for value, _ in found])), drawn)
+    counts = [side.draws.counts for pairs, _ in chosen for side in pairs.sides if side.draws is not None]
+    samples = min((count.shape[1] for count in counts), default=2)  # none: the draws are NaN, and so is the interval
+    return ranks.correlation_interval(float(np.mean([value for value, _ in found])), drawn, samples)
 
 
 def _difference(within: _Chosen, between: _Chosen) -> Estimate:

@@ -33,6 +33,7 @@ from domlora.errors import ModelError
 from domlora.models.device import Dtype, choose_device, choose_dtype
 from domlora.models.fetch import LocalModel, localise
 from domlora.models.files import holds_adapter, read_config
+from domlora.models.origin import base_of
 from domlora.models.positions import longest
 from domlora.models.reference import Objective, objective_of, resolve
 from domlora.models.report import check_report, without_table
@@ -62,6 +63,11 @@ class LoadedModel:
     def base_name(self) -> str:
         """How an adapter names its base: what `from_pretrained` takes, or the GGUF file it was converted from."""
         return self.local.origin.base_name or str(self.local.ref.path.resolve())
+
+    @property
+    def base_revision(self) -> str | None:
+        """The commit of a base from the Hub, for adapters too."""
+        return base_of(self.local.origin, self.local.source, self.local.revision)[1]
 
     @property
     def device(self) -> torch.device:

@@ -53,6 +53,19 @@ class ModelOrigin(BaseModel):
         return None if self.kind == "gguf" else self.place
 
 
+def base_of(origin: ModelOrigin | None, source: str, revision: str) -> tuple[str | None, str | None]:
+    """What `from_pretrained` takes for the model and for its `revision`; None for what it takes nothing.
+
+    Args:
+        source, revision: as the provenance of a map or a run names them.
+    """
+    if origin is None or origin.base_name is None:
+        return None, None
+    if origin.kind == "builtin" and source.startswith("Hub "):  # not where its weights came in a package
+        return origin.base_name, revision
+    return origin.base_name, origin.revision
+
+
 def model_origin_of(model: str, source: str, revision: str) -> ModelOrigin | None:
     """Reads the words of an earlier version, such as `Hub org/name@0123456789ab`; None for words that say nothing.
 

@@ -99,6 +99,5 @@ def tied_words(placements: Iterable[Placement], ends: Ends) -> tuple[str, ...]:
     return (
         f"embedding and head of this model are one weight (tie_word_embeddings), and {', '.join(names)} adapts one use "
         "of it alone: load such an adapter beside the model, as PEFT does; merged, it would change embedding and head, "
-        "unless they are untied first (load the model with tie_word_embeddings=False and copy the embedding's weight "
-        "into the head)",
+        "unless they are untied first, as `domlora runs export --merged` does",
     )

@@ -75,7 +75,8 @@ def place_all(
     Args:
         names: see `NAMES`; upper and lower case are alike, except in names of modules.
         rank: of every module where neither budget nor allocation changes it.
-        alpha: for `rank`, by default twice as much; other ranks keep the scale alpha / rank.
+        alpha: for `rank`, by default twice as much; other ranks keep the scale alpha / rank. rsLoRA's is the same for
+            all ranks.
         budget: at most so many trainable parameters a placement (plain LoRA's), instead of `rank`.
         allocation: `equal` takes the largest equal rank in the budget. `energy` gives rank after rank to the module
             with the largest energy / (its rank + 1), so that ranks are proportional to energies, within the budget or
@@ -127,6 +128,7 @@ def place_all(
                 rank=nominal,
                 alpha=alpha * nominal / rank,
                 fan_in_fan_out=transposed and any(row.kind not in (EMBED, HEAD) for row in picked),
+                root_alpha=alpha,
                 task_type=_task_type(energy),
             )
         )

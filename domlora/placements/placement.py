@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from domlora.errors import PlacementError
 from domlora.placements.methods import METHODS, Method
 from domlora.placements.names import EMBED
+from domlora.quoting import literal
 
 SCHEMA_VERSION = 1
 
@@ -52,6 +53,8 @@ class Placement(BaseModel):
         modules: in forward order.
         rank: of every module, or where ranks differ the most frequent one.
         alpha: for `rank`. The scale alpha / rank is the same for every module, also where ranks differ.
+        root_alpha: of rsLoRA, one for all ranks: the alpha that was asked for. None, in placements of earlier versions,
+            stands for `alpha`.
         fan_in_fan_out: the model keeps its linear weights as (in, out), as GPT-2 does.
         task_type: as PEFT names what the model does; None for a masked model, which PEFT has no name for.
     """
@@ -63,6 +66,7 @@ class Placement(BaseModel):
     modules: tuple[PlacedModule, ...] = Field(min_length=1)
     rank: int = Field(ge=1)
     alpha: float = Field(gt=0)
+    root_alpha: float | None = Field(default=None, gt=0)
     fan_in_fan_out: bool = False
     task_type: Literal["CAUSAL_LM", "SEQ_2_SEQ_LM"] | None = "CAUSAL_LM"
 
@@ -80,19 +84,39 @@ class Placement(BaseModel):
     def signature(self) -> str:
         """Equal for two placements that train the same thing, whatever they are called."""
         content = [sorted((module.module, module.rank) for module in self.modules), self.alpha]
+        if self.root_alpha not in (None, self.alpha):
+            content.append(self.root_alpha)
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     @property
     def lowest_layer(self) -> int:
         return min(module.layer for module in self.modules)
 
-    def lora_config(self, method: Method = "lora") -> Any:
+    @property
+    def highest_rank(self) -> int:
+        return max(module.rank for module in self.modules)
+
+    def at_highest_rank(self) -> Placement:
+        """The same modules, all at the highest of their ranks or at the number of their inputs: what EVA computes.
+
+        PEFT gives modules that read the same inputs as many directions each, and takes those from others, so that its
+        EVA fails on unequal ranks there. The directions of a module come best first: a lower rank takes the first.
+        """
+        ranks = {module.module: min(self.highest_rank, module.in_features) for module in self.modules}
+        modules = tuple(module.model_copy(update={"rank": ranks[module.module]}) for module in self.modules)
+        return self.model_copy(update={"modules": modules, "rank": max(ranks.values())})
+
+    def lora_config(self, method: Method = "lora", dropout: float = 0.0) -> Any:
         """The `peft.LoraConfig` that `get_peft_model` takes unchanged.
 
         Target modules are full names, which PEFT matches exactly or after a dot. From 20 names on it shortens the list
         on injection to suffixes that match the same modules of that model. `lora+` differs from `lora` only in
         learning rates. `rslora` has one alpha for all modules: PEFT scales each by alpha / sqrt(its rank). `eva` starts
-        from activations: call `peft.initialize_lora_eva_weights`; `rho=1` makes it keep the planned ranks.
+        from activations: call `peft.initialize_lora_eva_weights`; `rho=1` makes it keep the planned ranks, where they
+        are equal (`at_highest_rank` says what to do where they are not).
+
+        Args:
+            dropout: fraction of an adapter's inputs that is dropped in training.
 
         Raises:
             PlacementError: experts or other parameters with a method that PEFT has for linear layers only, an
@@ -101,14 +125,14 @@ class Placement(BaseModel):
         import peft
 
         objects = {key: getattr(peft, kind)(**given) for key, (kind, given) in METHODS[method].peft_objects.items()}
-        return peft.LoraConfig(**self._settings(method), **objects)
+        return peft.LoraConfig(**self.settings(method, dropout), **objects)
 
-    def snippet(self, method: Method = "lora") -> str:
+    def snippet(self, method: Method = "lora", dropout: float = 0.0) -> str:
         """Python that builds the same `LoraConfig`, to paste into any training script."""
         objects = METHODS[method].peft_objects
-        lines = [f"    {key}={_literal(value)}," for key, value in self._settings(method).items()]
+        lines = [f"    {key}={literal(value, 1)}," for key, value in self.settings(method, dropout).items()]
         for key, (kind, given) in objects.items():
-            inside = ", ".join(f"{name}={_literal(value)}" for name, value in given.items())
+            inside = ", ".join(f"{name}={literal(value)}" for name, value in given.items())
             lines.append(f"    {key}={kind}({inside}),")
         imports = ", ".join(sorted({"LoraConfig", *(kind for kind, _ in objects.values())}))
         return "\n".join((f"from peft import {imports}", "", "config = LoraConfig(", *lines, ")", ""))
@@ -131,16 +155,20 @@ class Placement(BaseModel):
                 f"{', '.join(others[:-1])} or {others[-1]}"
             )
 
-    def _settings(self, method: Method) -> dict[str, Any]:
-        """Arguments of `LoraConfig` that are plain values. A placement of equal ranks has no patterns."""
+    def settings(self, method: Method, dropout: float = 0.0) -> dict[str, Any]:
+        """Arguments of `LoraConfig` that are plain values. A placement of equal ranks has no patterns.
+
+        Raises:
+            PlacementError: as `lora_config`.
+        """
         self.check_method(method)
         parameters = [module.parameter for module in self.modules if module.parameter]
         info = METHODS[method]
         settings: dict[str, Any] = {
             **({"task_type": self.task_type} if self.task_type else {}),
             "r": self.rank,
-            "lora_alpha": _whole(self.alpha),
-            "lora_dropout": 0.0,
+            "lora_alpha": _whole((self.root_alpha if info.root_scale else None) or self.alpha),
+            "lora_dropout": dropout,
             "bias": "none",
             "target_modules": [module.module for module in self.modules if not module.parameter],
         }
@@ -170,14 +198,3 @@ def same(placements: Sequence[Placement]) -> list[tuple[str, str]]:
 def _whole(value: float) -> float | int:
     """16.0 is written as 16, as PEFT and servers have it."""
     return int(value) if float(value).is_integer() else value
-
-
-def _literal(value: Any) -> str:
-    """Python source; lists and dicts one entry a line."""
-    if value == []:
-        return "[]"
-    if isinstance(value, list):
-        return "[\n" + "".join(f"        {json.dumps(item)},\n" for item in value) + "    ]"
-    if isinstance(value, dict):
-        return "{\n" + "".join(f"        {key!r}: {item!r},\n" for key, item in value.items()) + "    }"
-    return json.dumps(value) if isinstance(value, str) else repr(value)

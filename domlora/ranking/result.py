@@ -31,7 +31,7 @@ class Ranking:
         scores: (modules, probes) as each probe gave them, in the order of `modules`, indexed by module.
         table: one row a probe or baseline, highest rho first; baselines are trivial probes to be beaten. `rho` with
             its 95 % interval, over modules; `verdict` by intervals that hold for all probes at once;
-            `within` the same after each kind's mean rank is taken out; `regret` in nats, with its 95 % interval over
+            `within` the same after each kind's mean rank is out; `regret` in nats, and its rough 95 % interval, over
             rows and seeds; `hits` the share of the `top` best modules among its own top; `pick` its first module,
             one of `picked` that it scores alike, and the mean `pick_rank` of those; `seconds` and `relative_cost`
             (PAGE is 1) of the pass that measured it on `samples` samples (0: it reads weights alone), `shared` with

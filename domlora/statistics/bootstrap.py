@@ -7,8 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 
-# scipy.stats takes a second to import: only in the functions that need it, so that stored maps are read fast.
-
 
 @dataclass(frozen=True)
 class Bootstrap:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from domlora.statistics.intervals import NORMAL_95, Estimate
+from domlora.statistics.intervals import NORMAL_95, Estimate, few_samples
 
 
 def average_ranks(values: np.ndarray) -> np.ndarray:
@@ -46,14 +46,20 @@ def spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return (standard_ranks(first) * standard_ranks(second)).sum(axis=-1)
 
 
-def correlation_interval(rho: float, draws: np.ndarray) -> Estimate:
-    """A correlation with its interval: Fisher's z ± 1.96 standard deviations of the resamples' z.
+def correlation_interval(rho: float, draws: np.ndarray, samples: int) -> Estimate:
+    """A correlation with its interval: Fisher's z ± 1.96 standard deviations of the resamples' z, for few samples more.
 
     Resampling adds noise of its own, which lowers the correlation of two noisy rankings: percentiles of the draws lie
-    too low and may leave the estimate outside. Their spread is that of the estimate, so only that is taken.
+    too low and may leave the estimate outside. Their spread is that of the estimate, so only that is taken. What the
+    interval covers is the correlation that other `samples` samples would give: noise lowers it below that of the
+    rankings without noise, which no interval can give back.
+
+    Args:
+        samples: how many were drawn from; of several sets the smallest.
     """
     if np.isnan(rho) or np.isnan(draws).any():
         return Estimate(rho, np.nan, np.nan)
     limit = 1 - 1e-9  # where both rank exactly alike, z is infinite
     z, spread = np.arctanh(np.clip(rho, -limit, limit)), np.arctanh(np.clip(draws, -limit, limit)).std()
-    return Estimate(rho, *(float(np.tanh(z + side * NORMAL_95 * spread)) for side in (-1, 1)))
+    half = NORMAL_95 * few_samples(samples) * spread
+    return Estimate(rho, *(float(np.tanh(z + side * half)) for side in (-1, 1)))

@@ -69,11 +69,12 @@ class Adapters:
     Args:
         model: frozen here, in eval mode: no dropout is used, and PEFT mixes adapters in eval mode only.
         base_name: of the model, written into the adapters' `base_model_name_or_path`.
+        base_revision: of a model of the Hub, written into their `revision`.
     """
 
-    def __init__(self, model: PreTrainedModel, base_name: str) -> None:
+    def __init__(self, model: PreTrainedModel, base_name: str, base_revision: str | None = None) -> None:
         self.model = model.eval().requires_grad_(False)
-        self.base_name = base_name
+        self.base_name, self.base_revision = base_name, base_revision
         self.attached: dict[str, Adapter] = {}
         self._peft: PeftModel | None = None
         self.clock = Clock()  # of dropout
@@ -103,7 +104,7 @@ class Adapters:
         Raises:
             PlacementError: PEFT cannot read the inputs of these modules (OPT's feed-forward joins rows and tokens).
         """
-        config = placement.lora_config("eva")
+        config = placement.at_highest_rank().lora_config("eva")
         hooks = {module: set(module._forward_hooks) for module in self.model.modules()}
         try:
             found = get_eva_state_dict(
@@ -138,7 +139,7 @@ class Adapters:
             )
         # What starts from data is attached as plain LoRA, and given its start afterwards.
         key, config = f"v{len(self.attached)}", placement.lora_config("lora" if info.from_data else method)
-        config.base_model_name_or_path = self.base_name
+        config.base_model_name_or_path, config.revision = self.base_name, self.base_revision
         before = self._weights(placement) if info.mutates else {}
         try:
             with torch.random.fork_rng(devices=_cuda_devices(self.model)), warnings.catch_warnings():
@@ -310,7 +311,8 @@ class Adapters:
         with torch.no_grad():
             for name, layer in self.layers():
                 if key in layer.lora_A:
-                    layer.lora_A[key].weight.copy_(directions[name])
+                    weight = layer.lora_A[key].weight
+                    weight.copy_(directions[name][: len(weight)])
 
 
 def _as_plain_lora(tensors: Mapping[str, torch.Tensor], start: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -15,13 +15,11 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_scheduler
 
-from domlora.comparison.config import SweepConfig
+from domlora.comparison.config import SCHEDULERS, SweepConfig
 from domlora.comparison.run import Variant
 from domlora.placements.methods import METHODS
 from domlora.placements.placement import Placement
 from domlora.training.adapters import Adapter, Adapters
-
-SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 
 
 @dataclass
@@ -112,5 +110,4 @@ def schedule_of(optimizer: AdamW, config: SweepConfig, done: int) -> LRScheduler
     A leg rises and falls as a training of its length does; a constant rate does not rise again.
     """
     first, last = config.leg_after(done)
-    warmup = 0 if first and config.schedule == "constant" else config.warmup_of(last - first)
-    return get_scheduler(SCHEDULES[config.schedule], optimizer, warmup, last - first)
+    return get_scheduler(SCHEDULERS[config.schedule], optimizer, config.warmup_after(first), last - first)

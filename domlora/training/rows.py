@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Settings that `choose_rows` reads; no other one changes its answer.
 ROW_SETTINGS = {"data_seed", "train_rows", "validation_rows", "test_rows", "batch_size", "accumulation"}
+EVA_ROWS = 32  # the first training rows, whose activations EVA starts from
 HELD_OUT_FRACTION = 0.2  # of the training rows that each missing split may take
 MOST_COMPARED = 20_000  # training rows among which near-duplicates are looked for
 MOST_LOOKED_AT = 2_000  # rows of a part whose near-duplicates are looked for
@@ -64,6 +65,7 @@ class SweepRows:
         answered: the first test rows as conversations, to be answered in free text.
         warnings: what was left out or had to be split off.
         remarks: what of the task's rows is not used, or not as it stands.
+        conversations: what each training row was encoded from.
     """
 
     train: tuple[EncodedSample, ...]
@@ -72,6 +74,7 @@ class SweepRows:
     answered: tuple[Sample, ...]
     warnings: tuple[str, ...]
     remarks: tuple[Remark, ...] = ()
+    conversations: tuple[Sample, ...] = ()
 
 
 def choose_rows(task: Task, config: SweepConfig) -> ChosenRows:
@@ -184,11 +187,14 @@ def encode_rows(
     remarks = Remarks()
     remarks.extend((*task.remarks, *chosen.remarks))
     encoded: dict[str, tuple[EncodedSample, ...]] = {}
+    conversations: tuple[Sample, ...] = ()
     cut, limit = 0, config.max_length
     for part, samples in chosen.splits.items():
         encoding = encode(samples, config.max_length)
         encoded[part], limit = encoding.samples, encoding.limit
         remarks.extend(encoding.remarks)
+        if part == "train":
+            conversations = tuple(samples[index] for index in encoding.used)
         cut += encoding.truncated
         if encoding.dropped:
             row, reason = next(iter(encoding.dropped.items()))
@@ -199,7 +205,9 @@ def encode_rows(
         warnings.append(f"{cut} rows were cut at {limit} tokens.")
     _check_train(len(encoded["train"]), config, task.name)
     answered = chosen.splits["test"][: config.answers]
-    return SweepRows(**encoded, answered=answered, warnings=tuple(warnings), remarks=remarks.all())
+    return SweepRows(
+        **encoded, answered=answered, warnings=tuple(warnings), remarks=remarks.all(), conversations=conversations
+    )
 
 
 def step_rows(count: int, config: SweepConfig, seed: int) -> list[list[int]]:

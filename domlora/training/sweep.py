@@ -35,11 +35,10 @@ from domlora.training.evaluation import RowTable, evaluate_base, evaluate_varian
 from domlora.training.live import Live, schedule_of, start
 from domlora.training.lockstep import Lockstep
 from domlora.training.meter import TRAIN_COST, Meter, passes_until, variant_passes
-from domlora.training.rows import SweepRows, micro_batches, step_rows
+from domlora.training.rows import EVA_ROWS, SweepRows, micro_batches, step_rows
 
 REPORT_SECONDS = 1.0  # between two writes of curves, and two looks for cancelled variants
 OPTIMIZER_FRACTION = 0.25  # of free memory that adapters with their optimizer states may take at once
-EVA_ROWS = 32
 
 
 class SweepLog(Protocol):
@@ -125,7 +124,7 @@ class Sweep:
                 self.log.rewind(step or -1, names)
             by_name = {v.name: v for v in self.log.variants()}
             wave = [by_name[name] for name in names if by_name[name].status not in ENDED_VARIANT]
-            with Adapters(self.model.model, self.model.base_name) as adapters:
+            with Adapters(self.model.model, self.model.base_name, self.model.base_revision) as adapters:
                 self._train(adapters, wave, names, step, checkpoint)
             checkpoints.remove(self.folder)
 

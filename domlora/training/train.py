@@ -35,6 +35,7 @@ from domlora.training.after import ANSWER_COST, evaluate_chosen
 from domlora.training.asked import Plan
 from domlora.training.carried import ROWS, carry, check_same
 from domlora.training.energy import TrainingEnergy
+from domlora.training.kept_rows import keep
 from domlora.training.lock import alone, run_folder
 from domlora.training.meter import Meter, total_passes
 from domlora.training.rows import SweepRows, encode_rows
@@ -83,6 +84,8 @@ def train(
         by_name = {placement.name: placement for placement in plan.placements}
         # A run that was removed and begun anew must not go on from the checkpoint of the old one.
         name = f"{plan.key} {run.created.isoformat()}"
+        if (reason := keep(run.id, rows.train, rows.conversations)) is not None:
+            log.warn(f"The training rows could not be kept for later export ({reason}).")
         measured = plan.energy.provenance.config
         energies = TrainingEnergy(model, plan.training, run, measured, store) if config.energy_every else None
         with sent(log, run, store, send_to, lambda: progress("sending the rest", 0, 0)) as told:

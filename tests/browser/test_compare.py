@@ -84,5 +84,5 @@ def test_comparing_three_placements_from_start_to_download(app, page, tiny_folde
     table = download.value.path().read_text(encoding="utf-8")
     assert all(name in table for name in PLACEMENTS)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Adapter as ZIP").click()
+        page.get_by_role("button", name="Adapter and recipes as ZIP").click()
     assert download.value.path().read_bytes().startswith(b"PK")

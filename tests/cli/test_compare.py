@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from tests.helpers.command import run
 
@@ -79,8 +80,10 @@ def test_export_loads_on_the_base_and_changes_its_logits(capsys, tmp_path, compa
     adapted = PeftModel.from_pretrained(base, out / "adapter").eval()
     assert not torch.equal(adapted(ids).logits, before)
     assert json.loads((out / "settings.json").read_text(encoding="utf-8"))["run"] == compared["run"]
-    for script in ("lora_config.py", "train_with_trl.py"):
+    for script in ("lora_config.py", "train_with_trl.py", "train_with_unsloth.py"):
         compile((out / script).read_text(encoding="utf-8"), script, "exec")
+    for name in ("axolotl.yaml", "llama_factory.yaml", "dataset_info.json", "train.jsonl", "conversations.jsonl"):
+        assert (out / name).stat().st_size, name
 
 
 def test_export_of_a_variant_that_is_not_there_names_those_that_are(capsys, tmp_path, compared):
@@ -101,6 +104,13 @@ def test_place_writes_what_peft_loads(capsys, tmp_path, tiny_folder, rows):
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_folder), LoraConfig.from_pretrained(str(out)))
     assert model.targeted_module_names == [placed["modules"][0]["module"]]
     assert model.get_nb_trainable_parameters()[0] == placed["trainable_parameters"]
+    for script in ("train_with_trl.py", "train_with_unsloth.py"):
+        compile((out / script).read_text(encoding="utf-8"), script, "exec")
+    settings = yaml.safe_load((out / "axolotl.yaml").read_text(encoding="utf-8"))
+    assert settings["lora_target_modules"] == [placed["modules"][0]["module"]]
+    assert (settings["base_model"], settings["datasets"][0]["path"]) == (str(tiny_folder.resolve()), str(rows))
+    assert settings["datasets"][0]["type"] == "alpaca"
+    assert not (out / "train.jsonl").exists()
 
 
 @pytest.mark.parametrize(

@@ -37,3 +37,14 @@ def test_settings_that_came_later_leave_the_keys_of_older_runs_as_they_are():
     assert key == sweep_key("abc", "def", SweepConfig(energy_samples=4), placements, ProbeConfig())
     asked = [SweepConfig(energy_every=2), SweepConfig(energy_every=3), SweepConfig(energy_every=2, energy_samples=4)]
     assert len({key, *(sweep_key("abc", "def", one, placements, ProbeConfig()) for one in asked)}) == 4
+
+
+def test_the_alpha_of_rslora_counts_where_rslora_is_trained():
+    probe = ProbeConfig()
+    rooted = [placement.model_copy(update={"root_alpha": 32.0}) for placement in (DOMINANT, QV)]
+    same = [placement.model_copy(update={"root_alpha": placement.alpha}) for placement in (DOMINANT, QV)]
+    for methods, counts in ((("lora",), False), (("lora", "rslora"), True)):
+        config = CONFIG.model_copy(update={"methods": methods})
+        key = sweep_key("abc", "def", config, (DOMINANT, QV), probe)
+        assert sweep_key("abc", "def", config, same, probe) == key
+        assert (sweep_key("abc", "def", config, rooted, probe) != key) == counts

@@ -1,9 +1,8 @@
 """The Compare page and the comparison part of Launch, with runs that a real store holds."""
 
-import io
 import json
-import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import save
@@ -179,22 +178,58 @@ def test_everything_as_json_holds_settings_curves_and_conclusion(energy):
     assert data["conclusion"]
 
 
-def test_an_adapter_becomes_one_file_with_its_folders(tmp_path):
-    (tmp_path / "part").mkdir()
+def downloads(app: AppTest) -> list[str]:
+    return [button.proto.label for button in app.get("download_button")]
+
+
+def test_an_adapter_is_offered_with_what_trains_it_again(energy, tmp_path):
+    run = fill(energy, steps=20, ended=True)
     (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
-    (tmp_path / "part" / "weights.safetensors").write_bytes(b"123")
-    with zipfile.ZipFile(io.BytesIO(tables.adapter_zip(tmp_path))) as archive:
-        assert sorted(archive.namelist()) == ["adapter_config.json", "part/weights.safetensors"]
-        assert archive.read("part/weights.safetensors") == b"123"
+    for variant in run.variants:
+        Store().runs.set_variant(run.id, variant.name, adapter=str(tmp_path))
+    app = page(run=run.id, view="Take away")
+    assert not app.exception
+    assert "Adapter and recipes as ZIP" in downloads(app) and "Recipes as ZIP" not in downloads(app)
 
 
-def test_an_adapter_elsewhere_is_named_not_offered(energy):
+def test_an_adapter_elsewhere_is_named_and_its_recipes_are_offered(energy):
     run = fill(energy, steps=20, ended=True)
     for variant in run.variants:
         Store().runs.set_variant(run.id, variant.name, adapter="/elsewhere/adapter")
     app = page(run=run.id, view="Take away")
     assert "`/elsewhere/adapter`" in text(app)
-    assert "target_modules=[" in app.code[0].value
+    assert "Recipes as ZIP" in downloads(app) and "Adapter and recipes as ZIP" not in downloads(app)
+    assert any("target_modules=[" in code.value for code in app.code)
+
+
+def test_where_an_adapter_runs_is_said_with_the_commands(energy, tmp_path):
+    run = fill(energy, steps=20, ended=True)
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    names = [f"base_model.model.model.layers.3.mlp.down_proj.lora_{part}.weight" for part in "AB"]
+    (folder / "adapter_model.safetensors").write_bytes(save({name: np.zeros((4, 4), np.float32) for name in names}))
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "use_rslora": True}
+    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    for variant in run.variants:
+        Store().runs.set_variant(run.id, variant.name, adapter=str(folder))
+    app = page(run=run.id, view="Take away")
+    assert not app.exception
+    shown = next(frame.value for frame in app.dataframe if "verdict" in frame.value)
+    verdicts = dict(zip(shown["server"], shown["verdict"], strict=True))
+    assert verdicts["vLLM"] == "loads as it is" and verdicts["llama.cpp"] == "take `adapter_uniform/`"
+    commands = next(code.value for code in app.code if "vllm serve" in code.value)
+    assert f"domlora runs export {run.id} --variant" in commands and "--merged" in commands
+
+
+def test_a_damaged_adapter_is_said_on_the_page(energy, tmp_path):
+    run = fill(energy, steps=20, ended=True)
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    for variant in run.variants:
+        Store().runs.set_variant(run.id, variant.name, adapter=str(tmp_path))
+    app = page(run=run.id, view="Take away")
+    assert not app.exception
+    assert any("damaged" in warning.value for warning in app.warning)
 
 
 def test_best_rate_so_far_leaves_out_a_rate_that_diverged():
@@ -229,7 +264,9 @@ def test_launch_shows_sizes_variants_and_time_judged_by_a_probe():
     table = app.dataframe[0].value.set_index("placement")
     assert table.loc["dominant", "trainable parameters"] == 16_896
     assert table.loc["all-linear", "trainable parameters"] == 2_442_240
-    assert "**36 variants** (6 placements × 3 rates × 2 seeds), 2,160 optimizer steps" in text(app)
+    size = "**30 variants** (6 placements × (3 rates × 1 seed to choose one + 2 seeds to judge it)), 1,800 optimizer"
+    assert size in text(app)
+    assert "**6 variants** (6 placements × 1 rate × 1 seed)" in text(launch(rates="1e-3", seeds="1"))
     assert "there is no comparison of this model yet to judge by" in text(app)
     assert "differ in budget" in text(app)
     assert not app.button(key="start").disabled
@@ -237,8 +274,8 @@ def test_launch_shows_sizes_variants_and_time_judged_by_a_probe():
 
 def test_launch_judges_time_by_an_earlier_run(energy):
     fill(energy, steps=20, ended=True)  # 12 variants, 20 steps of 4 rows: 120 s
-    app = launch()  # 36 variants of 60 steps: nine times as much
-    assert "About 18 min and 2.0 GB, judging by 12 variants of 20 steps" in text(app)
+    app = launch()  # 30 variants of 60 steps: seven and a half times as much
+    assert "About 15 min and 2.0 GB, judging by 12 variants of 20 steps" in text(app)
 
 
 @pytest.mark.parametrize(
@@ -291,6 +328,35 @@ def test_launch_submits_what_was_asked(monkeypatch):
     assert request.sweep.placements == ("qv", "down@11", "top-k:2")
     assert (request.sweep.learning_rates, request.sweep.steps, request.task) == ((2e-3,), 7, "math")
     assert "as soon as training begins" in text(app)
+
+
+def test_a_finished_run_is_added_to_on_its_page(energy, monkeypatch):
+    monkeypatch.setattr("domlora.jobs.local.ensure_worker", lambda: None)
+    run = fill(energy, steps=20, ended=True)
+    app = page(run=run.id)
+    assert app.button(key="add_start").disabled and "Nothing is added to run" in text(app)
+    app.text_input(key="add_placements").set_value("o, nowhere").run()
+    assert "No placement is called 'nowhere'" in text(app) and app.button(key="add_start").disabled
+    app.text_input(key="add_placements").set_value("o, down@3").run()
+    app.text_input(key="add_rates").set_value("3e-2").run()
+    app.number_input(key=f"add_steps_{run.id}").set_value(40).run()
+    app.button(key="add_start").click().run()
+    assert not app.exception
+    (job,) = Queue(Store()).list()
+    assert job.request.add_to == run.id
+    assert job.request.sweep == CONFIG.model_copy(
+        update={
+            "placements": (*CONFIG.placements, "o", "down@3"), "learning_rates": (*CONFIG.learning_rates, 3e-2),
+            "steps": 40, "legs": (20,),
+        }
+    )  # fmt: skip
+    assert job.id in text(app)
+
+
+def test_a_run_that_goes_on_cannot_be_added_to(energy):
+    job = Queue(Store()).submit(SweepRequest(model="smollm2-135m", task="math", sweep=CONFIG))
+    run = fill(energy, steps=10, ended=False, job=job.id)
+    assert "add_start" not in {button.key for button in page(run=run.id).button}
 
 
 def test_launch_sends_curves_only_to_services_that_are_installed(monkeypatch):

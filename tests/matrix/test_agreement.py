@@ -72,7 +72,8 @@ def test_numbers_between_tasks_are_those_of_loops():
         tops = [set(np.argsort(-mean)[:3]) for mean in drawn]
         shared.append(len(tops[0] & tops[1]) / 3)
         agreed.append(drawn[0].argmax() == drawn[1].argmax())
-    half = 1.96 * np.arctanh(rhos[:RANKED]).std()
+    # Student's quantile of 10 samples, and the unbiased variance
+    half = stats.t.ppf(0.975, 9) * np.sqrt(10 / 9) * np.arctanh(rhos[:RANKED]).std()
     z = np.arctanh(found.rho[0, 1])
     assert (found.rho_low[0, 1], found.rho_high[0, 1]) == pytest.approx(
         (np.tanh(z - half), np.tanh(z + half)), abs=1e-4

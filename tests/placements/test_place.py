@@ -389,8 +389,41 @@ def test_differing_ranks_and_scales_arrive_in_peft(twelve, method):
     found = attached(adapted)
     assert {name: rank for name, (rank, _) in found.items()} == ranks
     for rank, scale in found.values():
-        assert scale == pytest.approx(2.5 if method == "lora" else placement.alpha / rank**0.5)
+        assert scale == pytest.approx(2.5 if method == "lora" else 20 / rank**0.5)
     assert trainable(adapted) == placement.trainable_parameters <= 20_000
+
+
+def test_one_alpha_is_asked_for_and_kept_by_rslora_whatever_rank_is_the_most_frequent(twelve):
+    """The scale of plain LoRA is the asked alpha over the asked rank everywhere, rsLoRA's alpha / sqrt(its rank)."""
+    for name, extra in (("all-linear", {"budget": 20_000, "allocation": "energy"}), ("dominant", {"budget": 1000})):
+        placement = place(twelve, name, rank=8, alpha=16, **extra)
+        assert placement.rank != 8 and placement.alpha == 2 * placement.rank
+        assert placement.lora_config("rslora").lora_alpha == 16
+        assert placement.lora_config("rslora").alpha_pattern == {}
+        assert placement.lora_config("lora").lora_alpha == placement.alpha
+
+
+def test_two_alphas_of_rslora_are_two_placements(twelve):
+    """Plain LoRA scales both by 2."""
+    first, second = (place(twelve, "dominant", rank=rank, budget=500) for rank in (4, 8))
+    assert (first.rank, first.alpha) == (second.rank, second.alpha)
+    assert first.signature != second.signature
+
+
+def test_a_placement_of_an_earlier_version_has_the_alpha_it_was_trained_with(twelve):
+    placement = place(twelve, "all-linear", budget=20_000, allocation="energy")
+    content = placement.model_dump(mode="json")
+    del content["root_alpha"]
+    earlier = Placement.model_validate(content)
+    assert earlier.lora_config("rslora").lora_alpha == earlier.alpha != 16
+    assert earlier.lora_config("lora").to_dict() == placement.lora_config("lora").to_dict()
+
+
+def test_at_the_highest_rank_all_modules_are_alike_but_for_those_with_fewer_inputs(twelve):
+    placement = place(twelve, "all-linear", budget=20_000, allocation="energy")
+    high = placement.at_highest_rank()
+    assert {m.rank for m in high.modules} == {min(placement.highest_rank, m.in_features) for m in high.modules}
+    assert names_of(high) == names_of(placement) and placement.highest_rank > placement.rank
 
 
 def test_equal_ranks_have_no_patterns(twelve):

@@ -26,14 +26,20 @@ def test_the_standard_error_of_a_probability_is_its_spread_over_fresh_samples():
     assert np.mean(widths) > 0.5
 
 
-def test_a_probability_that_no_sample_moves_has_the_interval_of_its_draws():
-    outcome = np.arange(1000) % 2 == 0
+def test_a_probability_is_known_from_no_more_trials_than_there_are_samples():
     counts = bootstrap.resample_counts(10, 10, 1000, seed=0)
-    found = intervals.probability(outcome, [counts])
-    assert (found.low, found.high) == pytest.approx(intervals.wilson_interval(500, 1000), abs=0.05)
-    sure = intervals.probability(np.ones(1000), [counts])
-    assert (sure.value, sure.high) == (1, 1)
-    assert (sure.low, sure.high) == pytest.approx(intervals.wilson_interval(1000, 1000))
+    found = intervals.probability(np.arange(1000) % 2 == 0, [counts])  # which no sample moves
+    assert (found.low, found.high) == pytest.approx(intervals.wilson_interval(5, 10))
+    sure = intervals.probability(np.ones(1000), [counts, bootstrap.resample_counts(20, 20, 1000, seed=1)])
+    assert (sure.value, sure.high) == (1, pytest.approx(1))
+    assert (sure.low, sure.high) == pytest.approx(intervals.wilson_interval(10, 10))
+
+
+def test_few_samples_have_students_quantile():
+    for n in (2, 3, 8, 32):
+        expected = np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975)
+        assert intervals.few_samples(n) == pytest.approx(expected, rel=1e-4)
+    assert intervals.few_samples(10_000) == pytest.approx(1, abs=1e-3)
 
 
 def test_the_truly_best_is_rarely_excluded_however_many_are_as_good():

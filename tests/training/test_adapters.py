@@ -237,6 +237,36 @@ def test_olora_on_transposed_weights_is_refused():
         attach(adapters, placement(model, "all"), "olora")
 
 
+def test_eva_keeps_the_planned_ranks_where_modules_read_the_same_inputs():
+    """The directions are PEFT's own at equal ranks, and a module of a lower rank has the first of them."""
+    from peft.tuners.lora.eva import get_eva_state_dict
+
+    model = make("llama")
+    high = placement(model, "all")
+    ranks = {module.module: 1 + index % module.rank for index, module in enumerate(high.modules)}
+    modules = tuple(module.model_copy(update={"rank": ranks[module.module]}) for module in high.modules)
+    low = high.model_copy(update={"modules": modules})
+    wanted = get_eva_state_dict(
+        copy.deepcopy(model), inputs(batch_of()), peft_config=high.lora_config("eva"), show_progress_bar=False
+    )
+    with Adapters(model, "tiny") as adapters:
+        adapters.find_directions(low, inputs(batch_of()))
+        adapter = attach(adapters, low, "eva")
+        found = {name: layer.lora_A[adapter.key].weight.detach() for name, layer in adapters.layers()}
+    assert {name: len(weight) for name, weight in found.items()} == ranks
+    assert len(set(ranks.values())) > 1
+    for name, weight in found.items():
+        torch.testing.assert_close(weight, wanted[name][: ranks[name]].float())
+
+
+def test_an_adapter_names_the_commit_of_its_base(tmp_path):
+    model = make("llama")
+    with Adapters(model, "owner/name", "0123abcd") as adapters:
+        adapters.save(attach(adapters, placement(model, "top", [1]), "lora"), tmp_path)
+    config = LoraConfig.from_pretrained(str(tmp_path))
+    assert (config.base_model_name_or_path, config.revision) == ("owner/name", "0123abcd")
+
+
 def test_eva_is_refused_where_peft_cannot_read_the_inputs():
     model = make("opt")
     with pytest.raises(PlacementError, match="leave eva out"), Adapters(model, "tiny") as adapters:

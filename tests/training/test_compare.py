@@ -14,7 +14,8 @@ from domlora.data.tasks import builtin_tasks, load_task
 from domlora.energy import measure as measuring_maps
 from domlora.energy.measure import probe
 from domlora.errors import DomLoRAError, PlacementError, TaskError, UsageError
-from domlora.export.trl import sft_script
+from domlora.export.recipe import Recipe
+from domlora.export.trl import script
 from domlora.generation import answers
 from domlora.jobs.execute import run_sweep
 from domlora.jobs.spec import SweepRequest
@@ -174,8 +175,8 @@ def test_a_run_knows_where_its_model_and_rows_lie(model, task, energy, store, fo
     assert run.model_origin.named_again == str(folder.resolve())
     assert run.task_origin.named_again == str(tmp_path / "rows.jsonl")
     assert "origins" not in run.facts
-    script = sft_script(run, run.variants[0])
-    assert str(folder.resolve()) in script and str(tmp_path / "rows.jsonl") in script
+    text = script(Recipe.of_run(run, run.variants[0]))
+    assert str(folder.resolve()) in text and str(tmp_path / "rows.jsonl") in text
 
 
 def test_python_and_a_job_mean_the_same_by_the_same_names(model, task, store, no_training, folder, tmp_path):
