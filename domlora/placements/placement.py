@@ -23,6 +23,7 @@ class PlacedModule(BaseModel):
     """A module that carries an adapter, and the adapter's rank there.
 
     Attributes:
+        layer: index of its block; -1 of the input embedding, one past the last block's of the output head.
         experts: how many maps of this size it holds, each with an adapter of its own.
         parameter: its name in PEFT's `target_parameters`; "" for what is named in `target_modules`.
     """
