@@ -20,6 +20,7 @@ from domlora.errors import DomLoRAError
 from domlora.jobs.spec import SweepRequest
 from domlora.models.reference import check_comparable
 from domlora.placements.methods import METHODS
+from domlora.placements.names import EMBED, HEAD, read
 from domlora.placements.place import NAMES, check_name
 from domlora.probes.config import ProbeConfig
 from domlora.settings import setting
@@ -263,7 +264,13 @@ def _numbers(settings: dict[str, Any], columns: Sequence[Any], *names: str) -> N
 
 def _table(energy: EnergyMap, fits: bool, names: tuple[str, ...], config: SweepConfig) -> int:
     """Placements with modules and parameters, and the warning where budgets differ; how many there are."""
-    placements = place_for(energy, config, names)
+    later = [name for name in names if read(name).rule in (EMBED, HEAD)]
+    measured = [name for name in names if name not in later]
+    placements = place_for(energy, config, measured) if measured else []
+    if later:
+        st.caption(f"The size of {' and '.join(later)} is known once the job has read the model.")
+    if not placements:
+        return len(later)
     longest = max(len(words.short_name(placement.name)) for placement in placements)
     st.dataframe(
         pd.DataFrame(words.placement_rows(placements)), key="placed", hide_index=True, width="stretch",
@@ -281,4 +288,4 @@ def _table(energy: EnergyMap, fits: bool, names: tuple[str, ...], config: SweepC
     warning = words.budget_warning(placements)
     if warning:
         st.warning(warning)
-    return len(placements)
+    return len(placements) + len(later)

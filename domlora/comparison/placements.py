@@ -14,13 +14,18 @@ from domlora.comparison.config import SweepConfig
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError, UsageError
 from domlora.models.kinds import ATTENTION_KINDS, ROUTER_KINDS
+from domlora.models.modules import Ends
+from domlora.placements.ends import check_tied, holds
 from domlora.placements.names import RANDOM
 from domlora.placements.place import GROUPS, REFUSING_ARCHITECTURES, place_all
 from domlora.placements.placement import Placement, same
 
 
 def place_for(
-    energy: EnergyMap, config: SweepConfig, asked: Sequence[str | Placement] | None = None
+    energy: EnergyMap,
+    config: SweepConfig,
+    asked: Sequence[str | Placement] | None = None,
+    ends: Ends | None = None,
 ) -> list[Placement]:
     """The placements of a comparison: those that are given as such, then those that names stand for on this map.
 
@@ -28,29 +33,38 @@ def place_for(
 
     Args:
         asked: names and placements; None stands for the names of `config`.
+        ends: embedding and head of the model, where names ask for them.
 
     Raises:
         UsageError: two of one name, or two that are the same.
-        PlacementError: also for a name whose placement a comparison cannot train.
+        PlacementError: also for a name whose placement a comparison cannot train, or not with one of its methods.
     """
     asked = config.placements if asked is None else asked
     own = [item for item in asked if isinstance(item, Placement)]
     names = [item for item in asked if isinstance(item, str)]
-    if own and not names:
-        return _distinct(own)
-    read = place_all(
-        energy,
-        names,
-        rank=config.rank,
-        alpha=config.alpha,
-        budget=config.budget,
-        allocation=config.allocation,
-        seed=config.data_seed,
-        trainable=True,
-        held={placement.modules[0].module for placement in own if len(placement.modules) == 1},
+    read = (
+        ()
+        if own and not names
+        else place_all(
+            energy,
+            names,
+            rank=config.rank,
+            alpha=config.alpha,
+            budget=config.budget,
+            allocation=config.allocation,
+            seed=config.data_seed,
+            trainable=True,
+            held={placement.modules[0].module for placement in own if len(placement.modules) == 1},
+            ends=ends,
+        )
     )
     for placement in read:
         check_trainable(placement)
+    for placement in (*own, *read):
+        for method in config.methods if holds(placement) else ():
+            placement.check_method(method)
+            if ends is not None:
+                check_tied(placement, method, ends)
     return _distinct([*own, *_numbered_on(read, {placement.name for placement in own})])
 
 

@@ -218,18 +218,28 @@ def load_skeleton(local: LocalModel) -> LoadedModel:
     Raises:
         ModelError: as `load_local`, but for what only weights show.
     """
+    model = empty_model(local)
+    try:
+        tokenizer = load_tokenizer(local.folder)
+    except (ModelError, MemoryError):
+        raise
+    except Exception as error:  # as in `load_local`
+        raise ModelError(_cannot_load(local.ref.source, local.folder, error)) from error
+    return LoadedModel(model, tokenizer, local, _described(local.folder)[1])
+
+
+def empty_model(local: LocalModel) -> PreTrainedModel:
+    """The modules of a model, without weights and tokenizer, on the `meta` device. Errors as `load_skeleton`."""
     name, folder = local.ref.source, local.folder
     _check_code(name, folder)
     try:
-        config, objective, auto = _described(folder)
-        tokenizer = load_tokenizer(folder)
+        config, _, auto = _described(folder)
         with torch.device("meta"):
-            model = auto.from_config(config)
+            return auto.from_config(config)
     except (ModelError, MemoryError):
         raise
     except Exception as error:  # as in `load_local`
         raise ModelError(_cannot_load(name, folder, error)) from error
-    return LoadedModel(model, tokenizer, local, objective)
 
 
 def _described(folder: Path) -> tuple[PretrainedConfig, Objective, Any]:

@@ -1,4 +1,4 @@
-"""What in a model can carry an adapter, as data: `AdaptableModule`, and the `Census` of all of them and of the rest."""
+"""What in a model can carry an adapter, as data: `AdaptableModule`, the `Census` of all and of the rest, and `Ends`."""
 
 from __future__ import annotations
 
@@ -65,3 +65,30 @@ class Census:
 
     modules: tuple[AdaptableModule, ...]
     skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True)
+class End:
+    """The input embedding (vocabulary -> hidden) or the output head (hidden -> vocabulary), by its full name."""
+
+    module: str
+    in_features: int
+    out_features: int
+
+    @property
+    def size(self) -> int:
+        """Parameters of its weight."""
+        return self.in_features * self.out_features
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What lies before and after the blocks, which no map measures; None where PEFT has no adapter for it.
+
+    Attributes:
+        tied: embedding and head are one weight (`tie_word_embeddings`).
+    """
+
+    embed: End | None
+    head: End | None
+    tied: bool

@@ -28,6 +28,7 @@ class MethodInfo:
         root_scale: the scale is alpha / sqrt(rank) in place of alpha / rank, with one alpha for all ranks.
         magnitudes: it trains a magnitude for each output besides A and B.
         faster_up: B learns at a multiple of A's rate (`SweepConfig.loraplus_ratio`).
+        embeddings: PEFT has it for embeddings too; its LoRA+ gives them a rate of their own, which is another method.
     """
 
     words: str
@@ -41,6 +42,7 @@ class MethodInfo:
     root_scale: bool = False
     magnitudes: bool = False
     faster_up: bool = False
+    embeddings: bool = True
 
 
 METHODS: dict[Method, MethodInfo] = {
@@ -54,16 +56,17 @@ METHODS: dict[Method, MethodInfo] = {
     ),
     "pissa": MethodInfo(
         "starts from the principal singular directions of the weight (arXiv 2404.02948)",
-        settings={"init_lora_weights": "pissa"}, linear_only=True, alone=True, mutates=True,
+        settings={"init_lora_weights": "pissa"}, linear_only=True, alone=True, mutates=True, embeddings=False,
     ),
     "olora": MethodInfo(
         "starts from an orthonormal basis of the weight (arXiv 2406.01775)",
         settings={"init_lora_weights": "olora"}, linear_only=True, alone=True, mutates=True, transposed=False,
+        embeddings=False,
     ),
     "eva": MethodInfo(
         "starts A from the principal directions of the module's inputs (arXiv 2410.07170)",
-        settings={"init_lora_weights": "eva"}, linear_only=True, from_data=True,
+        settings={"init_lora_weights": "eva"}, linear_only=True, from_data=True, embeddings=False,
         peft_objects={"eva_config": ("EvaConfig", {"rho": 1.0})},  # keeps the planned ranks
     ),
-    "lora+": MethodInfo("LoRA with a higher learning rate for B (arXiv 2402.12354)", faster_up=True),
+    "lora+": MethodInfo("LoRA with a higher learning rate for B (arXiv 2402.12354)", faster_up=True, embeddings=False),
 }  # fmt: skip

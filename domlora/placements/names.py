@@ -33,7 +33,10 @@ NAMES: dict[str, str] = {
     "same-kind": "the dominant one's kind at each layer in turn, each a placement of its own",
     "spread:N": "N single modules, even over kinds and layers and with the dominant one, each a placement of its own",
     "module:NAME+NAME": "modules by their full names, as the map lists them (custom: means the same)",
+    "lm_head": "the output head, which no other name takes in",
+    "embed": "the input embedding, which no other name takes in",
 }
+EMBED, HEAD = "embed", "lm_head"  # names, and kinds of what they stand for: no map has them
 
 
 RANDOM = re.compile(r"random(-\d+)?")  # what placements that `random` stands for are called
@@ -79,6 +82,11 @@ def read(name: str) -> Name:
             return Name("kind", kind, kind)
         if not at and colon:
             return Name("kind", kind, f"kind:{kind}")
+    if head in (EMBED, HEAD) and value == "full":
+        raise UsageError(
+            f"{text}: a placement is an adapter; to train the whole weight beside one, `domlora place --train-whole "
+            f"{head}` writes it into modules_to_save, and a comparison takes {head}"
+        )
     if not colon and text.lower() in NAMES:
         return Name(text.lower(), None, text.lower())
     raise UsageError(f"no placement is called {name!r}: known are {', '.join(NAMES)}")

@@ -13,7 +13,9 @@ from typing import Literal
 
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError, UsageError
-from domlora.placements.names import NAMES, Allocation, check_name, read
+from domlora.models.modules import Ends
+from domlora.placements.ends import check_measured, end_rows
+from domlora.placements.names import EMBED, HEAD, NAMES, Allocation, check_name, read
 from domlora.placements.placement import PlacedModule, Placement, same
 from domlora.placements.ranks import check_amounts, spread_ranks
 from domlora.placements.rules import Row, pick
@@ -34,13 +36,16 @@ def place(
     budget: int | None = None,
     allocation: Allocation = "equal",
     seed: int = 0,
+    ends: Ends | None = None,
 ) -> Placement:
     """The placement of that name; arguments and errors as `place_all`.
 
     Raises:
         PlacementError: also when the name stands for several placements.
     """
-    placements = place_all(energy, [name], rank=rank, alpha=alpha, budget=budget, allocation=allocation, seed=seed)
+    placements = place_all(
+        energy, [name], rank=rank, alpha=alpha, budget=budget, allocation=allocation, seed=seed, ends=ends
+    )
     if len(placements) > 1:
         raise PlacementError(
             f"{name} stands for {len(placements)} placements ({', '.join(p.name for p in placements[:3])}, ...): "
@@ -60,6 +65,7 @@ def place_all(
     seed: int = 0,
     trainable: bool = False,
     held: Collection[str] = (),
+    ends: Ends | None = None,
 ) -> tuple[Placement, ...]:
     """Reads names against a map; `random:N`, `same-kind` and `spread:N` become several placements.
 
@@ -78,6 +84,7 @@ def place_all(
         seed: of `random` and `spread`.
         trainable: leave out of `GROUPS` what a comparison cannot train.
         held: modules that other placements hold, which nothing drawn or listed takes where there are others.
+        ends: embedding and head of the model (`models.ends`), which maps do not list: for `lm_head` and `embed`.
 
     Raises:
         UsageError: a name that cannot be read, or an impossible number.
@@ -98,10 +105,16 @@ def place_all(
     transposed = energy.provenance.architecture.startswith(CONV1D_ARCHITECTURES)
     refusing = energy.provenance.architecture.startswith(REFUSING_ARCHITECTURES)
     placements = []
-    for name, picked in pick(rows, [read(name) for name in names], seed, held):
+    if ends is None and (lost := [name for name in names if read(name).rule in (EMBED, HEAD)]):
+        raise PlacementError(
+            f"{lost[0]}: embedding and head are in no energy map: give `ends=find_ends(model)` of domlora.models.ends"
+        )
+    outside = end_rows(ends, energy) if ends is not None else []
+    for name, picked in pick(rows, [read(name) for name in names], seed, held, outside):
         if name in GROUPS:
             left = [row for row in picked if not (refusing and row.kind == "ssm.out")]
             picked = [row for row in left if not (trainable and row.parameter)] or picked
+        check_measured(name, picked, allocation)
         ranks = spread_ranks(name, picked, rank, budget, allocation)
         nominal = max(sorted(set(ranks.values())), key=Counter(ranks.values()).__getitem__)
         placements.append(
@@ -114,8 +127,8 @@ def place_all(
                 ),
                 rank=nominal,
                 alpha=alpha * nominal / rank,
+                fan_in_fan_out=transposed and any(row.kind not in (EMBED, HEAD) for row in picked),
                 root_alpha=alpha,
-                fan_in_fan_out=transposed,
                 task_type=_task_type(energy),
             )
         )

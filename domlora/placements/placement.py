@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domlora.errors import PlacementError
 from domlora.placements.methods import METHODS, Method
+from domlora.placements.names import EMBED
 from domlora.quoting import literal
 
 SCHEMA_VERSION = 1
@@ -22,6 +23,7 @@ class PlacedModule(BaseModel):
     """A module that carries an adapter, and the adapter's rank there.
 
     Attributes:
+        layer: index of its block; -1 of the input embedding, one past the last block's of the output head.
         experts: how many maps of this size it holds, each with an adapter of its own.
         parameter: its name in PEFT's `target_parameters`; "" for what is named in `target_modules`.
     """
@@ -118,7 +120,8 @@ class Placement(BaseModel):
             dropout: fraction of an adapter's inputs that is dropped in training.
 
         Raises:
-            PlacementError: experts or other parameters with a method that PEFT has for linear layers only.
+            PlacementError: experts or other parameters with a method that PEFT has for linear layers only, an
+                embedding with one that it has not for embeddings.
         """
         import peft
 
@@ -135,12 +138,8 @@ class Placement(BaseModel):
         imports = ", ".join(sorted({"LoraConfig", *(kind for kind, _ in objects.values())}))
         return "\n".join((f"from peft import {imports}", "", "config = LoraConfig(", *lines, ")", ""))
 
-    def settings(self, method: Method, dropout: float = 0.0) -> dict[str, Any]:
-        """Arguments of `LoraConfig` that are plain values. A placement of equal ranks has no patterns.
-
-        Raises:
-            PlacementError: as `lora_config`.
-        """
+    def check_method(self, method: Method) -> None:
+        """Raises PlacementError for a module of a sort that PEFT does not have the method for."""
         parameters = [module.parameter for module in self.modules if module.parameter]
         info = METHODS[method]
         if parameters and info.linear_only:
@@ -149,6 +148,23 @@ class Placement(BaseModel):
                 f"{self.name} holds {parameters[0]}, which PEFT adapts as a parameter, and {method} is for linear "
                 f"layers only: use {', '.join(others[:-1])} or {others[-1]}"
             )
+        embeddings = [module.module for module in self.modules if module.kind == EMBED]
+        if embeddings and not info.embeddings:
+            others = sorted(name for name, other in METHODS.items() if other.embeddings)
+            raise PlacementError(
+                f"{self.name} holds the embedding {embeddings[0]}, which PEFT does not adapt with {method}: use "
+                f"{', '.join(others[:-1])} or {others[-1]}"
+            )
+
+    def settings(self, method: Method, dropout: float = 0.0) -> dict[str, Any]:
+        """Arguments of `LoraConfig` that are plain values. A placement of equal ranks has no patterns.
+
+        Raises:
+            PlacementError: as `lora_config`.
+        """
+        self.check_method(method)
+        parameters = [module.parameter for module in self.modules if module.parameter]
+        info = METHODS[method]
         settings: dict[str, Any] = {
             **({"task_type": self.task_type} if self.task_type else {}),
             "r": self.rank,

@@ -15,7 +15,7 @@ import numpy as np
 
 from domlora.errors import PlacementError
 from domlora.models.kinds import ATTENTION_KINDS, KINDS, MLP_KINDS, ROUTER_KINDS
-from domlora.placements.names import Name
+from domlora.placements.names import EMBED, HEAD, Name
 
 
 class Row(NamedTuple):
@@ -42,12 +42,13 @@ class Row(NamedTuple):
 
 
 def pick(
-    rows: list[Row], names: Sequence[Name], seed: int, held: Collection[str] = ()
-) -> list[tuple[str, list[Row]]]:  # fmt: skip
+    rows: list[Row], names: Sequence[Name], seed: int, held: Collection[str] = (), ends: Sequence[Row] = ()
+) -> list[tuple[str, list[Row]]]:
     """Name and modules of each placement, modules in forward order, placements in the order of `names`.
 
     Args:
         held: modules that placements which are there already hold alone: what is drawn or listed leaves them out.
+        ends: embedding and head, in forward order: they are named or left out.
 
     Raises:
         PlacementError: a name that fits no module, or more are asked for than there are.
@@ -55,10 +56,11 @@ def pick(
     found: dict[int, list[tuple[str, list[Row]]]] = {}
     for index, name in enumerate(names):
         if name.rule in _PICKED:
-            chosen = set(_PICKED[name.rule](rows, name.value))
+            known = _with_ends(rows, ends) if name.rule in ("module", EMBED, HEAD) else rows
+            chosen = set(_PICKED[name.rule](known, name.value))
             if not chosen:
-                raise PlacementError(f"{name.text} fits no module of this model: its kinds are {_kinds(rows)}")
-            found[index] = [(name.text, [row for row in rows if row in chosen])]
+                raise PlacementError(f"{name.text} fits no module of this model: its kinds are {_kinds(known)}")
+            found[index] = [(name.text, [row for row in known if row in chosen])]
     # What is drawn or listed comes last, to leave out what is named.
     for rule, draw in (("random", _random), ("same-kind", _same_kind), ("spread", _spread)):
         single = {picked[0].module for many in found.values() for _, picked in many if len(picked) == 1} | set(held)
@@ -66,6 +68,11 @@ def pick(
             if name.rule == rule:
                 found[index] = [(text, [row]) for text, row in draw(rows, name, single, seed)]
     return [one for index in sorted(found) for one in found[index]]
+
+
+def _with_ends(rows: list[Row], ends: Sequence[Row]) -> list[Row]:
+    first, last = ([end for end in ends if end.kind == kind] for kind in (EMBED, HEAD))
+    return [*first, *rows, *last]
 
 
 def _strongest(rows: Sequence[Row]) -> list[Row]:
@@ -160,6 +167,8 @@ _PICKED: dict[str, Callable[[list[Row], Any], list[Row]]] = {
     "kind@layer": _kind_at,
     "least": _least,
     "module": _modules,
+    EMBED: lambda rows, _: [row for row in rows if row.kind == EMBED],
+    HEAD: lambda rows, _: [row for row in rows if row.kind == HEAD],
 }
 
 

@@ -150,6 +150,7 @@ class Adapters:
                 else:
                     self._peft.add_adapter(key, copy.deepcopy(config))
                 self._check(placement, key)
+                self._check_magnitudes(placement, key)
                 if info.from_data:
                     self._start_eva(placement, key)
             residuals = self._weights(placement, clone=False) if info.mutates else {}
@@ -162,7 +163,7 @@ class Adapters:
         if dropout:
             config.lora_dropout = dropout  # as its user trains it again
             for name, layer in self.layers():
-                if key in layer.lora_A:
+                if key in layer.lora_A:  # PEFT drops nothing of what goes into an embedding
                     layer.lora_dropout[key] = SeededDropout(dropout, seed, name, self.clock)
         down, up = self._parameters(key)
         for parameter in (*down, *up):
@@ -262,7 +263,7 @@ class Adapters:
     def _check(self, placement: Placement, key: str) -> None:
         """PEFT matches names by suffix and says nothing when it matches too few."""
         wanted = {module.module for module in placement.modules}
-        matched = {name for name, layer in self.layers() if key in layer.lora_A}
+        matched = {name for name, layer in self.layers() if key in layer.lora_A or key in layer.lora_embedding_A}
         if matched != wanted:
             lost, extra = sorted(wanted - matched), sorted(matched - wanted)
             what = f"{lost[0]} is not in the model" if lost else f"{extra[0]} was matched too"
@@ -271,6 +272,15 @@ class Adapters:
                 "was its energy map measured on this model?"
             )
 
+    def _check_magnitudes(self, placement: Placement, key: str) -> None:
+        """DoRA divides by the length of each output's weights: 0 for padding's at a head tied to the embedding."""
+        for name, layer in self.layers():
+            if key in layer.lora_magnitude_vector and not layer.lora_magnitude_vector[key].weight.all():
+                raise PlacementError(
+                    f"dora cannot adapt {name} (placement {placement.name}): it divides by the length of each output's "
+                    "weights, and some, such as those of a padding token, are all 0: leave dora out of the methods"
+                )
+
     def _parameters(self, key: str) -> tuple[tuple[nn.Parameter, ...], tuple[nn.Parameter, ...]]:
         down: list[nn.Parameter] = []
         up: list[nn.Parameter] = []
@@ -278,6 +288,9 @@ class Adapters:
             if key in layer.lora_A:
                 down.extend(layer.lora_A[key].parameters())
                 up.extend(layer.lora_B[key].parameters())
+            if key in layer.lora_embedding_A:
+                down.append(layer.lora_embedding_A[key])
+                up.append(layer.lora_embedding_B[key])
             if key in layer.lora_magnitude_vector:
                 up.extend(layer.lora_magnitude_vector[key].parameters())
         return tuple(down), tuple(up)

@@ -24,7 +24,9 @@ from domlora.energy.key import request_key
 from domlora.errors import TaskError, UsageError
 from domlora.generation import code_runner
 from domlora.models.fetch import LocalModel
+from domlora.models.modules import Ends
 from domlora.models.reference import check_trainable
+from domlora.placements.ends import holds, needs_ends
 from domlora.placements.placement import Placement
 from domlora.probes.config import ProbeConfig
 from domlora.progress import Progress, silent
@@ -123,9 +125,9 @@ def check_probe(asked: Asked, probe: ProbeConfig) -> None:
         )
 
 
-def plan(asked: Asked, model_revision: str, energy: EnergyMap) -> Plan:
-    """Reads the placements against a map. Errors as `place_for`."""
-    placements = tuple(place_for(energy, asked.config, asked.placements))
+def plan(asked: Asked, model_revision: str, energy: EnergyMap, ends: Ends | None = None) -> Plan:
+    """Reads the placements against a map. Arguments and errors as `place_for`."""
+    placements = tuple(place_for(energy, asked.config, asked.placements, ends))
     how = energy.provenance.config
     key = sweep_key(model_revision, asked.task.content_hash, asked.config, placements, how)
     return Plan(asked.task, asked.config, asked.rows, asked.training, energy, placements, key, asked.continues)
@@ -168,7 +170,7 @@ def run_of(
         energy = known_map(store, request_key(local.revision, asked.training.content_hash, probe))
     elif store.maps.find(energy.provenance.key) is None:
         store.maps.add(energy)
-    made = None if energy is None else plan(asked, local.revision, energy)
+    made = None if energy is None else plan(asked, local.revision, energy, _ends(asked, local, energy))
     if made is not None and not refresh:
         known = store.runs.find(made.key)
         if known is not None and known.status == "done":
@@ -185,8 +187,18 @@ def run_of(
 
         energy = measure(model, asked.training, probe, progress=lambda done, total: progress("probing", done, total))
         store.maps.add(energy)
-        made = plan(asked, local.revision, energy)
+        made = plan(asked, local.revision, energy, _ends(asked, local, energy))
     return train(model, made, store, job=job, refresh=refresh, progress=progress, send_to=send_to)
+
+
+def _ends(asked: Asked, local: LocalModel, energy: EnergyMap) -> Ends | None:
+    """Embedding and head, where a placement asks for them: torch and the model's description are read for it."""
+    names = [item for item in asked.placements if isinstance(item, str)]
+    if not needs_ends(energy, names) and not any(holds(p) for p in asked.placements if isinstance(p, Placement)):
+        return None
+    from domlora.models.ends import ends_of
+
+    return ends_of(local)
 
 
 def _told(run: Run, store: Store, to: Destination) -> Run:

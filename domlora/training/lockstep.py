@@ -8,6 +8,7 @@ its lowest adapter a variant computes exactly what the base model does, so these
     variant a         --------------->  enters at its lowest adapted block with a copy of the base's rows
     variant b                  ------>
 
+An adapter of the input embedding changes the rows before the first block: such variants share no block, only batches.
 Knows adapters, not optimizers or data sets.
 """
 
@@ -127,7 +128,9 @@ class Lockstep:
     @torch.no_grad()
     def check(self, batch: Batch, variants: Sequence[Adapter]) -> None:
         """Turns `shared` off if the first and the last variant to enter do not give the same losses without it."""
-        by_entry = sorted(variants, key=lambda adapter: adapter.placement.lowest_layer)
+        by_entry = sorted(filter(_enters, variants), key=lambda adapter: adapter.placement.lowest_layer)
+        if not by_entry:
+            return
         ends = list(dict.fromkeys((by_entry[0], by_entry[-1])))
         found = {}
         try:
@@ -174,7 +177,7 @@ class Lockstep:
     ) -> Iterator[RowResults]:  # fmt: skip
         """One pass of a group: all variants that may be mixed, or a single one that may not."""
         with ExitStack() as stack:
-            if entries:
+            if entries and _enters(group[0]):
                 stack.enter_context(self._entering(group, entries, len(batch.ids)))
                 yield _row_results(self.model, batch, len(group))
                 return
@@ -187,17 +190,26 @@ class Lockstep:
     # Blocks that run once
 
     def _blocks(self) -> nn.ModuleList:
-        name = next(name for name, _ in self.adapters.layers())
-        parts = name.split(".")
-        depth = next(i for i, part in enumerate(parts) if part.isdigit())
-        return self.model.get_submodule(".".join(parts[:depth]))
+        for name, _ in self.adapters.layers():
+            parts = name.split(".")
+            depth = next((i for i, part in enumerate(parts) if part.isdigit()), None)
+            if depth is not None:
+                return self.model.get_submodule(".".join(parts[:depth]))
+        # No block carries an adapter.
+        return next(module for module in self.model.get_decoder().modules() if isinstance(module, nn.ModuleList))
+
+    def _entry(self, adapter: Adapter) -> int:
+        """Index of the block where a variant enters; one of the head alone runs the last block on its own rows."""
+        return min(adapter.placement.lowest_layer, len(self._blocks()) - 1)
 
     @torch.no_grad()
     def _entries(self, batch: Batch, variants: Sequence[Adapter]) -> dict[int, torch.Tensor]:
         """The base's hidden states (B, T, hidden) at each block where a variant enters; empty if not shared."""
         if not self.shared:
             return {}
-        starts = {adapter.placement.lowest_layer for adapter in variants}
+        starts = {self._entry(adapter) for adapter in variants if _enters(adapter)}
+        if not starts:
+            return {}
         last, found = max(starts), {}
 
         def wrap(index: int, run: Callable[..., Any]) -> Callable[..., Any]:
@@ -216,14 +228,14 @@ class Lockstep:
     @contextmanager
     def _entering(self, group: Sequence[Adapter], entries: dict[int, torch.Tensor], rows: int) -> Iterator[None]:
         """The blocks carry the group's rows, each variant's from its lowest adapted block on."""
-        first, last = group[0].placement.lowest_layer, len(self._blocks()) - 1
+        first, last = self._entry(group[0]), len(self._blocks()) - 1
         present: list[Adapter] = []
         carried: list[torch.Tensor] = []
         names: list[str] | None = None if group[0].alone else []
 
         def wrap(index: int, run: Callable[..., Any]) -> Callable[..., Any]:
             def forward(hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-                entering = [adapter for adapter in group if adapter.placement.lowest_layer == index]
+                entering = [adapter for adapter in group if self._entry(adapter) == index]
                 if entering:
                     carried[:] = [torch.cat([*carried, *[entries[index]] * len(entering)])]
                     present.extend(entering)
@@ -280,16 +292,20 @@ class Lockstep:
             return
 
         def name_rows(module: nn.Module, args: Any, kwargs: Any) -> Any:
+            if not names:  # an embedding, before any variant enters
+                return args, {**kwargs, "adapter_names": [NO_ADAPTER] * len(args[0])}
             tokens = len(args[0]) // len(names)  # more than one where a model flattens rows and tokens (OPT)
             of_rows = names if tokens == 1 else [name for name in names for _ in range(tokens)]
             return args, {**kwargs, "adapter_names": of_rows}
 
-        handles = [layer.register_forward_pre_hook(name_rows, with_kwargs=True) for _, layer in self.adapters.layers()]
-        try:
+        head = self.model.get_output_embeddings()
+        with ExitStack() as undo:
+            for _, layer in self.adapters.layers():
+                if layer is head:
+                    undo.enter_context(patched(layer, _naming_positions(layer.forward, names)))
+                else:
+                    undo.callback(layer.register_forward_pre_hook(name_rows, with_kwargs=True).remove)
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
 @torch.no_grad()
@@ -310,10 +326,31 @@ def _memory(batch: Batch) -> Iterator[None]:
         raise
 
 
+def _naming_positions(run: Callable[..., torch.Tensor], names: list[str]) -> Callable[..., torch.Tensor]:
+    """The forward of an adapted head. `logits_at` gives it (1, positions, hidden), variant after variant, each with as
+    many positions; PEFT takes one adapter a row, so positions become rows.
+    """
+
+    def forward(hidden: torch.Tensor) -> torch.Tensor:
+        positions = hidden[0]
+        of_positions = [names[i * len(names) // len(positions)] for i in range(len(positions))]
+        return run(positions, adapter_names=of_positions).unsqueeze(0)
+
+    return forward
+
+
+def _enters(adapter: Adapter) -> bool:
+    """Whether a variant's rows are the base's up to some block: not where its embedding is adapted."""
+    return adapter.placement.lowest_layer >= 0
+
+
 def _in_groups(variants: Sequence[Adapter], size: int) -> list[list[Adapter]]:
     """Groups of at most `size` variants, lowest entry first; one that cannot be mixed is a group of its own."""
-    mixed = sorted((a for a in variants if not a.alone), key=lambda a: a.placement.lowest_layer)
-    groups = [mixed[i : i + size] for i in range(0, len(mixed), size)]
+    groups = []
+    for enters in (False, True):
+        some = [a for a in variants if not a.alone and _enters(a) == enters]
+        mixed = sorted(some, key=lambda a: a.placement.lowest_layer)
+        groups += [mixed[i : i + size] for i in range(0, len(mixed), size)]
     return groups + [[adapter] for adapter in variants if adapter.alone]
 
 

@@ -23,7 +23,9 @@ from domlora.data.encoding import EncodedSample
 from domlora.data.tasks import Task, builtin_tasks, load_task
 from domlora.errors import TaskError
 from domlora.models.device import device_name, peak_memory
+from domlora.models.ends import find_ends
 from domlora.models.loading import LoadedModel
+from domlora.placements.ends import tied_words
 from domlora.placements.placement import Placement
 from domlora.progress import Progress, silent
 from domlora.store.runs import Runs
@@ -137,7 +139,11 @@ def _new_run(
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
             | {"domlora": __version__},
         },
-        warnings=(*rows.warnings, *left_out(plan.energy, plan.placements)),
+        warnings=(
+            *rows.warnings,
+            *left_out(plan.energy, plan.placements),
+            *tied_words(plan.placements, find_ends(model.model)),
+        ),
         variants=tuple(variants_of(plan.placements, plan.config)),
         model_origin=model.local.origin,
         task_origin=plan.task.origin,

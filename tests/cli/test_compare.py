@@ -154,3 +154,41 @@ def test_unknown_options_are_refused(capsys):
     with pytest.raises(SystemExit) as ended:
         run(capsys, "maps", "--nonsense")
     assert ended.value.code == 2
+
+
+def test_place_at_the_head_and_whole_weights_write_what_peft_loads(capsys, tmp_path, tiny_folder, rows):
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    of = (tiny_folder, "--task", rows, "--samples", 4, "--rank", 2, "--json")
+    for name, module, whole in (
+        ("lm_head", "lm_head", ()),
+        ("embed", "model.embed_tokens", ()),
+        ("down@1", "model.layers.1.mlp.down_proj", ("--train-whole", "lm_head")),
+    ):
+        out = tmp_path / name
+        status, text, err = run(capsys, "place", *of, "--placement", name, "--out", out, *whole)
+        assert status == 0, err
+        placed = json.loads(text)
+        model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_folder), LoraConfig.from_pretrained(str(out)))
+        assert model.targeted_module_names == [module]
+        assert model.get_nb_trainable_parameters()[0] == placed["trainable_parameters"]
+        assert placed.get("modules_to_save") == (["lm_head"] if whole else None)
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        (("--placement", "lm_head:full"), 2, "--train-whole lm_head"),
+        (("--train-whole", "q"), 2, "--train-whole q: embed or lm_head can be trained whole"),
+        (("--placement", "lm_head", "--train-whole", "lm_head"), 1, "lm_head has an adapter at lm_head"),
+        (("--placement", "embed", "--method", "pissa"), 1, "which PEFT does not adapt with pissa"),
+        (("--placement", "embed", "--rank", 999), 1, "rank 999 is larger than model.embed_tokens"),
+    ],
+)
+def test_what_cannot_be_placed_at_the_ends_is_one_line(capsys, tmp_path, tiny_folder, rows, options, status, words):
+    found, out, err = run(
+        capsys, "place", tiny_folder, "--task", rows, "--samples", 4, "--out", tmp_path / "x", *options
+    )
+    assert (found, out) == (status, "")
+    assert words in [line for line in err.splitlines() if line.strip()][-1]

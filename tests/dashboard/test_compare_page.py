@@ -309,6 +309,15 @@ def test_launch_puts_picked_cells_among_the_placements():
     assert "layers.3.mlp.up_proj" in list(app.dataframe[0].value["placement"])
 
 
+def test_launch_takes_head_and_embedding_whose_sizes_no_map_knows():
+    app = launch(more_placements="lm_head, embed")
+    assert not app.exception and not app.error
+    assert "The size of lm_head and embed is known once the job has read the model" in text(app)
+    assert not app.button(key="start").disabled
+    app.multiselect(key="placements").set_value([]).run()
+    assert not app.exception and not app.error and not app.dataframe
+
+
 def test_launch_submits_what_was_asked(monkeypatch):
     monkeypatch.setattr("domlora.jobs.local.ensure_worker", lambda *_: None)
     app = launch(rates="2e-3", steps="7", more_placements="down@11, top-k:2")

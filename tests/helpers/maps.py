@@ -1,4 +1,4 @@
-"""Energy maps made by hand, without any model."""
+"""Energy maps made by hand: without any model, or of the modules of one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from domlora.energy.energy_map import EnergyMap, Provenance
+from domlora.models.census import find_modules
+from domlora.placements.placement import Placement
 from domlora.probes.config import ProbeConfig
 
 
@@ -31,3 +33,21 @@ def make_map(energies, sample_energies=None, **provenance) -> EnergyMap:
         "created": "2026-01-01T00:00:00+00:00", "versions": {"torch": "2"},
     }  # fmt: skip
     return EnergyMap(table, Provenance(**{**facts, **provenance}))
+
+
+def map_of(model, energies: dict[str, float] | None = None) -> EnergyMap:
+    """A map of all modules of a real model: energy 1, then 2, 3, ... in forward order, unless given by name."""
+    census = find_modules(model).modules
+    table = pd.DataFrame(
+        {
+            "module": [m.name for m in census], "stack": [m.stack for m in census], "layer": [m.layer for m in census],
+            "kind": [m.kind for m in census], "in_features": [m.in_features for m in census],
+            "out_features": [m.out_features for m in census],
+            "energy": [float((energies or {}).get(m.name, i + 1)) for i, m in enumerate(census)],
+        }
+    )  # fmt: skip
+    return EnergyMap(table, make_map([1]).provenance.model_copy(update={"architecture": type(model).__name__}))
+
+
+def names_of(placement: Placement) -> list[str]:
+    return [module.module for module in placement.modules]

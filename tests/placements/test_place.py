@@ -7,7 +7,6 @@ from collections import Counter
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import peft
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,12 +16,12 @@ from peft.tuners.lora import LoraLayer
 import domlora
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError, UsageError
-from domlora.models.census import find_modules
+from domlora.models.ends import find_ends
 from domlora.placements.methods import METHODS
 from domlora.placements.place import NAMES, check_name, place, place_all
 from domlora.placements.placement import PlacedModule, Placement, same
 from tests.helpers import tiny_models
-from tests.helpers.maps import make_map
+from tests.helpers.maps import make_map, map_of, names_of
 
 DOWN = "model.layers.{}.mlp.down_proj"
 
@@ -31,24 +30,6 @@ def layered(name: str, layers: int):
     """A tiny model of that class with so many blocks."""
     model_class, config_class, config, _ = tiny_models.MODELS[name]
     return model_class(config_class(**{**config, "n_layer" if name == "gpt2" else "num_hidden_layers": layers}))
-
-
-def map_of(model, energies: dict[str, float] | None = None) -> EnergyMap:
-    """A map of all modules of a real model: energy 1, then 2, 3, ... in forward order, unless given by name."""
-    census = find_modules(model).modules
-    table = pd.DataFrame(
-        {
-            "module": [m.name for m in census], "stack": [m.stack for m in census], "layer": [m.layer for m in census],
-            "kind": [m.kind for m in census], "in_features": [m.in_features for m in census],
-            "out_features": [m.out_features for m in census],
-            "energy": [float((energies or {}).get(m.name, i + 1)) for i, m in enumerate(census)],
-        }
-    )  # fmt: skip
-    return EnergyMap(table, make_map([1]).provenance.model_copy(update={"architecture": type(model).__name__}))
-
-
-def names_of(placement: Placement) -> list[str]:
-    return [module.module for module in placement.modules]
 
 
 def attached(model) -> dict[str, tuple[int, float]]:
@@ -225,7 +206,7 @@ def test_unreadable_names_are_refused_without_a_map(name):
 @pytest.mark.parametrize("name", [*(n for n in NAMES if ":" not in n), "TOP-K:3", " Top-Share:.5", "Random:4", "Q@0"])
 def test_readable_names_pass_in_any_case(name, twelve):
     check_name(name)
-    assert place_all(twelve, [name], rank=1)
+    assert place_all(twelve, [name], rank=1, ends=find_ends(layered("llama", 12)))
 
 
 def test_the_error_for_an_unknown_name_lists_what_is_known():
