@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import tokenize
 from dataclasses import replace
 from io import StringIO
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from domlora.comparison.analysis import compare_run
 from domlora.data.origin import TaskOrigin
 from domlora.export import axolotl, llama_factory, trl, unsloth
-from domlora.export.readme import readme
+from domlora.export.card import card
 from domlora.export.taken import Taken
 from domlora.placements.placement import PlacedModule, Placement
 from domlora.quoting import comment, literal, markdown
@@ -105,15 +106,16 @@ def test_a_literal_is_the_same_value_again(value):
 
 
 @given(names, names)
-def test_the_readme_says_names_as_words_and_its_python_is_python(variant, task):
+def test_the_card_says_names_as_words_and_its_python_is_python(variant, task):
     run = a_run(task=task)
     one = replace(run.variants[0], name=variant)
     run = replace(run, variants=(one, *run.variants[1:]))
     made = recipe(model=variant, revision=task)
-    text = readme(Taken(run, compare_run(run, ()), one, made))
+    text = card(Taken(run, compare_run(run, ()), one, made))
     text.encode("utf-8")
-    head, code, _ = text.split("\n```", 2)
-    assert len(head.strip().splitlines()) == 4  # heading, empty line, two lines
-    ast.parse(code.removeprefix("python\n"))
-    assert variant in [node.value for node in ast.walk(ast.parse(code.removeprefix("python\n")))
-                       if isinstance(node, ast.Constant)]  # fmt: skip
+    _, head, body = text.split("---\n", 2)
+    assert yaml.safe_load(head)["library_name"] == "peft"
+    words, fence, rest = re.split(r"^(`{3,})python\n", body, maxsplit=1, flags=re.MULTILINE)
+    assert len(words.strip().splitlines()) == 3  # heading, empty line, what it is
+    code = ast.parse(rest.split(f"\n{fence}\n", 1)[0])
+    assert variant in [node.value for node in ast.walk(code) if isinstance(node, ast.Constant)]
