@@ -45,7 +45,8 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
     )
     export.add_argument(
         "--push-to-hub", metavar="OWNER/NAME",
-        help="upload all but your rows to this repository of the Hugging Face Hub, with the token in $HF_TOKEN",
+        help="upload all but your rows to this repository of the Hugging Face Hub, with the token in $HF_TOKEN "
+        "(default: nothing is uploaded)",
     )  # fmt: skip
     export.add_argument("--private", action="store_true", help="make the repository a private one if it is new")
     sending = command(runs, "send", _send, "send curves and conclusion to TensorBoard, Trackio or Weights & Biases")

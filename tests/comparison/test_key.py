@@ -25,15 +25,15 @@ def test_key_of_a_comparison_follows_all_that_decides_its_numbers():
     assert len({key, *others}) == 7 and all(len(other) == 64 for other in others)
 
 
-def test_settings_that_came_later_leave_the_keys_of_older_runs_as_they_are():
-    """The literal was computed before `energy_every` and `energy_samples` were there."""
+def test_how_energies_are_measured_while_training_is_in_the_key_only_where_they_are():
+    """The literal was computed with `SWEEP_VERSION` 2."""
     module = PlacedModule(
         module="model.layers.0.mlp.down_proj", stack="decoder", layer=0, kind="down", in_features=64, out_features=32,
         rank=8,
     )  # fmt: skip
     placements = [Placement(name="dominant", modules=(module,), rank=8, alpha=16)]
     key = sweep_key("abc", "def", SweepConfig(), placements, ProbeConfig())
-    assert key == "1076363ec2b7fd1915f41223a30a5d9c6b560f87c2ccb772db107a3d4f18ea8a"
+    assert key == "51fc8d21d411bd61d15e50fb3aec11a4b3902f5f46056a78a84b86ceb3e61e59"
     assert key == sweep_key("abc", "def", SweepConfig(energy_samples=4), placements, ProbeConfig())
     asked = [SweepConfig(energy_every=2), SweepConfig(energy_every=3), SweepConfig(energy_every=2, energy_samples=4)]
     assert len({key, *(sweep_key("abc", "def", one, placements, ProbeConfig()) for one in asked)}) == 4

@@ -25,11 +25,11 @@ SWEEP = SweepConfig(
         (request_key("rev", "task", PROBE), "f6099540ca6cfdd07f8733cb7efd3722470d7fe9f5ab2efb3150c1e778e0e7e6"),
         (
             sweep_key("rev", "task", SweepConfig(), [], ProbeConfig()),
-            "abb75d7d06508189aa7194a1e4a6bb9b5aa29b7ab1c0ffabea754578ea668b8c",
+            "97df9ada168d809870c16d32b3ef3bc3211c6a5745751d8ac04d6d7695c8aab1",
         ),
         (
             sweep_key("rev", "task", SWEEP, [], PROBE),
-            "10db583c81536815af53cba8936cc8d96ef18b7fbfe132c940f743c6e511c0dd",
+            "c603b1f20f17e98a3f0538ad61a2cfd9e0476277ccf5be76226c5d59ff5d62dc",
         ),
         (
             trained_key("run", "variant", 3, ProbeConfig()),
@@ -37,11 +37,13 @@ SWEEP = SweepConfig(
         ),
     ],
 )
-def test_requests_have_the_keys_that_earlier_versions_stored(key, stored):
+def test_requests_have_the_keys_that_are_stored(key, stored):
+    """Maps of earlier versions are found again; comparisons since seeds have orders (`SWEEP_VERSION` 2)."""
     assert key == stored
 
 
-def test_queued_requests_are_written_as_earlier_versions_wrote_them():
+def test_queued_requests_are_written_as_they_were():
+    """A comparison says what earlier versions did not know: their workers refuse it, as they would train another."""
     probe = ProbeConfig().model_dump_json()
     assert ProbeRequest(model="m", task="t").model_dump_json() == (
         '{"schema_version":1,"kind":"probe","model":"m","revision":null,"task":"t","config":' + probe
@@ -54,8 +56,9 @@ def test_queued_requests_are_written_as_earlier_versions_wrote_them():
     assert SweepRequest(model="m", task="t").model_dump_json() == (
         '{"schema_version":1,"kind":"sweep","model":"m","revision":null,"task":"t","probe":' + probe
         + ',"sweep":{"placements":["dominant","random:3","qv","all-linear"],"rank":8,"alpha":16.0,"budget":null,'
-        '"allocation":"equal","methods":["lora"],"learning_rates":[0.001,0.003,0.01],"seeds":2,"steps":60,'
-        '"batch_size":4,"accumulation":1,"schedule":"linear","warmup":0.1,"weight_decay":0.0,"max_grad_norm":1.0,'
+        '"allocation":"equal","methods":["lora"],"learning_rates":[0.001,0.003,0.01],"seeds":2,"rate_seeds":1,'
+        '"order":"seed","steps":60,"legs":[],"batch_size":4,"accumulation":1,"schedule":"linear","warmup":0.1,"weight_decay":0.0,"max_grad_norm":1.0,'
+        '"loss_mean":"sample","dropout":0.0,"patience":0,"gradient_checkpointing":false,"minutes":null,'
         '"loraplus_ratio":16.0,"max_length":512,"train_rows":null,"validation_rows":48,"test_rows":96,'
         '"evaluate_every":10,"answers":4,"answer_tokens":160,"run_code":false,"forgetting_rows":16,'
         '"checkpoint_every":10,"data_seed":0,"dtype":"auto","energy_every":0,"energy_samples":8},"device":"auto",'
