@@ -195,7 +195,7 @@ def _where_it_runs(taken: Taken) -> None:
         return
     st.markdown("**Where it runs**")
     rows = [
-        {"server": v.server.name, "read at": v.server.version, "verdict": WORDS[v.use], "why": v.why} for v in found
+        {"server": v.server.name, "verdict": WORDS[v.use], "why": v.why, "read at": v.server.version} for v in found
     ]
     st.dataframe(pd.DataFrame(rows), key="where_it_runs", hide_index=True, width="stretch")
     made = ["domlora", "runs", "export", taken.run.id, "--variant", taken.variant.name, "--out", "best"]

@@ -79,8 +79,8 @@ def conclusion(run: Run) -> None:
     comparison = queries.comparison(run, None)
     st.markdown(comparison.conclusion)
     placements = {variant.placement for variant in run.variants}  # a warning that begins with a name stays as it is
-    unequal = [w if w.split(" ")[0] in placements else w[0].upper() + w[1:] for w in comparison.warnings]
-    warnings = list(dict.fromkeys(warning.rstrip(".") + "." for warning in [*run.warnings, *unequal]))
+    said = [w if w.split(" ")[0] in placements else w[0].upper() + w[1:] for w in (*run.warnings, *comparison.warnings)]
+    warnings = list(dict.fromkeys(warning.rstrip(".") + "." for warning in said))
     if len(warnings) == 1:
         st.warning(warnings[0])
     elif warnings:

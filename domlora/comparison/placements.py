@@ -42,10 +42,9 @@ def place_for(
     asked = config.placements if asked is None else asked
     own = [item for item in asked if isinstance(item, Placement)]
     names = [item for item in asked if isinstance(item, str)]
-    read = (
-        ()
-        if own and not names
-        else place_all(
+    read: tuple[Placement, ...] = ()
+    if names or not own:
+        read = place_all(
             energy,
             names,
             rank=config.rank,
@@ -57,7 +56,6 @@ def place_for(
             held={placement.modules[0].module for placement in own if len(placement.modules) == 1},
             ends=ends,
         )
-    )
     for placement in read:
         check_trainable(placement)
     for placement in (*own, *read):

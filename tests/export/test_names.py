@@ -56,7 +56,7 @@ def test_names_come_back_as_they_were_from_scripts_and_settings(model, rows, tit
         name=title, rank=8, alpha=16,
         modules=(kind, PlacedModule(**kind.model_dump() | {"module": module, "rank": 3})),
     )  # fmt: skip
-    origin = TaskOrigin(kind="file", place=f"/{rows}.jsonl", format="messages")
+    origin = TaskOrigin(kind="file", place=f"/{rows}_.jsonl", format="messages")
     nasty = recipe(placement, origin=origin, model=model, revision=title, title=title)
     plain = recipe(placement, model="m", revision="r", title="t")
     for make in (trl.script, unsloth.script):
@@ -67,11 +67,11 @@ def test_names_come_back_as_they_were_from_scripts_and_settings(model, rows, tit
     said = yaml.safe_load(axolotl.config(nasty))
     assert (said["base_model"], said["revision_of_model"]) == (model, title)
     assert said["lora_target_modules"] == [kind.module, module]
-    assert said["datasets"][0]["path"] == f"/{rows}.jsonl"
+    assert said["datasets"][0]["path"] == f"/{rows}_.jsonl"
     said = yaml.safe_load(llama_factory.config(nasty))
     assert (said["model_name_or_path"], said["model_revision"]) == (model, title)
     (entry,) = json.loads(llama_factory.dataset_info(nasty)).values()
-    assert entry["file_name"] == f"/{rows}.jsonl"
+    assert entry["file_name"] == f"/{rows}_.jsonl"
     for make in (axolotl.config, llama_factory.config, llama_factory.dataset_info):
         make(nasty).encode("utf-8")
     scope: dict = {}

@@ -20,7 +20,7 @@ from domlora.generation import answers
 from domlora.jobs.execute import run_sweep
 from domlora.jobs.spec import SweepRequest
 from domlora.models.loading import load_model
-from domlora.placements.place import place
+from domlora.placements.place import place, place_all
 from domlora.probes.config import ProbeConfig
 from domlora.store.store import Store
 from domlora.training import train
@@ -210,8 +210,8 @@ def test_placements_that_are_the_same_are_refused(model, task, energy, store):
     assert "qv is named twice" in refused("qv", qv)
     other_name = qv.model_copy(update={"name": "mine"})
     assert "are the same placement" in refused("qv", other_name)
-    one = qv.model_copy(update={"name": "random-1"})
-    assert "2 placements are called random-1" in refused("random:2", one)
+    listed = place_all(energy, ["same-kind"], rank=4, alpha=8)[-1]
+    assert f"2 placements are called {listed.name}" in refused("same-kind", qv.model_copy(update={"name": listed.name}))
     assert store.runs.list() == []
 
 

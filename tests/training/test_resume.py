@@ -153,7 +153,7 @@ def test_a_run_that_was_removed_begins_anew(place):
 def test_no_checkpoint_is_left_at_the_end(place):
     run, _, _ = place.run([place.all, place.top])
     folder = home() / "runs" / run.id
-    assert {path.name for path in folder.iterdir()} == {"adapters", "states", LOCK}
+    assert {path.name for path in folder.iterdir()} == {"adapters", "states", "rows.jsonl", "conversations.jsonl", LOCK}
 
 
 def test_two_runs_share_no_folder(place):
@@ -211,7 +211,7 @@ def test_a_full_disk_at_a_checkpoint_is_a_warning(place, monkeypatch):
     assert any("last state of all lr=0.01 seed=0 could not be kept (No space left" in w for w in found[0].warnings)
     assert_same_end(found, whole)
     folder = home() / "runs" / found[0].id
-    assert {path.name for path in folder.iterdir() if path.name != "states"} == {"adapters", LOCK}
+    assert {path.name for path in folder.iterdir()} == {"adapters", "states", "rows.jsonl", "conversations.jsonl", LOCK}
     assert not any((folder / "states").iterdir())
 
 
