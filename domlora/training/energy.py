@@ -49,7 +49,7 @@ class TrainingEnergy:
         self._base: Provenance
 
     def measure(self, variant: str, step: int) -> None:
-        """See `domlora.training.sweep.Energies`; the untouched model's (`BASE`, step 0) comes first."""
+        """See `domlora.training.log.Energies`; the untouched model's (`BASE`, step 0) comes first."""
         key = trained_key(self.run.key, variant, step, self.config)
         known = self._known(key)
         if known is None:

@@ -18,7 +18,7 @@ from domlora.store.store import Store
 from domlora.tracking.finished import curves_of, send
 from domlora.tracking.sender import Sender, failed
 from domlora.tracking.services import Destination
-from domlora.training.sweep import SweepLog
+from domlora.training.log import SweepLog
 
 SENT_TO = "sent_to"  # a fact of a run: service -> where its curves are to be seen
 log = logging.getLogger(__name__)

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import BASE, ENDED_VARIANT, STEPS, Evaluation, Metric, Variant
-from domlora.data.batches import Batch, apart, collate
 from domlora.data.encoding import EncodedSample
 from domlora.errors import ProbeError, SweepError
 from domlora.models.device import free_memory
@@ -32,46 +31,15 @@ from domlora.training import checkpoints
 from domlora.training.adapters import Adapters
 from domlora.training.checkpoints import folder_name, state_of
 from domlora.training.evaluation import RowTable, evaluate_base, evaluate_variants
+from domlora.training.feed import Feed
 from domlora.training.live import Live, schedule_of, start
 from domlora.training.lockstep import Lockstep
+from domlora.training.log import Energies, SweepLog
 from domlora.training.meter import TRAIN_COST, Meter, passes_until, variant_passes
-from domlora.training.rows import EVA_ROWS, SweepRows, micro_batches, step_rows
+from domlora.training.rows import EVA_ROWS, SweepRows
 
 REPORT_SECONDS = 1.0  # between two writes of curves, and two looks for cancelled variants
 OPTIMIZER_FRACTION = 0.25  # of free memory that adapters with their optimizer states may take at once
-
-
-class SweepLog(Protocol):
-    """Where a sweep writes what it finds. Every call is kept for good before it returns."""
-
-    def variants(self) -> Sequence[Variant]:
-        """All variants of the run as they stand."""
-
-    def variant(self, name: str, **changes: Any) -> None:
-        """`status`, `note`, `results`, `adapter`, `ended_step` of a variant."""
-
-    def metrics(self, points: Sequence[Metric]) -> None: ...
-
-    def evaluations(self, made: Sequence[Evaluation]) -> None: ...
-
-    def warn(self, *warnings: str) -> None: ...
-
-    def rewind(self, step: int, names: Sequence[str]) -> None:
-        """Forgets what these variants did after a step; -1 forgets everything."""
-
-    def cancelled(self) -> frozenset[str]:
-        """Variants that are asked to end."""
-
-
-class Energies(Protocol):
-    """Measures where the gradient energy is while a sweep trains, and keeps it for good."""
-
-    def measure(self, variant: str, step: int) -> None:
-        """Of the model as it runs now: first the untouched one (`BASE`, step 0). What was measured stays as it is.
-
-        Raises:
-            ProbeError: an energy that is not finite, or no memory.
-        """
 
 
 class Sweep:
@@ -99,7 +67,7 @@ class Sweep:
         self.model, self.rows, self.placements, self.config = model, rows, placements, config
         self.log, self.folder, self.key, self.meter, self.energies = log, folder, key, meter, energies
         self._before: dict[str, RowTable] = {}
-        self._orders: dict[int, list[list[int]]] = {}
+        self.feed = Feed(rows.train, config, model)
         self._began, self._known = time.monotonic(), 0
         self._points: list[Metric] = []
         self._reported = self._looked = -math.inf
@@ -176,7 +144,7 @@ class Sweep:
         return wave
 
     def _find_directions(self, adapters: Adapters, wave: Sequence[Variant]) -> None:
-        batches = self._batches(range(min(EVA_ROWS, len(self.rows.train))))
+        batches = self.feed.batches(range(min(EVA_ROWS, len(self.rows.train))))
         inputs = [{"input_ids": batch.ids, "attention_mask": batch.attention.long()} for batch in batches]
         for name in dict.fromkeys(variant.placement for variant in wave if METHODS[variant.method].from_data):
             adapters.find_directions(self.placements[name], inputs)
@@ -201,7 +169,7 @@ class Sweep:
         if checkpoint is not None:
             lockstep.shared = checkpoint["shared"]
         elif live:
-            lockstep.check(next(self._batches(self._order(0)[0])), [one.adapter for one in live])
+            lockstep.check(next(self.feed.batches(self.feed.rows(0, 1))), [one.adapter for one in live])
         results = {
             f"{short}_{name}_before": getattr(self._before[part], name)
             for part, short in (("validation", "eval"), ("test", "test"))
@@ -286,33 +254,14 @@ class Sweep:
             groups.setdefault(self.config.order_of(one.variant.seed), []).append(one)
         return groups
 
-    def _order(self, seed: int) -> list[list[int]]:
-        """The rows of each step."""
-        if seed not in self._orders:
-            self._orders[seed] = step_rows(len(self.rows.train), self.config, seed)
-        return self._orders[seed]
-
-    def _weights(self, rows: Sequence[int]) -> dict[int, float]:
-        """What each row counts in the loss of its step: as much as any other, or by the tokens it is to predict."""
-        if self.config.loss_mean == "sample":
-            return dict.fromkeys(rows, 1 / len(rows))
-        total = sum(self.rows.train[row].targets for row in rows)
-        return {row: self.rows.train[row].targets / total for row in rows}
-
-    def _batches(self, rows: Sequence[int]) -> Iterator[Batch]:
-        """Training rows in batches of at most the batch size, and of lengths that the model may read side by side."""
-        for group in micro_batches(rows, self.config.batch_size):
-            for part in apart(self.rows.train, group, self.model.length_rule):
-                yield collate(self.rows.train, part, self.model.device)
-
     def _step(self, lockstep: Lockstep, live: list[Live], step: int) -> list[Live]:
         """One optimizer step of every variant; returns those that go on."""
         losses: dict[str, float] = {}
         for order, group in self._by_order(live).items():
-            rows = self._order(order)[step - 1]
-            weights = self._weights(rows)
+            rows = self.feed.rows(order, step)
+            weights = self.feed.weights(rows)
             total = torch.zeros(len(group))
-            for number, batch in enumerate(self._batches(rows)):
+            for number, batch in enumerate(self.feed.batches(rows)):
                 own = torch.tensor([weights[row] for row in batch.index.tolist()], device=batch.ids.device)
                 with lockstep.adapters.dropping(step, number) if self.config.dropout else nullcontext():
                     found = lockstep.backward(batch, [one.adapter for one in group], own)
