@@ -162,6 +162,7 @@ def _write(arguments: argparse.Namespace, taken: Taken) -> None:
     out: Path = arguments.out
     name = None if arguments.push_to_hub is None else hub.check_name(arguments.push_to_hub)
     if name is not None:
+        hub.check_folder(out)
         hub.check_token()
     checkout = gguf.find_llama_cpp(arguments.llama_cpp) if arguments.gguf else None
     weights.check(taken, out, merged=arguments.merged, as_gguf=arguments.gguf)

@@ -40,6 +40,12 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_folder(folder: Path) -> None:
+    """Raises UsageError for a folder that holds files already: all of it is uploaded, and they are not the export's."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"--push-to-hub uploads all of {folder}, which holds files already: give --out a new folder")
+
+
 def check_token() -> None:
     """Raises SweepError where there is no token to write with."""
     from huggingface_hub import get_token

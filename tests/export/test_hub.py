@@ -12,7 +12,7 @@ import pytest
 
 from domlora.data.origin import TaskOrigin
 from domlora.errors import SweepError, UsageError
-from domlora.export.hub import check_name, push, uploads
+from domlora.export.hub import check_folder, check_name, push, uploads
 from domlora.models.origin import ModelOrigin
 from tests.helpers.runs import a_run
 
@@ -177,3 +177,11 @@ def test_a_name_that_the_hub_does_not_take_is_refused_before_anything(name):
 
 def test_a_name_of_the_hub_is_taken():
     assert check_name("owner/my-adapter.v1") == "owner/my-adapter.v1"
+
+
+def test_files_that_are_not_the_export_s_are_never_uploaded(tmp_path):
+    check_folder(tmp_path / "new")
+    check_folder(tmp_path)
+    (tmp_path / "secret.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError, match="give --out a new folder"):
+        check_folder(tmp_path)
