@@ -59,13 +59,13 @@ def test_comparing_three_placements_from_start_to_download(app, page, tiny_folde
     page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_role("link", name="Watch it on Compare").click(timeout=120_000)
 
-    expect(page.get_by_text("optimizer steps; variants: 12 training")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("optimizer steps; variants: 6 training")).to_be_visible(timeout=120_000)
     wait_beyond(page, wait_beyond(page, 0))
 
     page.get_by_text("Cancel", exact=True).click()
     page.wait_for_timeout(1500)  # the box opens with an animation that drops what is typed meanwhile
-    page.get_by_role("combobox", name="Variants").fill("qv lr=0.01 seed=1")
-    page.get_by_role("option", name="qv lr=0.01 seed=1").click()
+    page.get_by_role("combobox", name="Variants").fill("qv lr=0.01 seed=1000")
+    page.get_by_role("option", name="qv lr=0.01 seed=1000").click()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Cancel these").click()
     expect(page.get_by_text("1 cancelled").first).to_be_visible()

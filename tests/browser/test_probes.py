@@ -18,7 +18,7 @@ def test_ranking_probes_from_start_to_chart(app, page, tiny_folder, tmp_path):
     }  # fmt: skip
     page.goto(f"{app}/probes?" + "&".join(f"{name}={value}" for name, value in settings.items()))
     expect(page.get_by_text("No comparison of single modules yet")).to_be_visible()
-    expect(page.get_by_text("16 variants")).to_be_visible()
+    expect(page.get_by_text("24 variants")).to_be_visible()
     page.get_by_role("button", name="Train and rank", exact=True).click()
     expect(page).to_have_url(re.compile("jobs="))
     page.get_by_role("link", name="Show its ranking").click(timeout=240_000)
