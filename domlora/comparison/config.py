@@ -1,6 +1,6 @@
 """What a comparison is asked to do: which placements, at which rates and seeds, for how long. No torch here.
 
-A *variant* is one placement, trained with one method at one learning rate from one seed. All variants of a sweep read
+A *variant* is one placement, trained with one method at one learning rate from one seed. All variants of a seed read
 the same rows in the same order, start from the same frozen base model and differ in nothing else.
 """
 

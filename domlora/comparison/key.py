@@ -30,15 +30,10 @@ def sweep_key(
     # What a module is, its name and the model say; the keys of older requests stay as they are.
     left: Any = {"task_type": True, "modules": {"__all__": {"experts", "parameter"}}}
     rooted = any(METHODS[method].root_scale for method in config.methods)
-    chosen = [
-        placement.model_dump(
-            mode="json",
-            exclude=left
-            if rooted and placement.root_alpha not in (None, placement.alpha)
-            else left | {"root_alpha": True},
-        )
-        for placement in placements
-    ]
+    chosen = []
+    for placement in placements:
+        alike = not rooted or placement.root_alpha in (None, placement.alpha)
+        chosen.append(placement.model_dump(mode="json", exclude=left | ({"root_alpha": True} if alike else {})))
     settings = [_sweep_settings(config), chosen, probe_settings(probe)]
     return hashed(["sweep", SWEEP_VERSION, model_revision, task_hash, *settings])
 

@@ -242,18 +242,7 @@ trainer = {name}(
     train_dataset=rows,
 {own}    args=SFTConfig(
         output_dir=str(OUT),
-        learning_rate={recipe.learning_rate!r},
-        max_steps={recipe.steps},
-        per_device_train_batch_size={recipe.batch_size},
-        gradient_accumulation_steps={recipe.accumulation},
-        train_sampling_strategy="sequential",
-        lr_scheduler_type={literal(recipe.schedule)},
-        warmup_steps={recipe.warmup_steps},
-        weight_decay={recipe.weight_decay!r},
-        max_grad_norm={recipe.max_grad_norm!r},
-        max_length={recipe.max_length},
-        optim="adamw_torch_fused",
-        bf16=False,  # the base is in its own precision, the adapter in float32
+{sft_settings(recipe)}        bf16=False,  # the base is in its own precision, the adapter in float32
         gradient_checkpointing=False,
         logging_steps=1,
         save_strategy="no",
@@ -264,4 +253,20 @@ trainer = {name}(
 trainer.train()
 trainer.save_state()  # the losses of all steps, in trainer_state.json
 {save}
+"""
+
+
+def sft_settings(recipe: Recipe) -> str:
+    """Arguments of TRL's `SFTConfig` that say how a recipe trains, a line each, at the depth they have in a script."""
+    return f"""        learning_rate={recipe.learning_rate!r},
+        max_steps={recipe.steps},
+        per_device_train_batch_size={recipe.batch_size},
+        gradient_accumulation_steps={recipe.accumulation},
+        train_sampling_strategy="sequential",
+        lr_scheduler_type={literal(recipe.schedule)},
+        warmup_steps={recipe.warmup_steps},
+        weight_decay={recipe.weight_decay!r},
+        max_grad_norm={recipe.max_grad_norm!r},
+        max_length={recipe.max_length},
+        optim="adamw_torch_fused",
 """

@@ -11,7 +11,7 @@ from typing import Any
 from domlora.export import notes
 from domlora.export.recipe import MODEL_TO_NAME, Recipe
 from domlora.export.rows import TRAIN
-from domlora.export.trl import MISSING
+from domlora.export.trl import MISSING, sft_settings
 from domlora.quoting import comment, literal
 
 SCRIPT = "train_with_unsloth.py"
@@ -70,18 +70,7 @@ trainer = SFTTrainer(
     train_dataset=rows,
 {"    optimizers=(optimizer, None)," + chr(10) if recipe.info.faster_up else ""}    args=SFTConfig(
         output_dir=str(OUT),
-        learning_rate={recipe.learning_rate!r},
-        max_steps={recipe.steps},
-        per_device_train_batch_size={recipe.batch_size},
-        gradient_accumulation_steps={recipe.accumulation},
-        train_sampling_strategy="sequential",
-        lr_scheduler_type={literal(recipe.schedule)},
-        warmup_steps={recipe.warmup_steps},
-        weight_decay={recipe.weight_decay!r},
-        max_grad_norm={recipe.max_grad_norm!r},
-        max_length={recipe.max_length},
-        optim="adamw_torch_fused",
-        bf16={recipe.dtype == "bfloat16"},
+{sft_settings(recipe)}        bf16={recipe.dtype == "bfloat16"},
         logging_steps=1,
         save_strategy="no",
         report_to="none",

@@ -12,6 +12,7 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from domlora.comparison.config import SweepConfig
@@ -50,7 +51,7 @@ class ChosenRows:
     warnings: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 of the rows of each part in their order."""
         content = {part: [sample.content() for sample in samples] for part, samples in self.splits.items()}

@@ -69,6 +69,7 @@ class Sweep:
         self._before: dict[str, RowTable] = {}
         self.feed = Feed(rows.train, config, model)
         self._began, self._known = time.monotonic(), 0
+        self._ends: dict[str, int] = {}  # of earlier comparisons, see `_gone_on_from`
         self._points: list[Metric] = []
         self._reported = self._looked = -math.inf
 
@@ -120,8 +121,11 @@ class Sweep:
 
     def _gone_on_from(self, variant: Variant) -> int:
         """The step at which an earlier comparison left this variant; 0 where there is none."""
-        kept = checkpoints.read(state_of(self.folder, variant.name), variant.name) if self.config.legs else None
-        return int(kept["step"]) if kept is not None and kept["step"] in self.config.legs else 0
+        if variant.name not in self._ends:  # a state holds tensors: it is read to know its step once
+            kept = checkpoints.read(state_of(self.folder, variant.name), variant.name) if self.config.legs else None
+            known = kept is not None and kept["step"] in self.config.legs
+            self._ends[variant.name] = int(kept["step"]) if kept is not None and known else 0
+        return self._ends[variant.name]
 
     def _wave(self, waiting: Sequence[Variant]) -> list[Variant]:
         """As many variants as fit into memory with gradients, two optimizer moments and residuals; one at least.

@@ -13,17 +13,11 @@ from domlora.placements.place import place_all
 from domlora.store.store import Store
 from domlora.training import sweep, train
 from domlora.training.asked import ask, plan
-from tests.helpers.sweep_place import SETTINGS, Killed, Place, Watch, assert_same_end, curve, kill, weights
+from tests.helpers.sweep_place import SETTINGS, Killed, Watch, assert_same_end, curve, kill, weights
 from tests.helpers.sweeping import write_task
 
 RATES = (1e-3, 3e-2)
 FEW = {"answers": 2, "forgetting_rows": 2, "answer_tokens": 4}
-
-
-@pytest.fixture
-def place(tiny_folder, tmp_path, monkeypatch):
-    task = load_task(str(write_task(tmp_path / "rows.jsonl")))
-    return Place(tiny_folder, task, tmp_path, monkeypatch)
 
 
 @pytest.fixture

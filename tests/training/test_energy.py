@@ -15,7 +15,6 @@ from domlora.cli.main import main
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import BASE
 from domlora.data.encoding import encode
-from domlora.data.tasks import load_task
 from domlora.energy.measure import probe
 from domlora.errors import ProbeError, TaskError
 from domlora.models.census import find_modules
@@ -23,16 +22,10 @@ from domlora.probes.page import estimator
 from domlora.store.store import Store
 from domlora.training.adapters import Adapters
 from domlora.training.rows import choose_rows, training_task
-from tests.helpers.sweep_place import Killed, Place, Watch, assert_same_end, kill
-from tests.helpers.sweeping import plain_losses, write_task
+from tests.helpers.sweep_place import Killed, Watch, assert_same_end, kill
+from tests.helpers.sweeping import plain_losses
 
 EVERY = {"energy_every": 2, "energy_samples": 3}
-
-
-@pytest.fixture
-def place(tiny_folder, tmp_path, monkeypatch):
-    task = load_task(str(write_task(tmp_path / "rows.jsonl")))
-    return Place(tiny_folder, task, tmp_path, monkeypatch)
 
 
 def maps_of(run):

@@ -10,7 +10,6 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from domlora.data.tasks import load_task
 from domlora.errors import ProbeError, SweepError
 from domlora.models.loading import load_model
 from domlora.paths import home
@@ -19,16 +18,9 @@ from domlora.training import checkpoints, lock
 from domlora.training.adapters import Adapters
 from domlora.training.lock import LOCK
 from tests.helpers.sweep_place import Killed, Place, Watch, assert_same_end, checkpoint_of, curve, kill, small_waves
-from tests.helpers.sweeping import write_task
 from tests.helpers.waiting import PATIENCE, eventually
 
 SLOW = pytest.mark.slow
-
-
-@pytest.fixture
-def place(tiny_folder, tmp_path, monkeypatch):
-    task = load_task(str(write_task(tmp_path / "rows.jsonl")))
-    return Place(tiny_folder, task, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("at", [1, pytest.param(2, marks=SLOW), 4, pytest.param(5, marks=SLOW), 7])

@@ -6,17 +6,9 @@ import pytest
 
 from domlora.comparison.analysis import compare_run
 from domlora.comparison.config import CHOOSING
-from domlora.data.tasks import load_task
-from tests.helpers.sweep_place import Killed, Place, Watch, assert_same_end, curve, kill, weights
-from tests.helpers.sweeping import write_task
+from tests.helpers.sweep_place import Killed, Watch, assert_same_end, curve, kill, weights
 
 RATES = (1e-3, 3e-2)
-
-
-@pytest.fixture
-def place(tiny_folder, tmp_path, monkeypatch):
-    task = load_task(str(write_task(tmp_path / "rows.jsonl")))
-    return Place(tiny_folder, task, tmp_path, monkeypatch)
 
 
 def test_a_seed_has_an_order_of_its_own_that_all_placements_share(place):

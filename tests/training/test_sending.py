@@ -7,26 +7,18 @@ import math
 import pytest
 
 from domlora.comparison.analysis import compare_run
-from domlora.data.tasks import load_task
 from domlora.paths import home
 from domlora.store.store import Store
 from domlora.tracking import finished, sender
 from domlora.tracking.services import Destination
 from domlora.tracking.tensorboard import folder_name
 from domlora.tracking.tracker import curve as shown
-from tests.helpers.sweep_place import Killed, Place, Watch, assert_same_end, kill, small_waves
-from tests.helpers.sweeping import write_task
+from tests.helpers.sweep_place import Killed, Watch, assert_same_end, kill, small_waves
 from tests.helpers.tracked import Recorder, scalars, text
 
 TENSORBOARD = Destination(("tensorboard",))
 SLOW = pytest.mark.slow
 WANDB = Destination(("wandb",))
-
-
-@pytest.fixture
-def place(tiny_folder, tmp_path, monkeypatch):
-    task = load_task(str(write_task(tmp_path / "rows.jsonl")))
-    return Place(tiny_folder, task, tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -8,14 +8,12 @@ import pytest
 import torch
 
 from domlora.comparison.config import SweepConfig
-from domlora.data.tasks import load_task
 from domlora.training.dropout import Clock, SeededDropout
 from domlora.training.rows import choose_rows, encode_rows, step_rows
 from tests.helpers.sweep_place import (
     CLOSE,
     SETTINGS,
     Killed,
-    Place,
     Watch,
     apart,
     assert_same_end,
@@ -24,13 +22,7 @@ from tests.helpers.sweep_place import (
     small_waves,
     weights,
 )
-from tests.helpers.sweeping import plain_losses, write_task
-
-
-@pytest.fixture
-def place(tiny_folder, tmp_path, monkeypatch):
-    task = load_task(str(write_task(tmp_path / "rows.jsonl")))
-    return Place(tiny_folder, task, tmp_path, monkeypatch)
+from tests.helpers.sweeping import plain_losses
 
 
 def test_the_loss_of_tokens_is_what_transformers_trainer_means_under_accumulation(place):

@@ -10,7 +10,6 @@ from peft import PeftModel, initialize_lora_eva_weights
 
 from domlora.comparison.analysis import compare_run
 from domlora.comparison.config import SweepConfig, variant_name
-from domlora.data.tasks import load_task
 from domlora.errors import DomLoRAError
 from domlora.models.loading import load_model
 from domlora.placements.methods import METHODS
@@ -32,14 +31,7 @@ from tests.helpers.sweep_place import (
     small_waves,
     weights,
 )
-from tests.helpers.sweeping import plain_losses, plain_peft, write_task
-
-
-@pytest.fixture
-def place(tiny_folder, tmp_path, monkeypatch):
-    task = load_task(str(write_task(tmp_path / "rows.jsonl")))
-    return Place(tiny_folder, task, tmp_path, monkeypatch)
-
+from tests.helpers.sweeping import plain_losses, plain_peft
 
 # Against plain PEFT and against itself alone
 
