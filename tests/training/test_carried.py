@@ -8,7 +8,9 @@ from domlora.comparison.config import SweepConfig
 from domlora.comparison.extension import extended
 from domlora.comparison.placements import place_for
 from domlora.data.tasks import load_task
+from domlora.energy.files import read
 from domlora.errors import UsageError
+from domlora.paths import sample_data_path
 from domlora.placements.place import place_all
 from domlora.store.store import Store
 from domlora.training import sweep, train
@@ -126,14 +128,13 @@ def test_steps_that_are_added_survive_a_kill(place):
     assert_same_end(go_on(place, old, steps=12), whole, close=1e-5)
 
 
-def test_random_placements_that_are_added_count_on(place):
-    old = tuple(place_all(place.energy, ["dominant", "random"], rank=4))
+def test_random_placements_that_are_added_count_on_and_are_others():
+    energy = read(sample_data_path() / "maps" / "smollm2-135m-math.parquet")
+    old = place_all(energy, ["dominant", "random"], rank=4)
     config = SweepConfig(**SETTINGS | {"placements": ("dominant", "random", "random:2")})
-    layers = {p.modules[0].layer for p in place_all(place.energy, ["same-kind"], rank=4)} | {old[0].modules[0].layer}
-    if len(layers) < 4:
-        pytest.skip("the tiny model has too few modules of the dominant one's kind")
-    names = [p.name for p in place_for(place.energy, config, [*old, "random:2"])]
-    assert names == ["dominant", "random-1", "random-2", "random-3"]
+    placed = place_for(energy, config, [*old, "random:2"])
+    assert [placement.name for placement in placed] == ["dominant", "random-1", "random-2", "random-3"]
+    assert len({placement.modules[0].module for placement in placed}) == 4
 
 
 @pytest.mark.parametrize(
