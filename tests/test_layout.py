@@ -28,6 +28,7 @@ FLOORS = (
     ("ranking", "store"),
     ("tracking",),
     ("training",),
+    ("search",),
     ("export",),
     ("jobs",),
     ("cli",),

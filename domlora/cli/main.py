@@ -17,6 +17,7 @@ from domlora.errors import DomLoRAError, UsageError
 from domlora.version import __version__
 
 COMMANDS = {  # name -> (what adds its arguments, what it does), in the order of `domlora --help`
+    "find": ("find:add_find", "find where the adapter should go for a model and data of yours, within a time"),
     "probe": ("probe:add_probe", "measure every module of a model on a task, by PAGE or another probe"),
     "place": ("place:add_place", "choose modules by their energy and write the adapter_config.json that PEFT loads"),
     "compare": ("compare:add_compare", "fine-tune placements side by side and compare them"),

@@ -6,10 +6,11 @@ the same rows in the same order, start from the same frozen base model and diffe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from domlora.placements.methods import METHODS, Method
 from domlora.placements.names import NAMES, Allocation
@@ -59,6 +60,16 @@ class SweepConfig(BaseModel):
     learning_rates: tuple[float, ...] = Field(
         default=(1e-3, 3e-3, 1e-2), title="Learning rates",
         description="rates to try; the best one of each placement is chosen on validation rows",
+    )  # fmt: skip
+    own_rates: dict[str, tuple[float, ...]] = Field(
+        default={}, title="Rates of single placements",
+        description="rates to try for placements that have others than the rest, by name",
+        json_schema_extra={"unset": "none has"},
+    )  # fmt: skip
+    race: bool = Field(
+        default=False, title="Race",
+        description="successive halving: after each of the earlier ends the worse part of the variants stops. One seed, "
+        "which chooses and judges on validation rows; test rows take no part",
     )  # fmt: skip
     seeds: int = Field(
         default=2, ge=1, le=CHOOSING, title="Seeds",
@@ -151,6 +162,12 @@ class SweepConfig(BaseModel):
         default=16, ge=0, title="Forgetting rows",
         description="rows of each other built-in task on which the change of loss is measured; 0 for none",
     )  # fmt: skip
+    keep: tuple[str, ...] = Field(
+        default=(), title="Tasks to keep",
+        description="tasks whose loss should not rise, on which its change is measured: built-in names, files or Hub "
+        "data set ids",
+        json_schema_extra={"unset": "the other built-in ones"},
+    )  # fmt: skip
     checkpoint_every: int = Field(
         default=10, ge=1, title="Steps between checkpoints", description="steps between two checkpoints"
     )
@@ -175,10 +192,10 @@ class SweepConfig(BaseModel):
             return {name: value for name, value in given.items() if name != "alpha"}
         return given
 
-    @field_validator("placements", "methods", "learning_rates")
+    @field_validator("placements", "methods", "learning_rates", "keep")
     @classmethod
-    def _named_once(cls, values: tuple) -> tuple:
-        if not values:
+    def _named_once(cls, values: tuple, about: ValidationInfo) -> tuple:
+        if not values and about.field_name != "keep":
             raise ValueError("name one at least")
         twice = sorted({str(value) for value in values if values.count(value) > 1})
         if twice:
@@ -188,12 +205,12 @@ class SweepConfig(BaseModel):
     @field_validator("learning_rates")
     @classmethod
     def _positive(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
-        for rate in rates:
-            if not rate > 0:
-                raise ValueError(f"a learning rate of {rate:g} trains nothing: choose one above 0, such as 1e-3")
-            if rate >= HIGHEST_RATE:
-                raise ValueError(f"a learning rate of {rate:g} diverges at once: choose one below {HIGHEST_RATE:g}")
-        return tuple(sorted(rates))
+        return _checked(rates)
+
+    @field_validator("own_rates")
+    @classmethod
+    def _all_positive(cls, own: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+        return {placement: _checked(rates) for placement, rates in own.items()}
 
     @model_validator(mode="after")
     def _legs_rise(self) -> SweepConfig:
@@ -204,21 +221,41 @@ class SweepConfig(BaseModel):
 
     @property
     def judging(self) -> tuple[int, ...]:
-        """Seeds whose losses are compared."""
-        return tuple(range(self.seeds))
+        """Seeds whose losses are compared. A race is run by one that no comparison judges with."""
+        return (CHOOSING,) if self.race else tuple(range(self.seeds))
 
     @property
     def choosing(self) -> tuple[int, ...]:
         """Seeds that choose the learning rate: others than those that judge, or the same ones; none for one rate."""
-        if len(self.learning_rates) == 1:
-            return ()
-        return tuple(range(CHOOSING, CHOOSING + self.rate_seeds)) if self.rate_seeds else self.judging
+        return self._choosing(self.learning_rates)
+
+    def choosing_of(self, placement: str) -> tuple[int, ...]:
+        """The same of a placement, which may have rates of its own."""
+        return self._choosing(self.rates_of(placement))
+
+    def rates_of(self, placement: str) -> tuple[float, ...]:
+        """The rates that are tried for a placement."""
+        return self.own_rates.get(placement, self.learning_rates)
 
     @property
     def variants(self) -> int:
         """Variants of one placement and method, those that choose the rate with those that judge it."""
-        apart = set(self.choosing).isdisjoint(self.judging)
-        return len(self.learning_rates) * len(self.choosing or self.judging) + apart * bool(self.choosing) * self.seeds
+        return self._variants(self.learning_rates)
+
+    def variants_of(self, placement: str) -> int:
+        """The same of a placement, which may have rates of its own."""
+        return self._variants(self.rates_of(placement))
+
+    def _choosing(self, rates: Sequence[float]) -> tuple[int, ...]:
+        if len(rates) == 1 and not self.race:
+            return ()
+        apart = self.rate_seeds and not self.race
+        return tuple(range(CHOOSING, CHOOSING + self.rate_seeds)) if apart else self.judging
+
+    def _variants(self, rates: Sequence[float]) -> int:
+        choosing = self._choosing(rates)
+        apart = set(choosing).isdisjoint(self.judging)
+        return len(rates) * len(choosing or self.judging) + apart * bool(choosing) * self.seeds
 
     @property
     def warmup_steps(self) -> int:
@@ -256,6 +293,16 @@ class SweepConfig(BaseModel):
         if not self.energy_every:
             return ()
         return tuple(sorted({*range(0, self.steps, self.energy_every), self.steps}))
+
+
+def _checked(rates: tuple[float, ...]) -> tuple[float, ...]:
+    """Learning rates in rising order."""
+    for rate in rates:
+        if not rate > 0:
+            raise ValueError(f"a learning rate of {rate:g} trains nothing: choose one above 0, such as 1e-3")
+        if rate >= HIGHEST_RATE:
+            raise ValueError(f"a learning rate of {rate:g} diverges at once: choose one below {HIGHEST_RATE:g}")
+    return tuple(sorted(rates))
 
 
 def variant_name(placement: str, method: str, rate: float, seed: int) -> str:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from domlora.placements.placement import Placement
 
 SWEEP_VERSION = 2  # grows when the same request no longer trains to the same numbers
-LATER = ("energy_every", "energy_samples")  # settings of a sweep that came after runs were stored under their keys
+# Settings of a sweep that came after runs were stored under their keys.
+LATER = ("energy_every", "energy_samples", "own_rates", "race", "keep")
 
 
 def sweep_key(
@@ -46,5 +47,6 @@ def trained_key(run_key: str, variant: str, step: int, config: ProbeConfig) -> s
 def _sweep_settings(config: SweepConfig) -> dict[str, Any]:
     """Without what came later and is not set: the keys of older requests stay as they are."""
     default = SweepConfig()
-    unset = {name for name in LATER if getattr(config, name) == getattr(default, name) or not config.energy_every}
+    unset = {name for name in LATER if getattr(config, name) == getattr(default, name)}
+    unset |= set() if config.energy_every else {"energy_samples"}
     return config.model_dump(mode="json", exclude=unset)

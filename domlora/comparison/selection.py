@@ -72,9 +72,10 @@ def validation_loss(variant: Variant, found: Mapping[tuple[str, str], Evaluation
 
 def choose(group: Sequence[Variant], validation: Mapping[str, float], config: SweepConfig) -> Contestant:
     """Chooses the learning rate: lowest mean validation loss among those at which all seeds that choose finished."""
-    tried = [variant for variant in group if variant.seed in (config.choosing or config.judging)]
+    choosing = config.choosing_of(group[0].placement)
+    tried = [variant for variant in group if variant.seed in (choosing or config.judging)]
     rates = by_rate(tried)
-    seeds = len(config.choosing or config.judging)
+    seeds = len(choosing or config.judging)
     finished = {rate: [v for v in variants if math.isfinite(validation[v.name])] for rate, variants in rates.items()}
     mean = {rate: float(np.mean([validation[v.name] for v in ok])) for rate, ok in finished.items() if ok}
     complete = [rate for rate in mean if len(finished[rate]) >= seeds]
@@ -96,7 +97,7 @@ def choose(group: Sequence[Variant], validation: Mapping[str, float], config: Sw
         notes.append(f"nothing finished: {_ends(group, [])}")
     judged = [v for v in group if v.seed in config.judging and v.learning_rate == chosen]
     ok = [variant for variant in judged if math.isfinite(validation[variant.name])]
-    if config.choosing and chosen is not None and config.choosing != config.judging and len(ok) < config.seeds:
+    if choosing and chosen is not None and choosing != config.judging and len(ok) < config.seeds:
         waiting = training or len(judged) < config.seeds
         status = "training" if waiting else "incomplete"
         if not waiting:
@@ -105,7 +106,8 @@ def choose(group: Sequence[Variant], validation: Mapping[str, float], config: Sw
         placement=group[0].placement, method=group[0].method, learning_rate=chosen,
         trainable_parameters=max(variant.trainable_parameters for variant in group),
         modules=max(variant.modules for variant in group), status=status, note="; ".join(notes),
-        variants=tuple(sorted(ok, key=lambda v: v.seed)), tried=tuple(tried), edge=_edge(chosen, rates),
+        variants=tuple(sorted(ok, key=lambda v: v.seed)), tried=tuple(tried),
+        edge="" if len(config.own_rates.get(group[0].placement, ())) == 1 else _edge(chosen, rates),
     )  # fmt: skip
 
 

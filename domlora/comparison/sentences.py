@@ -140,6 +140,8 @@ def _limits(comparison: Comparison) -> str:
         )
     if comparison.run.config.choosing == comparison.run.config.judging:
         texts.append("the same seeds chose the rates that they judge, which flatters what was chosen")
+    if comparison.run.config.race:
+        texts.append("it is a race: who fell out was judged after fewer steps than who went on")
     short = [c for c in comparison.contestants if c.status == "incomplete" and c.name in table.index]
     if short:
         texts.append(f"{listed([c.name for c in short], most=4)} lack{'s' if len(short) == 1 else ''} seeds")

@@ -24,7 +24,11 @@ from domlora.progress import Progress
 from domlora.store.store import Store
 
 # kind of a request -> "module:function" that computes it and returns the id of its result
-KINDS = {"probe": "domlora.jobs.execute:run_probe", "sweep": "domlora.jobs.execute:run_sweep"}
+KINDS = {
+    "probe": "domlora.jobs.execute:run_probe",
+    "sweep": "domlora.jobs.execute:run_sweep",
+    "find": "domlora.jobs.execute:run_find",
+}
 
 # (request, store, progress, id of the job or None outside of one)
 JobFunction = Callable[[Any, Store, Progress, str | None], str]
@@ -35,6 +39,7 @@ ORPHANED = 3  # exit status of a job that ended itself because nobody waits for 
 MEMORY_HINTS = {
     "probe": "try fewer --samples, a shorter --max-length or bfloat16",
     "sweep": "try a smaller batch, a shorter --max-length or bfloat16",
+    "find": "try a smaller batch, a shorter --max-length or bfloat16",
 }
 
 

@@ -5,15 +5,18 @@ Whatever is cheap and can fail comes first, and torch is imported only if the st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from domlora.energy.key import request_key
-from domlora.jobs.spec import ProbeRequest, SweepRequest, named_task
-from domlora.models.fetch import localise
+from domlora.jobs.spec import FindRequest, ProbeRequest, SweepRequest, named_task
+from domlora.models.fetch import LocalModel, localise
 from domlora.models.reference import check_trainable, objective_of, resolve
 from domlora.placements.place import check_name
 from domlora.probes.registry import check
 from domlora.progress import Progress
+from domlora.search.asked import FindAsked
+from domlora.search.asked import ask as ask_find
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
 from domlora.tracking.services import destination
@@ -22,6 +25,8 @@ from domlora.training.rows import choose_rows, training_task
 
 if TYPE_CHECKING:
     from domlora.models.loading import LoadedModel
+    from domlora.search.candidates import Proposed
+    from domlora.search.plan import Plan
 
 
 def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: str | None = None) -> str:
@@ -97,3 +102,48 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
         asked, local, load, store, probe=request.probe, job=job_id, refresh=request.refresh, progress=progress,
         send_to=send_to,
     ).id  # fmt: skip
+
+
+def run_find(request: FindRequest, store: Store, progress: Progress, job_id: str | None = None) -> str:
+    """Answers a search from the store, goes on with it, or begins it.
+
+    Returns:
+        The id of the run of its race.
+
+    Raises:
+        DomLoRAError: whatever a user can mend.
+    """
+    asked, local, load = _search(request, progress)
+    known = store.runs.find(asked.key(local.revision))
+    if known is not None and known.status == "done" and not request.refresh:
+        return known.id
+
+    from domlora.search.find import find_run
+
+    return find_run(asked, local, load, store, job=job_id, refresh=request.refresh, progress=progress).id
+
+
+def plan_find(request: FindRequest, store: Store, progress: Progress) -> tuple[Proposed, Plan]:
+    """What a search would do, and how long it is thought to take. Trains nothing; errors as `run_find`."""
+    asked, local, load = _search(request, progress)
+
+    from domlora.search.find import plan_of
+
+    return plan_of(asked, local, load(), store, progress)
+
+
+def _search(request: FindRequest, progress: Progress) -> tuple[FindAsked, LocalModel, Callable[[], LoadedModel]]:
+    """What is asked for, where its model lies, and what brings that."""
+    progress("reading the task", 0, 0)
+    asked = ask_find(named_task(request).load(), request.config)
+    progress("fetching the model", 0, 0)
+    local = localise(resolve(request.model, request.revision), progress)
+    check_trainable(local.ref.name, objective_of(local.folder))
+
+    def load() -> LoadedModel:
+        from domlora.models.loading import load_local
+
+        progress("loading the model", 0, 0)
+        return load_local(local, dtype=request.config.training.dtype, device=request.device)
+
+    return asked, local, load

@@ -14,9 +14,10 @@ from domlora.data.assemble import System
 from domlora.data.tasks import BUILTIN, NamedTask
 from domlora.errors import UsageError
 from domlora.probes.config import ProbeConfig, ProbeName
+from domlora.search.config import FindConfig
 from domlora.tracking.services import SERVICES, Service
 
-KIND_NAMES = {"probe": "probe", "sweep": "comparison"}  # what a user calls the kinds of jobs
+KIND_NAMES = {"probe": "probe", "sweep": "comparison", "find": "search"}  # what a user calls the kinds of jobs
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
 Outcome = Literal["done", "failed", "cancelled"]
 ENDED: tuple[Outcome, ...] = ("done", "failed", "cancelled")
@@ -167,6 +168,24 @@ class SweepRequest(TaskRequest):
     )  # fmt: skip
 
 
+class FindRequest(TaskRequest):
+    """One search for the placement of an adapter, as the CLI and the dashboard ask for it.
+
+    The result of its job is the run of its race, which the answer is read from (`search.answer`).
+    """
+
+    schema_version: int = 1
+    kind: Literal["find"] = "find"
+    model: ModelSource
+    revision: Revision = None
+    task: TaskSource
+    columns: Columns = None
+    system: SystemText = "keep"
+    config: FindConfig = FindConfig()
+    device: Device = "auto"
+    refresh: Refresh = False
+
+
 def more_of(run: Run, sweep: SweepConfig, device: str = "auto") -> SweepRequest:
     """The request that goes on with a finished run.
 
@@ -185,12 +204,12 @@ def more_of(run: Run, sweep: SweepConfig, device: str = "auto") -> SweepRequest:
     )  # fmt: skip
 
 
-def named_task(request: ProbeRequest | SweepRequest) -> NamedTask:
+def named_task(request: Request) -> NamedTask:
     """The task of a request, as it is to be read."""
     return NamedTask(request.task, request.columns, request.system)
 
 
-Request = Annotated[ProbeRequest | SweepRequest, Field(discriminator="kind")]
+Request = Annotated[ProbeRequest | SweepRequest | FindRequest, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from domlora.placements.ends import check_measured, end_rows
 from domlora.placements.names import EMBED, HEAD, NAMES, Allocation, check_name, read
 from domlora.placements.placement import PlacedModule, Placement, same
 from domlora.placements.ranks import check_amounts, spread_ranks
-from domlora.placements.rules import Row, pick
+from domlora.placements.rules import Row, named, pick
 
 __all__ = ["NAMES", "PlacedModule", "Placement", "check_name", "place", "place_all", "same"]
 CONV1D_ARCHITECTURES = ("GPT2", "OpenAIGPT")  # their linear layers keep weights (in, out)
@@ -98,10 +98,8 @@ def place_all(
         raise UsageError(f"rank {rank}, alpha {alpha:g}, budget {budget}: each must be above 0")
     if allocation not in ("equal", "energy"):
         raise UsageError(f"unknown allocation {allocation!r}: equal or energy")
-    columns = [column for column in Row._fields if column in energy.modules]
     check_amounts(energy, names, allocation)
-    measured = energy.modules[columns].assign(energy=energy.preference)  # more is better, whatever the probe
-    rows = [Row(**dict(zip(columns, values, strict=True))) for values in measured.itertuples(index=False, name=None)]
+    rows = rows_of(energy)
     transposed = energy.provenance.architecture.startswith(CONV1D_ARCHITECTURES)
     refusing = energy.provenance.architecture.startswith(REFUSING_ARCHITECTURES)
     placements = []
@@ -136,6 +134,19 @@ def place_all(
         both = f"{first} is named twice" if first == second else f"{first} and {second} are the same placement here"
         raise PlacementError(f"{both}: leave one out")
     return tuple(placements)
+
+
+def rows_of(energy: EnergyMap) -> list[Row]:
+    """The modules of a map in forward order; more energy is better, whatever the probe."""
+    columns = [column for column in Row._fields if column in energy.modules]
+    measured = energy.modules[columns].assign(energy=energy.preference)
+    return [Row(**dict(zip(columns, values, strict=True))) for values in measured.itertuples(index=False, name=None)]
+
+
+def short_name(energy: EnergyMap, module: str) -> str:
+    """The shortest name that means this module of a map alone: `down@11`, else `module:` and its full one."""
+    rows = rows_of(energy)
+    return named(rows, [row for row in rows if row.module == module])[0][0]
 
 
 def _task_type(energy: EnergyMap) -> Literal["CAUSAL_LM", "SEQ_2_SEQ_LM"] | None:

@@ -107,6 +107,11 @@ class Placement(BaseModel):
         modules = tuple(module.model_copy(update={"rank": ranks[module.module]}) for module in self.modules)
         return self.model_copy(update={"modules": modules, "rank": max(ranks.values())})
 
+    def at_rank(self, rank: int, alpha: float) -> Placement:
+        """The same modules, all at this rank with this alpha."""
+        modules = tuple(module.model_copy(update={"rank": rank}) for module in self.modules)
+        return self.model_copy(update={"modules": modules, "rank": rank, "alpha": alpha, "root_alpha": alpha})
+
     def lora_config(self, method: Method = "lora", dropout: float = 0.0) -> Any:
         """The `peft.LoraConfig` that `get_peft_model` takes unchanged.
 

@@ -191,7 +191,7 @@ def _same_kind(rows: list[Row], name: Name, held: Collection[str], seed: int) ->
     best = _strongest(rows)[0]
     alike = [row for row in rows if (row.stack, row.kind) == (best.stack, best.kind)]
     free = [row for row in alike if row.module not in held]
-    return _named(rows, free or alike)
+    return named(rows, free or alike)
 
 
 def _spread(rows: list[Row], name: Name, held: Collection[str], seed: int) -> list[tuple[str, Row]]:
@@ -224,10 +224,10 @@ def _spread(rows: list[Row], name: Name, held: Collection[str], seed: int) -> li
         many, count = groups[kind], counts[kind]
         first = many.index(best) if best in many else int((start + i / len(kinds)) % 1 * len(many))
         chosen |= {many[(first + j * len(many) // count) % len(many)] for j in range(count)}
-    return _named(rows, [row for row in rows if row in chosen])
+    return named(rows, [row for row in rows if row in chosen])
 
 
-def _named(rows: list[Row], singles: list[Row]) -> list[tuple[str, Row]]:
+def named(rows: Sequence[Row], singles: Sequence[Row]) -> list[tuple[str, Row]]:
     """Each module with the shortest name that means it alone: `down@11`, else its full one."""
     count = Counter((row.kind.lower(), row.layer) for row in rows)
     return [

@@ -83,6 +83,25 @@ class Runs:
             if rows:
                 connection.execute(variants.insert(), rows)
 
+    def go_on(self, run_id: str, config: SweepConfig, names: Collection[str], more: Sequence[Variant] = ()) -> None:
+        """A race goes on to its next rung, in one piece: new settings, variants that are done wait again, others join.
+
+        What the former have kept stays: `rewind` to the step at which they go on forgets what is after it.
+
+        Args:
+            names: those that go on.
+            more: those that join; one that is there stays as it is.
+        """
+        with self._database.writing() as connection:
+            _check(connection, run_id)
+            connection.execute(runs.update().where(runs.c.id == run_id).values(config=config.model_dump(mode="json")))
+            done = sa.and_(variants.c.run == run_id, variants.c.name.in_(names), variants.c.status == "done")
+            connection.execute(variants.update().where(done).values(status="queued", note=None, ended_step=None))
+            there = set(connection.scalars(sa.select(variants.c.name).where(variants.c.run == run_id)))
+            rows = [_variant_row(v, run_id, len(there) + i) for i, v in enumerate(more) if v.name not in there]
+            if rows:
+                connection.execute(variants.insert(), rows)
+
     def rewind(self, run_id: str, step: int, names: Collection[str] | None = None) -> None:
         """Back to a checkpoint: forgets what comes after `step`, so that training can go on from there.
 

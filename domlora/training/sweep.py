@@ -70,6 +70,8 @@ class Sweep:
         self.feed = Feed(rows.train, config, model)
         self._began, self._known = time.monotonic(), 0
         self._ends: dict[str, int] = {}  # of earlier comparisons, see `_gone_on_from`
+        held_out = (("validation", "eval", rows.validation), ("test", "test", rows.test))
+        self._parts = [one for one in held_out if one[2]]  # a race has no test rows
         self._points: list[Metric] = []
         self._reported = self._looked = -math.inf
 
@@ -113,7 +115,7 @@ class Sweep:
     def _evaluate_base(self) -> dict[str, RowTable]:
         """The base model on validation and test rows: every variant's "before"."""
         found = {}
-        for part, rows in (("validation", self.rows.validation), ("test", self.rows.test)):
+        for part, _, rows in self._parts:
             found[part] = evaluate_base(self.model.model, rows)
             self.meter.add("evaluating the base model", len(rows))
         self.log.evaluations([table.evaluation(BASE, part) for part, table in found.items()])
@@ -176,7 +178,7 @@ class Sweep:
             lockstep.check(next(self.feed.batches(self.feed.rows(0, 1))), [one.adapter for one in live])
         results = {
             f"{short}_{name}_before": getattr(self._before[part], name)
-            for part, short in (("validation", "eval"), ("test", "test"))
+            for part, short, _ in self._parts
             for name in ("loss", "accuracy")
         }
         for one in live:
@@ -358,7 +360,7 @@ class Sweep:
             if one.best is not None:
                 results[one.variant.name]["best_step"] = one.best.step
                 adapters.restore(one.adapter, one.best.adapter)
-        for part, short, rows in (("validation", "eval", self.rows.validation), ("test", "test", self.rows.test)):
+        for part, short, rows in self._parts:
             for one, table in self._tables(lockstep, [one for one in live if self._is_judged(one, part)], part, rows):
                 name = one.variant.name
                 made.append(table.evaluation(name, part))

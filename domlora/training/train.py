@@ -18,7 +18,7 @@ import torch
 from domlora.comparison.config import SweepConfig, variant_name
 from domlora.comparison.placements import left_out
 from domlora.comparison.run import Evaluation, Metric, Run, Variant
-from domlora.comparison.selection import still_to_judge
+from domlora.comparison.selection import OWN_PARTS, still_to_judge
 from domlora.data.encoding import EncodedSample
 from domlora.data.tasks import Task, builtin_tasks, load_task
 from domlora.errors import TaskError
@@ -71,7 +71,7 @@ def train(
     old = plan.continues
     if old is not None:
         check_same(old, plan.rows.content_hash, model.local.revision, task.content_hash, model.dtype)
-    run = _new_run(model, plan, rows, others, job)
+    run = new_run(model, plan, rows, others, job)
     folder = run_folder(run.id)
     with alone(folder, lambda: progress("waiting for the same comparison in another process", 0, 0)):
         run = store.runs.start(run, replace=refresh)
@@ -105,7 +105,7 @@ def train(
         return store.runs.get(run.id)
 
 
-def _new_run(
+def new_run(
     model: LoadedModel, plan: Plan, rows: SweepRows, others: Mapping[str, Sequence[EncodedSample]], job: str | None
 ) -> Run:
     """The run as it begins: nothing trained yet."""
@@ -183,8 +183,8 @@ def variants_of(placements: Sequence[Placement], config: SweepConfig) -> Iterato
     """Every placement with every method, learning rate and seed that chooses one; those that judge come afterwards."""
     for placement in placements:
         for method in config.methods:
-            for rate in config.learning_rates:
-                for seed in config.choosing or config.judging:
+            for rate in config.rates_of(placement.name):
+                for seed in config.choosing_of(placement.name) or config.judging:
                     yield Variant(
                         name=variant_name(placement.name, method, rate, seed),
                         placement=placement.name,
@@ -197,18 +197,25 @@ def variants_of(placements: Sequence[Placement], config: SweepConfig) -> Iterato
 
 
 def _other_tasks(task: Task, model: LoadedModel, config: SweepConfig) -> dict[str, tuple[EncodedSample, ...]]:
-    """Validation rows of the built-in tasks that this one is not."""
+    """Rows of the tasks that are to be kept, or of the built-in ones that this one is not.
+
+    Raises:
+        TaskError: a task that is named cannot be read, or none of its rows fits.
+    """
     encoded = {}
-    for name in builtin_tasks() if config.forgetting_rows else ():
+    for name in (config.keep or builtin_tasks()) if config.forgetting_rows else ():
         other = load_task(name)
         if other.content_hash == task.content_hash:
             continue
-        count = min(config.forgetting_rows, other.splits["validation"])
-        samples = other.draw(count, config.data_seed, "validation")
+        part = next(part for part in ("validation", "test", "train") if other.splits.get(part))
+        count = min(config.forgetting_rows, other.splits[part])
+        samples = other.draw(count, config.data_seed, part)
         try:
-            encoded[name] = model.encode(samples, config.max_length).samples
-        except TaskError:  # none of them fits into so few tokens: the task is not named among those looked at
-            continue
+            free = other.name not in (*OWN_PARTS, *encoded)
+            encoded[other.name if free else name] = model.encode(samples, config.max_length).samples
+        except TaskError:  # none of them fits into so few tokens: a built-in one is not named among those looked at
+            if config.keep:
+                raise
     return encoded
 
 
@@ -217,4 +224,5 @@ def _passes(run: Run, rows: SweepRows, others: Mapping[str, Sequence[EncodedSamp
     looked_at = sum(map(len, others.values()))
     answered = ANSWER_COST * len(rows.answered)
     after = looked_at * (1 + contestants * run.config.seeds) + answered * (1 + contestants)
-    return total_passes(run.config, rows, contestants * run.config.variants) + after
+    variants = len(run.config.methods) * sum(run.config.variants_of(placement.name) for placement in run.placements)
+    return total_passes(run.config, rows, variants) + after

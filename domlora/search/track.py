@@ -1,0 +1,132 @@
+"""The track on which a race is really run: `training.Sweep`, rung by rung, in a run of the store.
+
+In: entries, and the step that they are to reach. Out: their losses on validation rows. What a rung leaves of a variant
+(adapter, optimizer, schedule) is where the next one goes on; a rung that was killed goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from domlora.comparison.config import CHOOSING, SweepConfig, variant_name
+from domlora.comparison.run import STEPS, Variant
+from domlora.models.loading import LoadedModel
+from domlora.placements.placement import Placement
+from domlora.search.race import Entry, Lap
+from domlora.store.store import Store
+from domlora.training.checkpoints import state_of
+from domlora.training.lock import run_folder
+from domlora.training.meter import Meter, total_passes
+from domlora.training.rows import SweepRows
+from domlora.training.sweep import Sweep
+from domlora.training.train import StoreLog
+
+
+def race_config(
+    training: SweepConfig, names: Sequence[str], rates: Collection[float], earlier: Sequence[int], step: int
+) -> SweepConfig:
+    """The settings of a race whose last rung ends at a step.
+
+    The rate is constant after its warm-up, so that a rung is the same whether the race ends there or goes on.
+
+    Args:
+        names: of the placements.
+        rates: all that are tried.
+        earlier: steps at which the rungs before ended.
+    """
+    return SweepConfig(
+        **training.model_dump()
+        | {
+            "placements": tuple(names), "learning_rates": tuple(rates), "race": True, "steps": step,
+            "legs": tuple(earlier), "schedule": "constant", "evaluate_every": step, "forgetting_rows": 0, "answers": 0,
+        }
+    )  # fmt: skip
+
+
+def variant_of(entry: Entry, placement: Placement) -> Variant:
+    """The variant of a race's run that trains an entry."""
+    return Variant(
+        name=named(entry), placement=entry.placement, method="lora", learning_rate=entry.rate, seed=CHOOSING,
+        trainable_parameters=placement.trainable_parameters, modules=len(placement.modules),
+    )  # fmt: skip
+
+
+def named(entry: Entry) -> str:
+    """What the variant of an entry is called in its run."""
+    return variant_name(entry.placement, "lora", entry.rate, CHOOSING)
+
+
+@dataclass(frozen=True)
+class RungLog(StoreLog):
+    """The log of a run, for a sweep that trains the entries of one rung and knows no others."""
+
+    names: frozenset[str] = frozenset()
+
+    def variants(self) -> Sequence[Variant]:
+        return [variant for variant in super().variants() if variant.name in self.names]
+
+
+class SweepTrack:
+    """Trains a race.
+
+    Args:
+        rows: the test rows among them stay unread.
+        placements: by name.
+        training: how everything is trained.
+        run: id of the race's run.
+        key: of its checkpoints.
+        progress: called with the share of the rung that is done, 0 to 1.
+    """
+
+    def __init__(
+        self, model: LoadedModel, rows: SweepRows, placements: Mapping[str, Placement], training: SweepConfig,
+        store: Store, run: str, key: str, progress: Callable[[float], None],
+    ) -> None:  # fmt: skip
+        self.model, self.rows, self.placements, self.training = model, replace(rows, test=()), placements, training
+        self.store, self.run, self.key, self.progress = store, run, key, progress
+        self._earlier: list[int] = []
+
+    def went(self, step: int) -> None:
+        """A rung that ended at this step is known already."""
+        self._earlier.append(step)
+
+    def advance(self, entries: Sequence[Entry], step: int) -> Lap:
+        known = {variant.name: variant for variant in self.store.runs.get(self.run).variants}
+        names = [named(entry) for entry in entries]
+        there = [known[name] for name in names if name in known]
+        resumed = any(v.status == "training" or v.results.get(STEPS) == step for v in there)
+        again = [variant.name for variant in there if variant.results.get(STEPS, 0) < step]
+        rates = sorted({v.learning_rate for v in known.values()} | {entry.rate for entry in entries})
+        config = race_config(self.training, list(self.placements), rates, self._earlier, step)
+        more = [variant_of(entry, self.placements[entry.placement]) for entry in entries]
+        self.store.runs.go_on(self.run, config, again, more)
+        started = time.monotonic()
+        self._sweep(config, frozenset(names))
+        self._earlier.append(step)
+        return Lap(self._losses(entries, names), 0.0 if resumed else time.monotonic() - started)
+
+    def forget(self, entries: Sequence[Entry]) -> None:
+        """Removes what entries that stopped would have gone on from."""
+        for entry in entries:
+            state_of(run_folder(self.run), named(entry)).unlink(missing_ok=True)
+
+    def _sweep(self, config: SweepConfig, names: frozenset[str]) -> None:
+        total = total_passes(config, self.rows, len(names))
+        meter = Meter(total, lambda stage, done, whole: self.progress(done / max(whole, 1)))
+        log = RungLog(self.store.runs, self.run, names)
+        Sweep(self.model, self.rows, self.placements, config, log, run_folder(self.run), self.key, meter).run()
+
+    def _losses(self, entries: Sequence[Entry], names: Sequence[str]) -> dict[str, np.ndarray]:
+        ended = {variant.name: variant for variant in self.store.runs.get(self.run).variants}
+        found = {one.variant: one for one in self.store.runs.evaluations(self.run) if one.part == "validation"}
+        losses = {
+            entry.name: np.asarray(found[name].losses)
+            for entry, name in zip(entries, names, strict=True)
+            if ended[name].status == "done" and name in found
+        }
+        return {name: values for name, values in losses.items() if math.isfinite(float(values.mean()))}
