@@ -21,13 +21,18 @@ if TYPE_CHECKING:
     from domlora.placements.place import place
     from domlora.placements.placement import Placement
     from domlora.probes.config import ProbeConfig
+    from domlora.search.answer import Answer
+    from domlora.search.config import FindConfig
+    from domlora.search.find import find
     from domlora.store.store import Store
     from domlora.training.compare import compare
 
 _HOMES = {
+    "Answer": "domlora.search.answer",
     "Comparison": "domlora.comparison.result",
     "DomLoRAError": "domlora.errors",
     "EnergyMap": "domlora.energy.energy_map",
+    "FindConfig": "domlora.search.config",
     "LoadedModel": "domlora.models.loading",
     "Placement": "domlora.placements.placement",
     "ProbeConfig": "domlora.probes.config",
@@ -35,6 +40,7 @@ _HOMES = {
     "SweepConfig": "domlora.comparison.config",
     "Task": "domlora.data.tasks",
     "compare": "domlora.training.compare",
+    "find": "domlora.search.find",
     "load_model": "domlora.models.loading",
     "load_task": "domlora.data.tasks",
     "place": "domlora.placements.place",
@@ -42,8 +48,9 @@ _HOMES = {
     "probe_many": "domlora.energy.measure",
 }
 __all__ = [
-    "Comparison", "DomLoRAError", "EnergyMap", "LoadedModel", "Placement", "ProbeConfig", "Store", "SweepConfig",
-    "Task", "__version__", "compare", "load_model", "load_task", "place", "probe", "probe_many",
+    "Answer", "Comparison", "DomLoRAError", "EnergyMap", "FindConfig", "LoadedModel", "Placement", "ProbeConfig",
+    "Store", "SweepConfig", "Task", "__version__", "compare", "find", "load_model", "load_task", "place", "probe",
+    "probe_many",
 ]  # fmt: skip
 
 

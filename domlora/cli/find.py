@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +16,13 @@ from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
 from domlora.jobs.spec import FindRequest
 from domlora.search.config import TRAINING, FindConfig, find_config
+from domlora.visible import visible
 
 if TYPE_CHECKING:
     from domlora.search.answer import Answer
     from domlora.search.candidates import Proposed
     from domlora.search.plan import Plan
+    from domlora.store.store import Store
 
 
 def add_find(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +61,7 @@ def _find(arguments: argparse.Namespace) -> None:
     else:
         print_answer(answer)
     if arguments.out is not None:
-        _write(answer, arguments.out)
+        _write(store, answer, arguments.out)
 
 
 def print_answer(answer: Answer) -> None:
@@ -131,18 +134,14 @@ def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def _write(answer: Answer, out: Path) -> None:
-    """The adapter of the answer, as `domlora runs export` writes it."""
-    from domlora.cli.runs import write_adapter
+def _write(store: Store, answer: Answer, out: Path) -> None:
+    """The adapter of the answer and all that goes with it, as `domlora runs export` writes them."""
+    from domlora.export import bundle
+    from domlora.export.taken import Taken
 
     if answer.final is None or answer.chosen is None:
         raise UsageError("nothing was judged, so there is no adapter to write: give more --minutes")
-    variants = [v for v in answer.final.variants if v.placement == answer.chosen and v.adapter is not None]
-    if not variants:
-        raise UsageError(f"no adapter of {answer.chosen} was kept on this machine")
-    write_adapter(
-        open_store(),
-        answer.final,
-        min(variants, key=lambda v: (v.seed not in answer.final.run.config.judging, v.seed)),
-        out,
-    )
+    run, chosen = answer.final.run, next(c for c in answer.final.contestants if c.name == answer.chosen)
+    taken = Taken.of(run, answer.final, chosen.variants[0], store.runs.metrics(run.id))
+    bundle.write(bundle.files_of(taken), out)
+    print(f"wrote {taken.variant.name} to {visible(str(out))}", file=sys.stderr)

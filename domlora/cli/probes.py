@@ -189,7 +189,10 @@ def _settled(arguments: argparse.Namespace, store: Store, revision: str | None) 
         return run
     if _given(arguments) or arguments.modules is not None or arguments.refresh:
         return None
-    known = [r for r in store.runs.list() if rank.qualifies(r) and (r.model_revision, r.task_hash) == wanted]
+    known = [  # a race has few single modules after few steps: it is ranked where it is named
+        r for r in store.runs.list()
+        if rank.qualifies(r) and not r.config.race and (r.model_revision, r.task_hash) == wanted
+    ]  # fmt: skip
     return max(known, key=lambda r: (len(rank.singles(r)), r.created), default=None)
 
 

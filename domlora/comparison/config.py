@@ -68,8 +68,8 @@ class SweepConfig(BaseModel):
     )  # fmt: skip
     race: bool = Field(
         default=False, title="Race",
-        description="successive halving: after each of the earlier ends the worse part of the variants stops. One seed, "
-        "which chooses and judges on validation rows; test rows take no part",
+        description="successive halving: after each of the earlier ends the worse part of the variants stops. One "
+        "seed, which chooses and judges on validation rows; test rows take no part",
     )  # fmt: skip
     seeds: int = Field(
         default=2, ge=1, le=CHOOSING, title="Seeds",

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from domlora.comparison.run import BASE, Evaluation, Run
+from domlora.comparison.rungs import at_first_rung
 from domlora.comparison.selection import Contestant, contestants_of
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError, UsageError
@@ -86,7 +87,7 @@ def rank(run: Run, evaluations: Sequence[Evaluation], maps: Sequence[EnergyMap],
     might have shown, each measured on as many rows and seeds. Regret is cross-fitted: the best module is chosen on one
     half of the rows and judged on the other, over many halvings, and on other seeds than it is judged on where there
     are several, since to choose and judge it on the same would flatter it. It may so fall below zero: then no better
-    module can be named.
+    module can be named. Of a race its first rung counts, where all modules had as many steps.
 
     Args:
         evaluations: of the run's variants and of the base model, in any order.
@@ -96,6 +97,8 @@ def rank(run: Run, evaluations: Sequence[Evaluation], maps: Sequence[EnergyMap],
         UsageError: too few single modules, no map, or maps of another model or task.
         DomLoRAError: the base model was not evaluated.
     """
+    if run.config.race:
+        run, evaluations = at_first_rung(run, evaluations)
     found = {(evaluation.part, evaluation.variant): evaluation for evaluation in evaluations}
     contestants, left_out = _contestants(run, found)
     part = "test" if any(("test", v.name) in found for c in contestants for v in c.variants) else "validation"

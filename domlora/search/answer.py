@@ -19,7 +19,7 @@ from domlora.comparison.run import Run
 from domlora.errors import StoreError, UsageError
 from domlora.placements.placement import Placement
 from domlora.search import sentences
-from domlora.search.race import Entry, Rung, best_rates
+from domlora.search.race import Entry, Rung, best_rates, still_running
 from domlora.store.store import Store
 
 SCHEMA_VERSION = 1
@@ -136,13 +136,21 @@ def chosen_of(final: Comparison, control: str | None) -> str | None:
     if table.empty:
         return None
     best = table.iloc[0]
-    allowed = AS_GOOD * max(float(best["loss_before"] - best["loss"]), 0.0)
-    alike = [str(best.name)]
-    for name in map(str, table.index[1:]):
-        _, _, high, *_ = final.difference(name, str(best.name))
-        if high <= allowed:
-            alike.append(name)
-    return min(alike, key=lambda name: (int(table.loc[name, "trainable_parameters"]), alike.index(name)))
+    behind = {name: final.difference(name, str(best.name))[2] for name in map(str, table.index[1:])}
+    sizes = {str(name): int(size) for name, size in table["trainable_parameters"].items()}
+    return smallest_as_good(str(best.name), behind, sizes, float(best["loss_before"] - best["loss"]))
+
+
+def smallest_as_good(best: str, behind: Mapping[str, float], sizes: Mapping[str, int], gain: float) -> str:
+    """The smallest of the best one and those that are as good.
+
+    Args:
+        behind: how far each other may be behind the best: the upper end of the interval of its difference.
+        sizes: trainable parameters of all.
+        gain: of the best over the base model.
+    """
+    alike = [best, *(name for name, high in behind.items() if high <= AS_GOOD * max(gain, 0.0))]
+    return min(alike, key=lambda name: (sizes[name], alike.index(name)))
 
 
 def _table(race: Run, rungs: Sequence[Rung], final: Comparison | None) -> pd.DataFrame:
@@ -154,9 +162,7 @@ def _table(race: Run, rungs: Sequence[Rung], final: Comparison | None) -> pd.Dat
     last = rungs[-1].step if rungs else 0
     going = {entry.placement for entry in entries}
     if rungs:
-        names = {*rungs[-1].kept, *(entry.name for entry in rungs[-1].joined)}
-        known = [*entries, *(entry for rung in rungs for entry in rung.joined)]
-        going = {entry.placement for entry in known if entry.name in names}
+        going = {entry.placement for entry in still_running(entries, rungs)}
     order = [*best, *(name for name in made if name not in best)]
     rows = []
     for name in order:
@@ -173,7 +179,7 @@ def _table(race: Run, rungs: Sequence[Rung], final: Comparison | None) -> pd.Dat
         elif rung is None:
             status = "diverged at every rate"
         else:
-            status = f"out after step {max(r.step for r in rungs if any(n in r.losses for n in _names(name, entries, rungs)))}"
+            status = f"out after step {rung.step}"
         rows.append((
             name, placement.trainable_parameters, len(placement.modules), "; ".join(candidate["why"]),
             candidate["control"], entry.rate if entry else float("nan"),
@@ -181,8 +187,3 @@ def _table(race: Run, rungs: Sequence[Rung], final: Comparison | None) -> pd.Dat
             name in judged,
         ))  # fmt: skip
     return pd.DataFrame(rows, columns=list(TABLE))
-
-
-def _names(placement: str, entries: Sequence[Entry], rungs: Sequence[Rung]) -> list[str]:
-    known = [*entries, *(entry for rung in rungs for entry in rung.joined)]
-    return [entry.name for entry in known if entry.placement == placement]

@@ -75,8 +75,10 @@ class Proposed:
 
 def probe_configs(config: FindConfig, samples: int) -> tuple[ProbeConfig, ...]:
     """What is measured before anything is proposed, in one pass over so many samples."""
-    shared = {"samples": samples, "max_length": config.training.max_length, "dtype": config.training.dtype}
-    return tuple(ProbeConfig(probe=name, **shared) for name in CHEAP)
+    training = config.training
+    return tuple(
+        ProbeConfig(probe=name, samples=samples, max_length=training.max_length, dtype=training.dtype) for name in CHEAP
+    )
 
 
 def propose(maps: Mapping[ProbeName, EnergyMap], config: FindConfig) -> Proposed:

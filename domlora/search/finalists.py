@@ -101,8 +101,12 @@ def control_of(placement: Placement, rows: Sequence[Row], seed: int) -> Placemen
 
 
 def _control(
-    leader: Placement, merit: Sequence[Candidate], best: Mapping[str, tuple[Entry, Rung]], rows: Sequence[Row], seed: int
-) -> list[Finalist]:  # fmt: skip
+    leader: Placement,
+    merit: Sequence[Candidate],
+    best: Mapping[str, tuple[Entry, Rung]],
+    rows: Sequence[Row],
+    seed: int,
+) -> list[Finalist]:
     """The best random candidate of the leader's size, else one that is drawn now and chooses among three rates."""
     for candidate in merit:
         alike = len(candidate.placement.modules) == len(leader.modules) == 1

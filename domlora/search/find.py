@@ -31,6 +31,7 @@ from domlora.search.asked import FindAsked, ask
 from domlora.search.candidates import Candidate, Proposed, candidate_json, candidate_of, probe_configs, propose
 from domlora.search.config import FindConfig, find_config
 from domlora.search.finalists import Finalist, finalists, settings
+from domlora.search.pace import seconds_of_a_pass
 from domlora.search.plan import Pacing, Plan, Work, lay, needed
 from domlora.search.race import Entry, Rung
 from domlora.search.rates import start_rates
@@ -38,13 +39,11 @@ from domlora.search.track import SweepTrack, race_config, variant_of
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
 from domlora.training import asked as sweeps
-from domlora.training.evaluation import evaluate_base
 from domlora.training.lock import alone, run_folder
 from domlora.training.rows import SweepRows, encode_rows
 from domlora.training.train import new_run
 
 LEAST_CANDIDATES = 4  # DomLoRA, vanilla LoRA, query and value, PAGE's first modules
-TIMED_ROWS = 8  # validation rows that the model reads to know how fast it is
 
 
 def find(
@@ -165,7 +164,9 @@ class _Search:
         """Candidates, and the plan of their race; fewer candidates where the time is short."""
         self._measure()
         proposed = propose(self.maps, self.config)
-        self.pace = self._time_a_pass(self._rows())
+        placements = [candidate.placement for candidate in proposed.candidates]
+        timed = race_config(self.config.training, [one.name for one in placements], (1e-3,), (), 1)
+        self.pace = seconds_of_a_pass(self.model, self._rows(), placements, timed)
         work, candidates, left = self._work(), list(proposed.candidates), self.left()
         plan = lay(3 * len(candidates), work, self.pace, left, self.config.steps)
         while plan is None and len(candidates) > LEAST_CANDIDATES:
@@ -175,8 +176,8 @@ class _Search:
             least = needed(3 * len(candidates), work, self.pace, self.config.steps) + self.spent()
             raise UsageError(
                 f"{self.config.minutes:g} minutes are too little for one rung and its finals here, which take about "
-                f"{max(least / 60, 0.1):.2g}: give more --minutes, fewer --validation-rows and --test-rows, or a smaller "
-                "batch"
+                f"{max(least / 60, 0.1):.2g}: give more --minutes, fewer --validation-rows and --test-rows, or a "
+                "smaller batch"
             )
         dropped = {c.name: "the time is too short for so many" for c in proposed.candidates[len(candidates) :]}
         return Proposed(tuple(candidates), proposed.everywhere, {**proposed.left_out, **dropped}), plan
@@ -199,14 +200,6 @@ class _Search:
 
     def _rows(self) -> SweepRows:
         return encode_rows(self.asked.task, self.asked.rows, self.model.encode, self.config.training)
-
-    def _time_a_pass(self, rows: SweepRows) -> float:
-        """Seconds in which the model reads a row, by a few that it reads twice: the first time is slower."""
-        some = rows.validation[:TIMED_ROWS]
-        evaluate_base(self.model.model, some)
-        started = time.monotonic()
-        evaluate_base(self.model.model, some)
-        return (time.monotonic() - started) / len(some)
 
     def _work(self) -> Work:
         held_out, training = self.asked.rows.splits, self.config.training
@@ -250,9 +243,9 @@ class _Search:
         """All rungs, those that are known with those that are run now."""
         done = [Rung.from_json(one) for one in run.facts[RUNGS]]
         plan, placements = run.facts[PLAN], {placement.name: placement for placement in run.placements}
-        first = plan["rungs"][0]["step"]
+        first, rungs = plan["rungs"][0]["step"], len(plan["rungs"])
         self.pace = run.facts[FIND]["pace"]
-        rules = Pacing(first, self._work(), self.config.steps, self.left, self.pace)
+        rules = Pacing(first, rungs, self._work(), self.config.steps, self.left, self.pace)
         key = f"{run.key} {run.created.isoformat()}"  # as `train` has it: not of a run that was removed and begun anew
         track = SweepTrack(
             self.model, rows, placements, self.config.training, self.store, run.id, key,
@@ -317,7 +310,7 @@ class _Search:
         left = self.left()
         if left is not None and left <= 0:
             return None
-        rules = Pacing(done[0].step, self._work(), self.config.steps, self.left, self.pace)
+        rules = Pacing(done[0].step, len(done), self._work(), self.config.steps, self.left, self.pace)
         variants = sum(len(one.rates) if len(one.rates) > 1 else 0 for one in judged) + self.config.seeds * len(judged)
         steps = rules.final_steps(done, variants)
         return settings(self.config, judged, steps, None if left is None else max(left, 1.0) / 60)

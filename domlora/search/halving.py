@@ -31,22 +31,26 @@ class Cut:
     untold: tuple[str, ...]
 
 
-def cut(losses: Mapping[str, np.ndarray], most: int | None = None, *, ties: bool = True) -> Cut:
+def cut(losses: Mapping[str, np.ndarray], more: int, *, ties: bool = True) -> Cut:
     """Cuts a field in half.
 
     Args:
         losses: (rows,) of each entry on the same validation rows; none that diverged.
-        most: entries that there is time for, of which the better half stays whatever this says; None for all.
+        more: entries at most that stay beside the better half.
         ties: whether what ties with the last of the better half stays.
     """
     order = sorted(losses, key=lambda name: float(losses[name].mean()))
-    half = (len(order) + 1) // 2
+    half = better_half(len(order))
     better, rest = order[:half], order[half:]
     alike = [name for name in rest if ties and not _behind(losses[name] - losses[better[-1]])] if better else []
-    room = len(alike) if most is None else min(len(alike), max(most - half, 0))
-    tied = alike[:room]
+    tied = alike[:more]
     out = [name for name in rest if name not in tied]
-    return Cut((*better, *tied), tuple(tied), tuple(out), tuple(alike[room:]))
+    return Cut((*better, *tied), tuple(tied), tuple(out), tuple(alike[more:]))
+
+
+def better_half(entries: int) -> int:
+    """How many the better half of so many is."""
+    return (entries + 1) // 2
 
 
 def _behind(difference: np.ndarray) -> bool:

@@ -7,13 +7,13 @@ no model, and asks for the time through the clock that it is given.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from domlora.comparison.config import SweepConfig
-from domlora.search.race import Rung
+from domlora.search.halving import better_half
+from domlora.search.race import Lap, Rung
 from domlora.training.meter import TRAIN_COST
 
 ENOUGH = 8  # entries from which the finalists are taken
@@ -21,9 +21,9 @@ FINALISTS = 4
 LEAST_STEPS = 4  # of the first rung: warm-up is over by then, and the losses have begun to differ
 MOST_RUNGS = 6
 RATES_OF_CONTROL = 3  # a control that did not race has its rate chosen before it is judged
-JOINING = 0.1  # of the entries of a rung, that is how many are thought to join the next one
-KEPT_AT_MOST = 0.75  # of the entries of a rung, however many tie
-MARGIN = 0.9  # of the time is planned with
+MOST_GOING_ON = 0.75  # of the entries of a rung, whatever ties
+MARGIN = 0.95  # of the time is worked with
+FOR_HALVING = 0.9  # of that is planned for rungs that keep the better half; the rest is for ties and new rates
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,8 @@ def forecast(
 ) -> Plan:
     """The race in which each rung has twice the steps of the one before, until few are left or the rungs are done.
 
+    Its finals have as many steps as its last rung: more, where there is time for more.
+
     Args:
         first: steps of the first rung.
         rungs: at most.
@@ -94,13 +96,10 @@ def forecast(
     """
     planned: list[Planned] = []
     running, step = entries, first
-    while True:
+    while len(planned) < rungs and step <= steps and (running > ENOUGH or not planned):
         planned.append(Planned(step, running, work.rung(running, before, step, joined) * pace))
-        joined = math.ceil(running * JOINING)
-        running, before, step = (running + 1) // 2 + joined, step, 2 * step
-        if len(planned) == rungs or running <= ENOUGH or step > steps:
-            break
-    last = min(step, steps)
+        running, joined, before, step = better_half(running), 0, step, 2 * step
+    last = min(before, steps)
     return Plan(tuple(planned), Planned(last, FINALISTS * work.seeds + RATES_OF_CONTROL, work.finals(last) * pace))
 
 
@@ -117,19 +116,19 @@ def lay(entries: int, work: Work, pace: float, seconds: float | None, steps: int
         best = None
         for first in range(LEAST_STEPS, max(steps // 2, LEAST_STEPS) + 1):
             plan = forecast(entries, first, rungs, work, pace, steps)
-            if seconds is not None and plan.seconds > MARGIN * seconds:
+            if seconds is not None and plan.seconds > FOR_HALVING * MARGIN * seconds:
                 break
-            if plan.finals.step < first or (best is not None and len(plan.rungs) < len(best.rungs)):
+            if len(plan.rungs) < rungs:
                 break
             best = plan
-        if best is not None and (len(best.rungs) == rungs or rungs == 1):
+        if best is not None:
             return best
     return None
 
 
 def needed(entries: int, work: Work, pace: float, steps: int) -> float:
     """Seconds that the shortest race of so many entries takes, with what it is planned with."""
-    return forecast(entries, LEAST_STEPS, 1, work, pace, steps).seconds / MARGIN
+    return forecast(entries, LEAST_STEPS, 1, work, pace, steps).seconds / (FOR_HALVING * MARGIN)
 
 
 class Pacing:
@@ -137,13 +136,16 @@ class Pacing:
 
     Args:
         first: steps of the first rung.
+        rungs: that are planned; further ones are run where there is time.
         steps: of a finalist at most.
         left: seconds that are left, asked whenever that matters; None for no end.
         pace: seconds of a pass, for as long as no rung was timed.
     """
 
-    def __init__(self, first: int, work: Work, steps: int, left: Callable[[], float | None], pace: float = 0.0) -> None:
-        self.first, self.work, self.steps, self.left, self._pace = first, work, steps, left, pace
+    def __init__(
+        self, first: int, rungs: int, work: Work, steps: int, left: Callable[[], float | None], pace: float = 0.0
+    ) -> None:
+        self.first, self.rungs, self.work, self.steps, self.left, self._pace = first, rungs, work, steps, left, pace
 
     def next_step(self, done: Sequence[Rung], running: int) -> int | None:
         if not done:
@@ -159,15 +161,23 @@ class Pacing:
                 return None
         return step
 
-    def most(self, done: Sequence[Rung], running: int, step: int, seconds: float) -> int:
-        """As many as the next rung has time for, and always fewer than ran."""
-        limit, left = int(KEPT_AT_MOST * running), self.left()
-        pace = seconds / self._passes(done, running, step) if seconds > 0 else self.pace(done)
+    def more(self, done: Sequence[Rung], lap: Lap, running: int, step: int) -> int:
+        """As many as there is time for beside all rungs to come and the finals, half of them from their start.
+
+        So ties and new rates lengthen a race, and never end it before its last rung.
+        """
+        half, left = better_half(len(lap.losses)), self.left()
+        limit = max(int(MOST_GOING_ON * running) - half, 0)
+        pace = lap.seconds / self._passes(done, running, step) if lap.seconds > 0 else self.pace(done)
         if left is None or pace <= 0:
             return limit
-        after = 2 * step
-        room = (MARGIN * left / pace - self.work.finals(after)) / self.work.rung(1, step, after, 0)
-        return max(min(int(room), limit), 0)
+        rungs = max(self.rungs - len(done) - 1, 0)
+
+        def fits(more: int) -> bool:
+            plan = forecast(half + more, 2 * step, rungs, self.work, pace, self.steps, step, more // 2)
+            return plan.seconds <= MARGIN * left
+
+        return next((more for more in range(limit, 0, -1) if fits(more)), 0)
 
     def final_steps(self, done: Sequence[Rung], variants: int) -> int:
         """As many steps for so many variants of finalists as there is time for: no fewer than the last rung had."""
@@ -181,7 +191,8 @@ class Pacing:
         """Seconds that the rungs to come and the finals are thought to take."""
         first = 2 * done[-1].step if done else self.first
         before, joined = (done[-1].step, len(done[-1].joined)) if done else (0, 0)
-        return forecast(running, first, MOST_RUNGS, self.work, self.pace(done), self.steps, before, joined).seconds
+        rungs = max(self.rungs - len(done), 0)
+        return forecast(running, first, rungs, self.work, self.pace(done), self.steps, before, joined).seconds
 
     def pace(self, done: Sequence[Rung]) -> float:
         """Seconds of a pass: in the last rung that was timed, else as it was planned with."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from domlora.search.halving import Cut, cut
+from domlora.search.halving import better_half, cut
 from domlora.search.rates import beyond
 
 
@@ -88,12 +88,12 @@ class Rules(Protocol):
     def next_step(self, done: Sequence[Rung], running: int) -> int | None:
         """The step at which the next rung of so many entries ends; None ends the race."""
 
-    def most(self, done: Sequence[Rung], running: int, step: int, seconds: float) -> int | None:
-        """How many entries may go on after a rung; None for all.
+    def more(self, done: Sequence[Rung], lap: Lap, running: int, step: int) -> int:
+        """How many entries may go on or join beside the better half of those that finished a rung.
 
         Args:
             done: the rungs before it.
-            running, step, seconds: entries of this one, the step at which it ended, and how long it took.
+            lap, running, step: of this one: what it gave, how many it trained, and up to where.
         """
 
 
@@ -113,9 +113,9 @@ def run(
         if step is None:
             return
         lap = track.advance(running, step)
-        losses = lap.losses
-        found = cut(losses, rules.most(done, len(running), step, lap.seconds), ties=ties)
-        joined = _joiners(losses, found, everyone(entries, done), first=not done) if found.kept else []
+        losses, more = lap.losses, rules.more(done, lap, len(running), step)
+        joined = _joiners(losses, everyone(entries, done), first=not done)[: more // 2]
+        found = cut(losses, more - len(joined), ties=ties)
         ordered = {name: float(losses[name].mean()) for name in (*found.kept, *found.out)}
         rung = Rung(
             step, dict(sorted(ordered.items(), key=lambda item: item[1])),
@@ -159,21 +159,20 @@ def tried_rates(placement: str, entries: Sequence[Entry], done: Sequence[Rung]) 
     return tuple(sorted(own))
 
 
-def _joiners(
-    losses: Mapping[str, np.ndarray], found: Cut, known: Sequence[Entry], first: bool
-) -> list[Entry]:  # fmt: skip
-    """The next rate of each placement whose best is at the edge of those tried.
+def _joiners(losses: Mapping[str, np.ndarray], known: Sequence[Entry], first: bool) -> list[Entry]:
+    """The next rate of each placement whose best is at the edge of those tried, the best placement's first.
 
-    After the first rung also of one that is out by then, as it may have lost for want of a rate.
+    After the first rung also of a placement that is in the worse half, as it may be there for want of a rate.
     """
+    mean = {name: float(values.mean()) for name, values in losses.items()}
+    order = sorted(mean, key=mean.__getitem__)
+    better = set(order if first else order[: better_half(len(order))])
+    best: dict[str, Entry] = {}
+    for entry in sorted((entry for entry in known if entry.name in mean), key=lambda entry: mean[entry.name]):
+        best.setdefault(entry.placement, entry)
     joined = []
-    for placement in dict.fromkeys(entry.placement for entry in known):
-        own = [entry for entry in known if entry.placement == placement]
-        ran = [entry for entry in own if entry.name in losses]
-        if not ran or not (first or any(entry.name in found.kept for entry in ran)):
-            continue
-        best = min(ran, key=lambda entry: float(losses[entry.name].mean()))
-        rate = beyond(best.rate, {entry.rate for entry in own})
-        if rate is not None:
+    for placement, entry in best.items():
+        rate = beyond(entry.rate, {one.rate for one in known if one.placement == placement})
+        if rate is not None and entry.name in better:
             joined.append(Entry(placement, rate))
     return joined

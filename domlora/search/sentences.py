@@ -15,7 +15,7 @@ DOMINANT = "dominant"
 
 
 def described(placement: Placement) -> str:
-    """A placement as a person would say it: `layer 11's down projection`, `down in layers 4 to 11`, `qv (60 modules)`."""
+    """A placement with what it holds: `qv (60 modules: q and v in layers 0 to 29)`."""
     modules = placement.modules
     if len(modules) == 1:
         return f"{placement.name} ({modules[0].module})"
@@ -45,7 +45,7 @@ def headline(answer: Answer) -> str:
         return f"{text}, as good as {_beside(final, chosen, lead)}{_share(final, chosen, lead)}."
     largest = str(real["trainable_parameters"].idxmax())
     beside = largest if largest != chosen else str(others.index[0])
-    gap, low, high, *_ = final.difference(chosen, beside)
+    high = final.difference(chosen, beside)[2]
     word = "better than" if high < 0 else "not told apart from"
     return f"{text}, {word} {_beside(final, chosen, beside)}{_share(final, chosen, beside)}."
 
@@ -63,7 +63,7 @@ def _so_far(answer: Answer) -> str:
     best = answer.table.iloc[0]
     left = int((answer.table["status"] == "in the race").sum())
     lead = f"{best['placement']} leads with a validation loss of {number(best['loss'])} at step {rungs[-1].step}"
-    if race.status == "done" or answer.final is None and not left:
+    if race.status == "done":
         return f"Not judged: {lead}, and there was no time for finals with fresh starts on test rows."
     return f"After rung {len(rungs)} {lead}; {left} of {len(answer.table)} placements are still in the race."
 
@@ -91,9 +91,8 @@ def _control(answer: Answer) -> list[str]:
     if final is None or chosen is None:
         return []
     if control is None:
-        return [
-            f"{chosen} leaves too few modules to draw a random placement of its size from: whether its place matters is not shown."
-        ]
+        few = f"{chosen} leaves too few modules to draw a random placement of its size from"
+        return [f"{few}: whether its place matters is not shown."]
     if control not in final.table.index or final.table["loss"].isna()[control]:
         return []
     gap, low, high, *_ = final.difference(chosen, control)
@@ -116,9 +115,8 @@ def _dominant(answer: Answer) -> list[str]:
     if final is not None and DOMINANT in final.table.index and answer.chosen is not None:
         gap, low, high, *_ = final.difference(DOMINANT, answer.chosen)
         verdict = "better" if high < 0 else "worse" if low > 0 else "not told apart"
-        return [
-            f"PAGE's dominant module ({module}) against it: {verdict} (difference {_signed(gap)}, {_signed(low)} to {_signed(high)})."
-        ]
+        interval = f"difference {_signed(gap)}, {_signed(low)} to {_signed(high)}"
+        return [f"PAGE's dominant module ({module}) against it: {verdict} ({interval})."]
     place = int(found.index[0]) + 1
     return [f"PAGE's dominant module ({module}) is number {place} of {len(answer.table)}: {row['status']}."]
 
@@ -149,9 +147,7 @@ def _limits(answer: Answer) -> list[str]:
         )
     untold = sum(len(rung.untold) for rung in answer.rungs)
     if untold:
-        said.append(
-            f"{untold} entries were not told apart from the last that stayed, and fell out as there was no time for them."
-        )
+        said.append(f"{untold} entries were not told apart from the last that stayed, and fell out for want of time.")
     if answer.race.facts["find"]["left_out"]:
         left = answer.race.facts["find"]["left_out"]
         said.append(f"{len(left)} placements took no part, such as {next(iter(left))}: {next(iter(left.values()))}.")

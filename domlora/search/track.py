@@ -15,6 +15,7 @@ import numpy as np
 
 from domlora.comparison.config import CHOOSING, SweepConfig, variant_name
 from domlora.comparison.run import STEPS, Variant
+from domlora.comparison.rungs import first_rung
 from domlora.models.loading import LoadedModel
 from domlora.placements.placement import Placement
 from domlora.search.race import Entry, Lap
@@ -107,6 +108,8 @@ class SweepTrack:
         self.store.runs.go_on(self.run, config, again, more)
         started = time.monotonic()
         self._sweep(config, frozenset(names))
+        if not self._earlier:
+            self._keep_first_rung(frozenset(names))
         self._earlier.append(step)
         return Lap(self._losses(entries, names), 0.0 if resumed else time.monotonic() - started)
 
@@ -114,6 +117,13 @@ class SweepTrack:
         """Removes what entries that stopped would have gone on from."""
         for entry in entries:
             state_of(run_folder(self.run), named(entry)).unlink(missing_ok=True)
+
+    def _keep_first_rung(self, names: frozenset[str]) -> None:
+        """Where all had as many steps: later rungs replace the evaluations of those that go on."""
+        run = self.store.runs.get(self.run)
+        part = first_rung(run)[1]
+        made = [one for one in self.store.runs.evaluations(run.id) if one.variant in names and one.part == "validation"]
+        self.store.runs.add_evaluations(run.id, [replace(one, part=part) for one in made])
 
     def _sweep(self, config: SweepConfig, names: frozenset[str]) -> None:
         total = total_passes(config, self.rows, len(names))

@@ -202,7 +202,7 @@ def _other_tasks(task: Task, model: LoadedModel, config: SweepConfig) -> dict[st
     Raises:
         TaskError: a task that is named cannot be read, or none of its rows fits.
     """
-    encoded = {}
+    encoded: dict[str, tuple[EncodedSample, ...]] = {}
     for name in (config.keep or builtin_tasks()) if config.forgetting_rows else ():
         other = load_task(name)
         if other.content_hash == task.content_hash:

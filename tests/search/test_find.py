@@ -1,0 +1,185 @@
+"""Whole searches on a tiny real model."""
+
+from __future__ import annotations
+
+import pytest
+
+from domlora.data.tasks import load_task
+from domlora.errors import DomLoRAError, TaskError, UsageError
+from domlora.models.loading import load_model
+from domlora.search import find as search
+from domlora.search.answer import FINAL, RUNGS, answer_of
+from domlora.search.asked import ask
+from domlora.search.config import find_config
+from domlora.store.store import Store
+from tests.helpers.sweep_place import Killed
+from tests.helpers.sweeping import write_task
+
+SETTINGS = {
+    "minutes": None, "steps": 16, "samples": 4, "rank": 2, "batch_size": 2, "validation_rows": 6, "test_rows": 8,
+    "forgetting_rows": 2, "keep": ("chat",), "max_length": 64,
+}  # fmt: skip
+
+
+@pytest.fixture
+def model(tiny_folder):
+    return load_model(tiny_folder, dtype="float32", device="cpu")
+
+
+@pytest.fixture
+def task(tmp_path):
+    return load_task(str(write_task(tmp_path / "rows.jsonl")))
+
+
+def searched(model, task, progress=lambda *_: None, **settings):
+    store = Store()
+    asked = ask(task, find_config(SETTINGS | settings))
+    run = search.find_run(asked, model.local, lambda: model, store, progress=progress)
+    return store, run
+
+
+@pytest.fixture
+def found(model, task):
+    return searched(model, task)
+
+
+def test_a_search_from_end_to_end(found):
+    store, run = found
+    answer = answer_of(store, run)
+    assert run.status == "done"
+    assert answer.final is not None
+    assert answer.final.run.status == "done"
+    assert answer.chosen in answer.final.table.index
+    assert answer.headline.startswith(f"Adapt {answer.chosen}")
+    assert answer.placement.lora_config().target_modules
+    rungs = answer.rungs
+    assert len(rungs) >= 2
+    assert [rung.step for rung in rungs] == sorted({rung.step for rung in rungs})
+    assert len(rungs[-1].losses) < len(rungs[0].losses)
+    assert set(answer.final.forgetting["task"]) == {"chat"}
+    assert answer.final.table["seeds"].max() == 3
+    assert len(store.runs.list()) == 2
+
+
+def test_the_race_reads_no_test_row(found):
+    store, run = found
+    assert {one.part for one in store.runs.evaluations(run.id)} == {"validation"}
+    assert all("test_loss_after" not in variant.results for variant in run.variants)
+    assert {variant.seed for variant in run.variants}.isdisjoint(answer_of(store, run).final.run.config.judging)
+
+
+def test_curves_go_on_from_rung_to_rung(found):
+    """Who stayed to the end has trained every step once, and was judged at the end of each rung."""
+    _, run = found
+    last, steps = Store().runs.metrics(run.id), [rung["step"] for rung in run.facts[RUNGS]]
+    stayed = [v for v in run.variants if v.results["steps"] == steps[-1]]
+    assert stayed
+    for variant in stayed:
+        own = last[last["variant"] == variant.name]
+        assert own[own["name"] == "train_loss"]["step"].tolist() == list(range(1, steps[-1] + 1))
+        judged = set(own[own["name"] == "eval_loss"]["step"])
+        assert {0, steps[-1]} <= judged <= {0, *steps}
+
+
+def test_the_same_search_is_answered_from_the_store(found, model, task):
+    _, run = found
+
+    def never():
+        raise AssertionError("nothing is to be loaded")
+
+    again = search.find_run(ask(task, find_config(SETTINGS)), model.local, never, Store())
+    assert again == run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [3, 12, 30, 45, 60, 75])
+def test_a_killed_search_goes_on_to_the_same_answer(found, model, task, at, tmp_path, monkeypatch):
+    whole = answer_of(*found)
+    monkeypatch.setenv("DOMLORA_HOME", str(tmp_path / "other"))
+    heard = []
+
+    def kill(stage, done, total):
+        heard.append(stage)
+        if len(heard) == at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        searched(model, task, progress=kill)
+    again = answer_of(*searched(model, task))
+    assert [rung.losses for rung in again.rungs] == [rung.losses for rung in whole.rungs]
+    assert again.chosen == whole.chosen
+    assert again.headline == whole.headline
+
+
+def test_minutes_are_kept(model, task):
+    """With a clock that runs: a plan for half a minute does not take two."""
+    store, run = searched(model, task, minutes=0.5, steps=200)
+    answer = answer_of(store, run)
+    assert answer.final is not None
+    assert run.facts["seconds"] < 60
+
+
+def test_too_little_time_says_how_much_is_needed(model, task):
+    with pytest.raises(UsageError, match="minutes are too little for one rung and its finals here") as caught:
+        searched(model, task, minutes=1e-3)
+    assert "\n" not in str(caught.value)
+    assert not Store().runs.list()
+
+
+def test_all_that_diverges_is_one_line(model, task, monkeypatch):
+    monkeypatch.setattr(search, "start_rates", lambda parameters, everywhere: (5.0, 7.0, 9.0))
+    with pytest.raises(DomLoRAError, match="all candidates diverged at all rates"):
+        searched(model, task, max_grad_norm=1e9, warmup=0.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"keep": ("no-such-task",)}, "no-such-task"),
+        ({"validation_rows": 10_000, "train_rows": 10_000}, "training rows asked for"),
+    ],
+)
+def test_what_cannot_be_had_is_said_before_a_model_is_loaded(task, settings, words):
+    with pytest.raises(TaskError, match=words):
+        ask(task, find_config(SETTINGS | settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"placements": ("qv",)}, "find decides it by itself"),
+        ({"stepz": 3}, "is no setting of find"),
+        ({"seeds": 2}, "seeds: .*greater than or equal to 3"),
+        ({"minutes": 0}, "minutes: .*greater than 0"),
+        ({"batch_size": 0}, "batch_size"),
+    ],
+)
+def test_settings_that_cannot_be(settings, words):
+    with pytest.raises(UsageError, match=words):
+        find_config(settings)
+
+
+def test_a_cancelled_entry_falls_out_and_the_race_goes_on(model, task):
+    store = Store()
+    asked = ask(task, find_config(SETTINGS))
+    told = []
+
+    def cancel(stage, done, total):
+        if stage.startswith("rung 1") and not told:
+            (run,) = store.runs.list()
+            told.append(run.variants[0].name)
+            store.runs.cancel_variant(run.id, run.variants[0].name)
+
+    run = search.find_run(asked, model.local, lambda: model, store, progress=cancel)
+    assert run.status == "done"
+    first = next(v for v in run.variants if v.name == told[0])
+    assert first.status in ("cancelled", "done")
+
+
+def test_finals_are_left_out_where_the_time_is_over(model, task, monkeypatch):
+    monkeypatch.setattr(search._Search, "_final_settings", lambda self, judged, done: None)
+    store, run = searched(model, task)
+    answer = answer_of(store, run)
+    assert answer.final is None
+    assert answer.headline.startswith("Not judged: ")
+    assert FINAL not in run.facts
