@@ -139,9 +139,9 @@ def _write(store: Store, answer: Answer, out: Path) -> None:
     from domlora.export import bundle
     from domlora.export.taken import Taken
 
-    if answer.final is None or answer.chosen is None:
+    final, variant = answer.final, answer.variant
+    if final is None or variant is None:
         raise UsageError("nothing was judged, so there is no adapter to write: give more --minutes")
-    run, chosen = answer.final.run, next(c for c in answer.final.contestants if c.name == answer.chosen)
-    taken = Taken.of(run, answer.final, chosen.variants[0], store.runs.metrics(run.id))
+    taken = Taken.of(final.run, final, variant, store.runs.metrics(final.run.id))
     bundle.write(bundle.files_of(taken), out)
     print(f"wrote {taken.variant.name} to {visible(str(out))}", file=sys.stderr)

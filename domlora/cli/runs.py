@@ -28,7 +28,7 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
     """`domlora runs`."""
     runs = group(parser, _list)
     command(runs, "list", _list, "all comparisons, newest first", json_output=True)
-    show = command(runs, "show", _show, "one comparison: its table and what it says", json_output=True)
+    show = command(runs, "show", _show, "one comparison or search: its table and what it says", json_output=True)
     show.add_argument("id", help=RUN_ID)
     add_baseline(show)
     export = command(runs, "export", _export, "write an adapter and all that is needed to use it")
@@ -129,13 +129,22 @@ def _counts(run: Run) -> str:
 
 
 def _show(arguments: argparse.Namespace) -> None:
+    from domlora.search.answer import answer_of, is_search
+
     store = open_store()
-    print_comparison(comparison_of(store, store.runs.get(arguments.id), arguments.baseline), arguments.json)
+    run = store.runs.get(arguments.id)
+    if is_search(run):
+        from domlora.cli.find import print_answer
+
+        answer = answer_of(store, run)
+        return print_json(answer.to_json()) if arguments.json else print_answer(answer)
+    print_comparison(comparison_of(store, run, arguments.baseline), arguments.json)
 
 
 def _export(arguments: argparse.Namespace) -> None:
     from domlora.export import bundle
     from domlora.export.taken import Taken
+    from domlora.search.answer import answer_of, is_search
 
     if arguments.private and arguments.push_to_hub is None:
         raise UsageError("--private is of the repository that --push-to-hub names: name one")
@@ -143,9 +152,15 @@ def _export(arguments: argparse.Namespace) -> None:
         raise UsageError("--llama-cpp is for --gguf: add it")
     store = open_store()
     run = store.runs.get(arguments.id)
+    found = None
+    if is_search(run):  # of its finalists the one that it names
+        answer = answer_of(store, run)
+        if answer.final is None or answer.variant is None:
+            raise UsageError(f"search {run.id} has judged nothing yet, so there is no adapter to take away")
+        run, found = answer.final.run, answer.variant
     comparison = comparison_of(store, run, None)
     if arguments.variant is None:
-        variant = bundle.best_variant(comparison)
+        variant = found or bundle.best_variant(comparison)
     else:
         named = [variant for variant in run.variants if variant.name == arguments.variant]
         if not named:

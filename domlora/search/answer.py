@@ -15,7 +15,7 @@ import pandas as pd
 from domlora import json_values
 from domlora.comparison.analysis import compare_run
 from domlora.comparison.result import Comparison
-from domlora.comparison.run import Run
+from domlora.comparison.run import Run, Variant
 from domlora.errors import StoreError, UsageError
 from domlora.placements.placement import Placement
 from domlora.search import sentences
@@ -71,6 +71,12 @@ class Answer:
         if self.final is None or self.chosen is None:
             return None
         return float(self.final.table.loc[self.chosen, "learning_rate"])
+
+    @property
+    def variant(self) -> Variant | None:
+        """The adapter to take away: the first start of what is chosen."""
+        contestants = self.final.contestants if self.final is not None else ()
+        return next((one.variants[0] for one in contestants if one.name == self.chosen), None)
 
     def to_json(self) -> dict[str, Any]:
         """Everything as one JSON-serialisable object; NaN becomes None."""

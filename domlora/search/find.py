@@ -35,7 +35,7 @@ from domlora.search.pace import seconds_of_a_pass
 from domlora.search.plan import Pacing, Plan, Work, lay, needed
 from domlora.search.race import Entry, Rung
 from domlora.search.rates import start_rates
-from domlora.search.track import SweepTrack, race_config, variant_of
+from domlora.search.track import SweepTrack, forget, race_config, variant_of
 from domlora.store.shipped import known_map
 from domlora.store.store import Store
 from domlora.training import asked as sweeps
@@ -155,6 +155,7 @@ class _Search:
                 "all candidates diverged at all rates: check the rows with `domlora tasks show`, or try --dtype float32"
             )
         self._judge(run, entries, done)
+        forget(run.id, race.everyone(entries, done))
         self.store.runs.finish(run.id, {"seconds": self.spent(), SPENT: self.spent()})
         return self.store.runs.get(run.id)
 
@@ -260,7 +261,7 @@ class _Search:
             facts = {RUNGS: [one.to_json() for one in done], SPENT: self.spent()}
             self.store.runs.set_facts(run.id, facts)
             going = {entry.name for entry in race.still_running(entries, done)}
-            track.forget([entry for entry in race.everyone(entries, done) if entry.name not in going])
+            forget(run.id, [entry for entry in race.everyone(entries, done) if entry.name not in going])
         return done
 
     def _standing(self, entries: Sequence[Entry], done: Sequence[Rung]) -> str:

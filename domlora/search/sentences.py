@@ -147,7 +147,8 @@ def _limits(answer: Answer) -> list[str]:
         )
     untold = sum(len(rung.untold) for rung in answer.rungs)
     if untold:
-        said.append(f"{untold} entries were not told apart from the last that stayed, and fell out for want of time.")
+        word = "entry was" if untold == 1 else "entries were"
+        said.append(f"{untold} {word} not told apart from the last that stayed, and fell out for want of time.")
     if answer.race.facts["find"]["left_out"]:
         left = answer.race.facts["find"]["left_out"]
         said.append(f"{len(left)} placements took no part, such as {next(iter(left))}: {next(iter(left.values()))}.")

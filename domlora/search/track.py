@@ -62,6 +62,12 @@ def named(entry: Entry) -> str:
     return variant_name(entry.placement, "lora", entry.rate, CHOOSING)
 
 
+def forget(run: str, entries: Sequence[Entry]) -> None:
+    """Removes what entries that stopped would have gone on from: it takes more disk than their adapters."""
+    for entry in entries:
+        state_of(run_folder(run), named(entry)).unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class RungLog(StoreLog):
     """The log of a run, for a sweep that trains the entries of one rung and knows no others."""
@@ -112,11 +118,6 @@ class SweepTrack:
             self._keep_first_rung(frozenset(names))
         self._earlier.append(step)
         return Lap(self._losses(entries, names), 0.0 if resumed else time.monotonic() - started)
-
-    def forget(self, entries: Sequence[Entry]) -> None:
-        """Removes what entries that stopped would have gone on from."""
-        for entry in entries:
-            state_of(run_folder(self.run), named(entry)).unlink(missing_ok=True)
 
     def _keep_first_rung(self, names: frozenset[str]) -> None:
         """Where all had as many steps: later rungs replace the evaluations of those that go on."""
