@@ -68,7 +68,8 @@ def row(model: LoadedModel, task: Task, minutes: float, steps: int) -> tuple[str
     placements = [*answer.race.placements, *control]
     changed = {
         "placements": tuple(one.name for one in placements), "own_rates": own,
-        "learning_rates": next(iter(own.values())), "seeds": 3, "rate_seeds": 1, "steps": final.config.steps, "evaluate_every": final.config.steps,
+        "learning_rates": next(iter(own.values())), "seeds": 3, "rate_seeds": 1,
+        "steps": final.config.steps, "evaluate_every": final.config.steps,
     }  # fmt: skip
     settings = SweepConfig(**config.training.model_dump() | changed)
     page = store.maps.get(final.facts["energy_map"])
