@@ -7,6 +7,8 @@ from typing import Any
 
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
+from domlora.search.answer import FIND, SEARCH
+from domlora.search.config import FindConfig
 from domlora.settings import flag
 
 BEFORE = "RUN"  # stands for the id of a comparison that is gone on with
@@ -15,16 +17,31 @@ BEFORE = "RUN"  # stands for the id of a comparison that is gone on with
 def compare_commands(run: Run) -> list[list[str]]:
     """`domlora compare MODEL --task TASK ...` as its words; where training was gone on with, a line for each leg.
 
-    The map that placements were chosen by is measured anew with the default number of samples.
+    Of a search, and of the comparison of its finalists, it is `domlora find ...`, which takes as long as it took. The map that placements were chosen by is measured anew with the default number of samples.
     """
+    asked = run.facts.get(FIND) or run.facts.get(SEARCH)
+    if asked is not None:
+        return [_search(run, FindConfig.model_validate(asked["config"]))]
     ends = (*run.config.legs, run.config.steps)
     first = _anew(run, run.config.model_copy(update={"legs": (), "steps": ends[0]}))
     return [first, *(["domlora", "compare", "--add-to", BEFORE, "--steps", str(end)] for end in ends[1:])]
 
 
+def _search(run: Run, config: FindConfig) -> list[str]:
+    usual = FindConfig()
+    own = {name: getattr(config, name) for name in FindConfig.model_fields if name != "training"}
+    words = [word for name, value in own.items() if value != getattr(usual, name) for word in _option(name, value)]
+    return [*_subject(run, "find"), *words, *_settings(config.training, usual.training)]
+
+
 def _anew(run: Run, config: SweepConfig) -> list[str]:
+    return [*_subject(run, "compare"), *_settings(config, SweepConfig())]
+
+
+def _subject(run: Run, command: str) -> list[str]:
+    """The command with its model and task."""
     model, task = run.model_origin, run.task_origin
-    words = ["domlora", "compare", model.named_again if model is not None else run.model]
+    words = ["domlora", command, model.named_again if model is not None else run.model]
     if model is not None and model.kind == "hub" and model.revision:
         words += ["--revision", model.revision]
     words += ["--task", task.named_again if task is not None else run.task]
@@ -32,7 +49,13 @@ def _anew(run: Run, config: SweepConfig) -> list[str]:
         words += ["--columns", task.columns_named]
     if task is not None and task.system != "keep":
         words += ["--system", task.system]
-    usual, of_rank = SweepConfig(), SweepConfig(rank=config.rank)  # the usual alpha follows the rank
+    return words
+
+
+def _settings(config: SweepConfig, usual: SweepConfig) -> list[str]:
+    """Options for what differs from the usual settings."""
+    words = []
+    of_rank = SweepConfig(rank=config.rank)  # the usual alpha follows the rank
     for name in SweepConfig.model_fields:
         value = getattr(config, name)
         if value != getattr(of_rank if name == "alpha" else usual, name):

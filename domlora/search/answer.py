@@ -26,6 +26,7 @@ SCHEMA_VERSION = 1
 # Facts of a race's run: what was asked, what was planned, who took part, what each rung decided, who judges it, and the
 # seconds that it took so far.
 FIND, PLAN, CANDIDATES, RUNGS, FINAL, SPENT = "find", "plan", "candidates", "rungs", "final", "spent"
+SEARCH = "search"  # in the facts of the comparison of finalists: the race's run, and what was asked
 AS_GOOD = 0.05  # of what the best gains over the base model may be lost by one that is called as good
 TABLE = (
     "placement", "parameters", "modules", "why", "control", "learning_rate", "loss", "step", "status", "finalist",

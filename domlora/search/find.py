@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from domlora.comparison.config import SweepConfig
@@ -26,7 +27,7 @@ from domlora.placements.place import rows_of
 from domlora.probes.config import ProbeName
 from domlora.progress import Progress, silent
 from domlora.search import race
-from domlora.search.answer import CANDIDATES, FINAL, FIND, PLAN, RUNGS, SPENT, Answer, answer_of
+from domlora.search.answer import CANDIDATES, FINAL, FIND, PLAN, RUNGS, SEARCH, SPENT, Answer, answer_of
 from domlora.search.asked import FindAsked, ask
 from domlora.search.candidates import Candidate, Proposed, candidate_json, candidate_of, probe_configs, propose
 from domlora.search.config import FindConfig, find_config
@@ -148,9 +149,8 @@ class _Search:
             self._measure()
             run = self.store.runs.start(known)
         entries = [Entry(*one) for one in run.facts[FIND]["entries"]]
-        rows = self._rows()
-        done = self._race(run, entries, rows)
-        if not done[-1].losses:
+        done = self._race(run, entries)
+        if not any(rung.losses for rung in done):
             raise SweepError(
                 "all candidates diverged at all rates: check the rows with `domlora tasks show`, or try --dtype float32"
             )
@@ -167,7 +167,7 @@ class _Search:
         proposed = propose(self.maps, self.config)
         placements = [candidate.placement for candidate in proposed.candidates]
         timed = race_config(self.config.training, [one.name for one in placements], (1e-3,), (), 1)
-        self.pace = seconds_of_a_pass(self.model, self._rows(), placements, timed)
+        self.pace = seconds_of_a_pass(self.model, self.rows, placements, timed)
         work, candidates, left = self._work(), list(proposed.candidates), self.left()
         plan = lay(3 * len(candidates), work, self.pace, left, self.config.steps)
         while plan is None and len(candidates) > LEAST_CANDIDATES:
@@ -199,7 +199,9 @@ class _Search:
                 maps[config.probe] = energy
         self.maps = {name: energy for name, energy in maps.items() if energy is not None}
 
-    def _rows(self) -> SweepRows:
+    @cached_property
+    def rows(self) -> SweepRows:
+        """All rows, encoded."""
         return encode_rows(self.asked.task, self.asked.rows, self.model.encode, self.config.training)
 
     def _work(self) -> Work:
@@ -234,13 +236,13 @@ class _Search:
             FIND: found, PLAN: plan.to_json(), RUNGS: [], SPENT: self.spent(),
             CANDIDATES: [candidate_json(candidate) for candidate in proposed.candidates],
         }  # fmt: skip
-        run = new_run(self.model, made, self._rows(), {}, self.job)
+        run = new_run(self.model, made, self.rows, {}, self.job)
         variants = tuple(variant_of(entry, placements[entry.placement]) for entry in entries)
         return self.store.runs.start(replace(run, facts={**run.facts, **told}, variants=variants))
 
     # Race
 
-    def _race(self, run: Run, entries: Sequence[Entry], rows: SweepRows) -> list[Rung]:
+    def _race(self, run: Run, entries: Sequence[Entry]) -> list[Rung]:
         """All rungs, those that are known with those that are run now."""
         done = [Rung.from_json(one) for one in run.facts[RUNGS]]
         plan, placements = run.facts[PLAN], {placement.name: placement for placement in run.placements}
@@ -249,7 +251,7 @@ class _Search:
         rules = Pacing(first, rungs, self._work(), self.config.steps, self.left, self.pace)
         key = f"{run.key} {run.created.isoformat()}"  # as `train` has it: not of a run that was removed and begun anew
         track = SweepTrack(
-            self.model, rows, placements, self.config.training, self.store, run.id, key,
+            self.model, self.rows, placements, self.config.training, self.store, run.id, key,
             lambda share: self._say(f"rung {len(done) + 1}: {self._standing(entries, done)}"),
         )  # fmt: skip
         for rung in done:
@@ -305,6 +307,8 @@ class _Search:
             asked, self.local, lambda: self.model, self.store, energy=page, job=self.job,
             progress=lambda stage, part, whole: self._say(f"finals of {len(judged)} placements: {stage}"),
         )  # fmt: skip
+        asked_for = self.config.model_dump(mode="json")
+        self.store.runs.set_facts(final.key[:12], {SEARCH: {"run": run.id, "config": asked_for}})
 
     def _final_settings(self, judged: Sequence[Finalist], done: Sequence[Rung]) -> SweepConfig | None:
         """None where the time is over."""
