@@ -17,7 +17,8 @@ BEFORE = "RUN"  # stands for the id of a comparison that is gone on with
 def compare_commands(run: Run) -> list[list[str]]:
     """`domlora compare MODEL --task TASK ...` as its words; where training was gone on with, a line for each leg.
 
-    Of a search, and of the comparison of its finalists, it is `domlora find ...`, which takes as long as it took. The map that placements were chosen by is measured anew with the default number of samples.
+    Of a search, and of the comparison of its finalists, it is `domlora find ...`. The map that the placements of a
+    comparison were chosen by is measured anew with the default number of samples.
     """
     asked = run.facts.get(FIND) or run.facts.get(SEARCH)
     if asked is not None:

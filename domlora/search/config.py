@@ -31,10 +31,9 @@ class FindConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    minutes: float | None = Field(
-        default=30.0, gt=0, title="Minutes",
-        description="time that the answer may take, from the first row that is read to the last",
-        json_schema_extra={"unset": "as long as it takes"},
+    minutes: float = Field(
+        default=30.0, ge=0, title="Minutes",
+        description="time that the answer may take; 0 for as long as all steps take",
     )  # fmt: skip
     parameters: int | None = Field(
         default=None, ge=1, title="Trainable parameters at most",

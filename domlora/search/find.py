@@ -137,8 +137,8 @@ class _Search:
         return self.before + time.monotonic() - self.began
 
     def left(self) -> float | None:
-        """Seconds that are left of the time that was given."""
-        return None if self.config.minutes is None else 60 * self.config.minutes - self.spent()
+        """Seconds that are left of the time that was given; None where there is no end."""
+        return 60 * self.config.minutes - self.spent() if self.config.minutes else None
 
     def run(self, known: Run | None) -> Run:
         """Races, or goes on with the race, and judges the finalists."""
@@ -275,7 +275,7 @@ class _Search:
     def _expect(self, rest: float) -> None:
         """Sets when all is thought to be over: so many seconds from now, and not after the time that was given."""
         end = self.spent() + rest
-        self.end = end if self.config.minutes is None else min(end, 60 * self.config.minutes)
+        self.end = min(end, 60 * self.config.minutes) if self.config.minutes else end
 
     def _say(self, stage: str) -> None:
         """Progress in seconds: those that were spent, of all that it is thought to take."""

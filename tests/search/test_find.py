@@ -16,7 +16,7 @@ from tests.helpers.sweep_place import Killed
 from tests.helpers.sweeping import write_task
 
 SETTINGS = {
-    "minutes": None, "steps": 16, "samples": 4, "rank": 2, "batch_size": 2, "validation_rows": 6, "test_rows": 8,
+    "minutes": 0, "steps": 16, "samples": 4, "rank": 2, "batch_size": 2, "validation_rows": 6, "test_rows": 8,
     "forgetting_rows": 2, "keep": ("chat",), "max_length": 64,
 }  # fmt: skip
 
@@ -150,7 +150,7 @@ def test_what_cannot_be_had_is_said_before_a_model_is_loaded(task, settings, wor
         ({"placements": ("qv",)}, "find decides it by itself"),
         ({"stepz": 3}, "is no setting of find"),
         ({"seeds": 2}, "seeds: .*greater than or equal to 3"),
-        ({"minutes": 0}, "minutes: .*greater than 0"),
+        ({"minutes": -1}, "minutes: .*greater than or equal to 0"),
         ({"batch_size": 0}, "batch_size"),
     ],
 )
