@@ -16,6 +16,7 @@ from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
 from domlora.jobs.spec import FindRequest
 from domlora.search.config import TRAINING, FindConfig, find_config
+from domlora.settings import flag
 from domlora.visible import visible
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _find(arguments: argparse.Namespace) -> None:
         raise UsageError("--queue leaves it to a worker: leave out --plan and --out")
     own = {name: getattr(arguments, name) for name in ("minutes", "parameters", "steps", "seeds", "samples")}
     training = {name: value for name, value in given(arguments, SweepConfig).items() if name in TRAINING}
-    config = find_config({**own, **training, "dtype": arguments.dtype})
+    config = find_config({**own, **training, "dtype": arguments.dtype}, flag)
     request = FindRequest(config=config, **subject(arguments))
     if arguments.plan:
         return _plan(request, arguments.json)

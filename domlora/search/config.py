@@ -5,6 +5,7 @@ No torch here. How everything is trained is a `SweepConfig`, of which `find` its
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -61,8 +62,11 @@ class FindConfig(BaseModel):
         return training
 
 
-def find_config(settings: dict[str, Any]) -> FindConfig:
+def find_config(settings: dict[str, Any], called: Callable[[str], str] = str) -> FindConfig:
     """The settings that these values make, those of the training among them (`TRAINING`).
+
+    Args:
+        called: how a setting is called by who is told that it cannot be.
 
     Raises:
         UsageError: an unknown setting, one that `find` decides, a value that a field does not take.
@@ -85,4 +89,5 @@ def find_config(settings: dict[str, Any]) -> FindConfig:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][-1]) if first["loc"] else "settings"
-        raise UsageError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{called(name)}: {message[0].lower()}{message[1:]}") from error

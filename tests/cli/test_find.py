@@ -58,9 +58,9 @@ def test_the_answer_its_json_and_its_adapter(capsys, tiny_folder, rows, tmp_path
         (("--minutes", "0.001"), "too little for one rung and its finals here"),
         (("--parameters", "3"), "above the 3 allowed"),
         (("--keep", "no-such-task"), "no-such-task"),
-        (("--seeds", "1"), "seeds: "),
-        (("--steps", "2"), "steps: "),
-        (("--validation-rows", "0"), "validation_rows"),
+        (("--seeds", "1"), "--seeds: input should be greater than or equal to 3"),
+        (("--steps", "2"), "--steps: input should be"),
+        (("--validation-rows", "0"), "--validation-rows: input should be"),
         (("--plan", "--queue"), "leave out --plan and --out"),
     ],
 )
