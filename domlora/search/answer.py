@@ -7,7 +7,7 @@ which learning rate, how good beside the others and how sure, and where every ca
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -19,7 +19,7 @@ from domlora.comparison.run import Run, Variant
 from domlora.errors import StoreError, UsageError
 from domlora.placements.placement import Placement
 from domlora.search import sentences
-from domlora.search.race import Entry, Rung, best_rates, still_running
+from domlora.search.race import Entry, Rung, best_rates, still_running, tried_rates
 from domlora.store.store import Store
 
 SCHEMA_VERSION = 1
@@ -45,6 +45,7 @@ class Answer:
         final: the comparison of the finalists; None while there is none.
         control: the name of the random one among them.
         chosen: name of the placement to adapt; None while nothing has been judged.
+        tried: the learning rates that the race tried for it, rising.
         headline: one sentence; `told` says more, one sentence each.
     """
 
@@ -54,6 +55,7 @@ class Answer:
     final: Comparison | None
     control: str | None
     chosen: str | None
+    tried: tuple[float, ...] = ()
     headline: str = ""
     told: tuple[str, ...] = ()
 
@@ -122,14 +124,19 @@ def answer_of(store: Store, race: Run) -> Answer:
     return make_answer(race, final)
 
 
+def entries_of(race: Run) -> list[Entry]:
+    """Who started in a race."""
+    return [Entry(*one) for one in race.facts[FIND]["entries"]]
+
+
 def make_answer(race: Run, final: Comparison | None) -> Answer:
     """The answer of a race and the comparison of its finalists."""
     rungs = tuple(Rung.from_json(one) for one in race.facts[RUNGS])
     control = (race.facts.get(FINAL) or {}).get("control")
     chosen = chosen_of(final, control) if final is not None else None
-    answer = Answer(race, rungs, _table(race, rungs, final), final, control, chosen)
-    words = sentences.headline(answer), sentences.told(answer)
-    return Answer(race, rungs, answer.table, final, control, chosen, *words)
+    tried = tried_rates(chosen, entries_of(race), rungs) if chosen is not None else ()
+    answer = Answer(race, rungs, _table(race, rungs, final), final, control, chosen, tried)
+    return replace(answer, headline=sentences.headline(answer), told=sentences.told(answer))
 
 
 def chosen_of(final: Comparison, control: str | None) -> str | None:
@@ -161,7 +168,7 @@ def smallest_as_good(best: str, behind: Mapping[str, float], sizes: Mapping[str,
 
 
 def _table(race: Run, rungs: Sequence[Rung], final: Comparison | None) -> pd.DataFrame:
-    entries = [Entry(*one) for one in race.facts[FIND]["entries"]]
+    entries = entries_of(race)
     best = best_rates(entries, rungs)
     made: Mapping[str, Mapping[str, Any]] = {one["name"]: one for one in race.facts[CANDIDATES]}
     placements = {placement.name: placement for placement in race.placements}

@@ -27,7 +27,7 @@ from domlora.placements.place import rows_of
 from domlora.probes.config import ProbeName
 from domlora.progress import Progress, silent
 from domlora.search import race
-from domlora.search.answer import CANDIDATES, FINAL, FIND, PLAN, RUNGS, SEARCH, SPENT, Answer, answer_of
+from domlora.search.answer import CANDIDATES, FINAL, FIND, PLAN, RUNGS, SEARCH, SPENT, Answer, answer_of, entries_of
 from domlora.search.asked import FindAsked, ask
 from domlora.search.candidates import Candidate, Proposed, candidate_json, candidate_of, probe_configs, propose
 from domlora.search.config import FindConfig, find_config
@@ -148,7 +148,7 @@ class _Search:
             self.before = float(known.facts.get(SPENT, 0.0))
             self._measure()
             run = self.store.runs.start(known)
-        entries = [Entry(*one) for one in run.facts[FIND]["entries"]]
+        entries = entries_of(run)
         done = self._race(run, entries)
         if not any(rung.losses for rung in done):
             raise SweepError(

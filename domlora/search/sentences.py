@@ -145,6 +145,9 @@ def _limits(answer: Answer) -> list[str]:
             f"Its intervals cover {final.rows} {final.part} rows and {seeds} starts with orders of the data, trained "
             f"for {steps} steps; what more steps would change is not known."
         )
+    if len(answer.tried) > 1 and answer.learning_rate in (answer.tried[0], answer.tried[-1]):
+        word = "lowest" if answer.learning_rate == answer.tried[0] else "highest"
+        said.append(f"Its learning rate is the {word} that the race tried for it: one beyond may be better.")
     untold = sum(len(rung.untold) for rung in answer.rungs)
     if untold:
         word = "entry was" if untold == 1 else "entries were"

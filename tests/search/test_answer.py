@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -127,3 +128,12 @@ def test_as_good_counts_from_the_upper_end_of_the_interval():
     assert smallest_as_good("best", {"a": 0.049, "b": 0.051}, sizes, gain=1.0) == "a"
     assert smallest_as_good("best", {"a": 0.049, "b": float("nan")}, sizes, gain=1.0) == "a"
     assert smallest_as_good("best", {"a": 0.001, "b": 0.001}, sizes, gain=-0.5) == "best"
+
+
+def test_a_rate_at_the_edge_is_said():
+    answer = answered({"all-linear": 1.0, "qv": 1.2, "random-control": 1.3})
+    assert answer.tried == (0.016,)  # one alone is no edge
+    low = rung(4, "all-linear", "qv", kept=2)
+    race = a_race(replace(low, losses={"all-linear lr=0.004": 1.2, **low.losses}), final="c" * 12, status="done")
+    edge = make_answer(race, compared({"all-linear": 1.0, "qv": 1.2}))
+    assert any("Its learning rate is the highest that the race tried" in sentence for sentence in edge.told)
