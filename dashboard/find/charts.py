@@ -21,8 +21,8 @@ from dashboard.shared.words import count, cut
 from domlora.energy.energy_map import EnergyMap
 
 HEIGHT = 420  # pixels
-LABEL_WIDTH = 170  # pixels beside the plot for the names of who leads
-LABEL_LETTERS = 25
+LABEL_WIDTH = 150  # pixels beside the plot for the names of who leads
+LABEL_LETTERS = 15  # of a placement's name
 LINE = 17  # pixels from one name to the next
 GREY = "#8C8C8C"
 ROOM = 0.06  # of the range of losses, left free above and below
@@ -135,8 +135,8 @@ def _labels(
     gap = LINE * (high - low) / (HEIGHT - 110)
     for row, y in zip(ends.itertuples(), spread(ends["y"].to_numpy(), gap, low), strict=True):
         figure.add_annotation(
-            x=row.rung, y=y, text=cut(f"{row.placement}, {row.rate:g}", LABEL_LETTERS), showarrow=False, xanchor="left",
-            xshift=9, font={"color": palette[row.placement], "size": 12},
+            x=row.rung, y=y, text=f"{cut(row.placement, LABEL_LETTERS)} lr={row.rate:g}", showarrow=False,
+            xanchor="left", xshift=9, font={"color": palette[row.placement], "size": 12},
         )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def form(subject: Subject) -> None:
     Raises:
         DomLoRAError: the store cannot be read or written.
     """
-    columns = st.columns([1, 1, 2], vertical_alignment="bottom")
+    columns = st.columns([2, 3, 4], vertical_alignment="bottom")
     settings: dict[str, Any] = {}
     _numbers(settings, columns[:2], FindConfig, DEFAULT, "minutes", "parameters")
     settings["keep"] = _keep(columns[2], subject)

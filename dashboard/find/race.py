@@ -15,6 +15,7 @@ from domlora.search.answer import FIND, PLAN, SPENT, Answer
 REFRESH_SECONDS = 2.0
 CHART = {"toImageButtonOptions": {"format": "svg", "filename": "domlora-find"}, "displaylogo": False}
 ROW_HEIGHT, ROWS_SHOWN = 35, 12  # pixels; a longer table is scrolled
+STATUS_WIDTH = 250  # pixels of its longest words
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
@@ -127,11 +128,11 @@ def _map(answer: Answer) -> None:
 def _columns() -> dict:
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
-        "place": number(width=60, help="by how far its best entry came, then by its loss there"),
-        "placement": text(width="medium"), "status": text(width="medium"),
+        "place": number("", width=40, help="by how far its best entry came, then by its loss there"),
+        "placement": text(width=150), "status": text(width=STATUS_WIDTH),
         "validation loss": number(format="%.3f", help="at the last rung that one of its entries finished"),
         "learning rate": number(format="%g", help="the best of those tried"),
-        "step": number(help="optimizer steps at that rung"),
+        "step": number(width=60, help="optimizer steps at that rung"),
         "parameters": number(format="localized", help="trainable parameters"),
         "proposed as": text(width="large"),
     }  # fmt: skip

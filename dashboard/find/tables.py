@@ -104,8 +104,7 @@ def candidates(answer: Answer) -> pd.DataFrame:
         {
             "place": range(1, len(table) + 1), "placement": [short_name(name) for name in table["placement"]],
             "status": table["status"], "validation loss": table["loss"],
-            "learning rate": table["learning_rate"],
-            "step": table["step"].where(table["step"] > 0).astype("Int64"),
+            "step": table["step"].where(table["step"] > 0).astype("Int64"), "learning rate": table["learning_rate"],
             "parameters": table["parameters"], "modules": table["modules"], "proposed as": table["why"],
         }
     )  # fmt: skip
