@@ -57,7 +57,16 @@ def tournament(
     beyond = int((last["loss"] > high).sum())
     name = "fell out" + (f", {beyond} of them above the upper edge" if beyond else "")
     _lines(figure, points, groups[OUT], fell, name, GREY, 1.0, 0.4)
-    _lines(figure, points, groups[GREY], fell, "still in the race", GREY, 1.8, 0.95)
+    _lines(
+        figure,
+        points,
+        groups[GREY],
+        fell,
+        "still in the race" if to_come else "stayed to the last rung",
+        GREY,
+        1.8,
+        0.95,
+    )
     for placement, entry in named.items():
         _lines(figure, points, [entry], fell, placement, palette[placement], 3.0, 1.0, legend=False)
     _labels(figure, points, named, palette, low, high)
@@ -182,10 +191,7 @@ def narrow(modules: Mapping[str, list[str]], whole: int) -> dict[str, list[str]]
     return {name: own for name, own in modules.items() if len(own) < WIDE * whole}
 
 
-def race_title(rungs: int, to_come: int, leader: str, loss: float, step: int, left: int, all_: int) -> str:
-    """What the race says so far."""
+def race_title(rungs: int, to_come: int, going: int, all_: int) -> str:
+    """How far the race is: not who leads, which the page says above it."""
     of = f" of about {rungs + to_come}" if to_come else ""
-    return (
-        f"After rung {rungs}{of}: {leader} leads with {loss:.3f} at step {step}; "
-        f"{left} of {count(all_, 'placement')} are left"
-    )
+    return f"Rung {rungs}{of} has ended: {going} of {count(all_, 'adapter')} go on"

@@ -11,6 +11,7 @@ from dashboard.shared import job_view, queries, words
 from dashboard.shared.figures import ACCENT
 from domlora.errors import DomLoRAError
 from domlora.search.answer import FIND, PLAN, SPENT, Answer
+from domlora.search.race import everyone
 
 REFRESH_SECONDS = 2.0
 CHART = {"toImageButtonOptions": {"format": "svg", "filename": "domlora-find"}, "displaylogo": False}
@@ -30,7 +31,8 @@ def live(address: dict[str, str]) -> None:
         _progress(search)
         if search.race is not None:
             answer = find_queries.answer(search.race)
-            st.markdown(f"#### {words.literal(answer.headline)}")
+            so_far = "The finals go on; so far: " if answer.final is not None else ""
+            st.markdown(f"#### {so_far}{words.literal(answer.headline)}")
             body(answer)
     except DomLoRAError as error:
         st.error(str(error))
@@ -77,21 +79,18 @@ def _progress(search: Search) -> None:
 
 
 def _tournament(answer: Answer) -> None:
-    race, rungs, best = answer.race, answer.rungs, answer.table.iloc[0]
+    race, rungs = answer.race, answer.rungs
+    points = tables.points(race, rungs)
     running = race.status == "running" and answer.final is None
     to_come = tables.steps_to_come(race, rungs) if running else []
-    left = len(tables.placements_left(race, rungs))
+    going = len(tables.still_running(rungs)) + len(rungs[-1].joined)
     title = (
-        f"{words.count(len(rungs), 'rung')} of the race; the finalists are named"
-        if answer.final is not None
-        else charts.race_title(
-            len(rungs), len(to_come), words.short_name(str(best["placement"])), float(best["loss"]), int(best["step"]),
-            left, len(answer.table),
-        )
-    )  # fmt: skip
-    figure = charts.tournament(
-        tables.points(race, rungs), tables.palette(answer), title, to_come=to_come, revision=race.id
+        charts.race_title(len(rungs), len(to_come), going, len(everyone(tables.entries_of(race), rungs)))
+        if running
+        else f"{words.count(len(rungs), 'rung')} of the race"
+        + ("; the finalists are named" if answer.final is not None else "")
     )
+    figure = charts.tournament(points, tables.palette(answer), title, to_come=to_come, revision=race.id)
     st.plotly_chart(figure, key=f"race-{race.id}", width="stretch", config=CHART)
 
 
@@ -103,7 +102,8 @@ def _map(answer: Answer) -> None:
     whole = len(energy.modules)
     if chosen in modules:
         lit, outlined = modules[chosen], modules[chosen]
-        title = f"What to adapt: {words.short_name(chosen)}, {words.count(len(lit), 'module')}"
+        what = "What to adapt" if answer.race.status == "done" else "So far"
+        title = f"{what}: {words.short_name(chosen)}, {words.count(len(lit), 'module')}"
         wide, leader = [], chosen
     else:
         left = {name: modules[name] for name in tables.placements_left(answer.race, answer.rungs)}

@@ -103,8 +103,8 @@ def candidates(answer: Answer) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "place": range(1, len(table) + 1), "placement": [short_name(name) for name in table["placement"]],
-            "status": table["status"], "validation loss": table["loss"],
-            "step": table["step"].where(table["step"] > 0).astype("Int64"), "learning rate": table["learning_rate"],
+            "validation loss": table["loss"], "step": table["step"].where(table["step"] > 0).astype("Int64"),
+            "learning rate": table["learning_rate"], "status": table["status"],
             "parameters": table["parameters"], "modules": table["modules"], "proposed as": table["why"],
         }
     )  # fmt: skip

@@ -114,7 +114,7 @@ def test_while_it_runs_the_race_the_candidates_and_the_map_are_shown(energy, don
     assert "Takes no part: embed" in said
     assert any("In the race: " in title for title in titles(app))
     if done:
-        assert titles(app)[0].startswith(f"After rung {done} of about 3: ")
+        assert titles(app)[0] == f"Rung {done} of about 3 has ended: {[6, 3][done - 1]} of 9 adapters go on"
 
 
 def test_a_job_that_runs_shows_how_far_it_is_and_can_be_cancelled(energy):
@@ -123,7 +123,7 @@ def test_a_job_that_runs_shows_how_far_it_is_and_can_be_cancelled(energy):
     stored(energy, done=1, job=job.id)
     app = page("find", job=job.id)
     assert not app.exception
-    assert titles(app)[0].startswith("After rung 1")
+    assert titles(app)[0].startswith("Rung 1 of about 3")
     app.button(key=f"cancel-{job.id}").click().run()
     assert queued().get(job.id).cancel_requested
 
@@ -134,7 +134,7 @@ def test_a_cancelled_search_shows_what_it_has_and_can_go_on(energy, no_worker):
     queued().cancel(job.id)
     app = page("find", search=run.id)
     assert "It was cancelled" in text(app)
-    assert "After rung 1" in titles(app)[0]
+    assert "Rung 1 of about 3" in titles(app)[0]
     app.button(key="go_on").click().run()
     again = next(one for one in queued().list() if one.id != job.id)
     assert again.request == job.request
