@@ -7,7 +7,7 @@ from dashboard.find import queries as find_queries
 from dashboard.shared import subject, words
 from domlora.errors import DomLoRAError
 
-MOST = 30  # earlier searches that are listed
+MOST = 10  # earlier searches that are listed: each headline is computed from its rows
 WHAT = (
     "Find answers where the adapter should go, within a time that you give it. Probes and common practice propose "
     "placements; they train side by side at several learning rates, and from rung to rung the worse part stops. The "

@@ -82,7 +82,7 @@ def answer(race: Run) -> Answer:
     return _answer(race.id, hash(stamp), str(home()))
 
 
-@st.cache_resource(show_spinner=False, max_entries=64)
+@st.cache_resource(show_spinner="Reading the search …", max_entries=64)
 def _answer(run_id: str, stamp: int, where: str) -> Answer:
     store = queries.store()
     return answer_of(store, store.runs.get(run_id))
