@@ -24,18 +24,24 @@ def ask() -> None:
     if not earlier:
         st.info("No search yet: choose a model and a task above, and start one.")
     for run in earlier[:MOST]:
-        st.page_link(
-            "find/page.py", label=f"{run.model} on {run.task}, {run.created:%Y-%m-%d %H:%M}",
-            icon=":material/search:", query_params={find_queries.SEARCH: run.id},
-        )  # fmt: skip
+        label = words.literal(f"{run.model} on {run.task}, {run.created:%Y-%m-%d %H:%M}")
+        if st.button(label, key=f"open-{run.id}", icon=":material/search:"):
+            go_to({find_queries.SEARCH: run.id})
         st.caption(words.literal(find_queries.answer(run).headline))
     if earlier[MOST:]:
         st.caption(f"{len(earlier) - MOST} older ones: `domlora runs` lists them all.")
 
 
+def go_to(address: dict[str, str]) -> None:
+    """This page at another address; a link from a page to itself leaves the address as it is."""
+    st.query_params.from_dict(address)
+    st.rerun()
+
+
 def show(search: find_queries.Search) -> None:
     """One search: what it says so far, or what it has found."""
-    st.page_link("find/page.py", label="New search and earlier ones", icon=":material/arrow_back:")
+    if st.button("New search and earlier ones", key="back", icon=":material/arrow_back:"):
+        go_to({})
     if search.running:
         race.live(
             {name: st.query_params[name] for name in (find_queries.JOB, find_queries.SEARCH) if name in st.query_params}

@@ -37,8 +37,9 @@ def test_finding_a_placement_from_start_to_download(app, page):
     headline = page.get_by_role("heading", name=re.compile("^Adapt ")).inner_text()
     page.goto(page.url)  # a link reopens it
     expect(page.get_by_role("heading", name=headline)).to_be_visible()
-    page.get_by_role("link", name="New search and earlier ones").click()
+    page.get_by_role("button", name="New search and earlier ones").click()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
     expect(page.get_by_text(headline)).to_be_visible()
-    page.get_by_role("link", name=re.compile("ref-llama on math")).click()
-    expect(page.get_by_role("heading", name=re.compile("^Adapt "))).to_be_visible()
+    page.get_by_role("button", name=re.compile("ref-llama on math")).click()
+    expect(page.get_by_role("heading", name=headline)).to_be_visible()
     expect(page).to_have_url(re.compile(r"/find\?search=\w+$"))

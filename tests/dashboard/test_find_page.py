@@ -91,13 +91,18 @@ def test_what_is_to_be_learned_is_no_task_to_keep():
     assert "math" not in options
 
 
-def test_earlier_searches_are_links_with_what_they_found(energy):
-    run, other = stored(energy, judged=True), fill(energy, steps=20, ended=True, key="cd")
+def test_earlier_searches_are_listed_with_what_they_found_and_open(energy):
+    run = stored(energy, judged=True)
+    fill(energy, steps=20, ended=True, key="cd")  # a comparison, and no search
     app = page("find")
-    found = [query for label, query in links(app).items() if label.startswith("smollm2-135m on math")]
-    assert found == [f"search={run.id}"]
-    assert other.id not in json.dumps(links(app))
     assert "Adapt " in text(app)
+    assert [button.key for button in app.button if button.key.startswith("open-")] == [f"open-{run.id}"]
+    app.button(key=f"open-{run.id}").click().run()
+    assert dict(app.query_params) == {"search": run.id}
+    assert app.markdown[0].value.startswith("### Adapt ")
+    app.button(key="back").click().run()
+    assert not app.query_params
+    assert app.button(key="start")
 
 
 @pytest.mark.parametrize("done", [0, 1, 2])
