@@ -21,6 +21,7 @@ st.set_page_config(page_title="domlora", page_icon=":material/grid_on:", layout=
 st.navigation(
     [
         page("overview", "Overview", "home", default=True),
+        page("find", "Find", "search"),
         page("energy_map", "Energy map", "grid_on"),
         page("matrix", "Architectures × tasks", "view_module"),
         page("launch", "Launch", "play_arrow"),

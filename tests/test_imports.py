@@ -17,6 +17,7 @@ from domlora.paths import sample_data_path
 from tests.helpers.command import run
 from tests.helpers.compared import VIEWS, fill
 from tests.helpers.pages import APP
+from tests.helpers.stored_searches import stored
 
 ROOT = Path(__file__).parents[1]
 MODELS = ("torch", "transformers", "peft")
@@ -31,6 +32,12 @@ def a_comparison(request: pytest.FixtureRequest) -> list[str]:
     """A finished run in the store; its id."""
     energy = read(sample_data_path() / "maps" / "smollm2-135m-math.parquet")
     return [fill(energy, steps=20, ended=True).id]
+
+
+def a_search(request: pytest.FixtureRequest) -> list[str]:
+    """One that is judged, in the store; the id of its race."""
+    energy = read(sample_data_path() / "maps" / "smollm2-135m-math.parquet")
+    return [stored(energy, judged=True).id]
 
 
 def a_matrix(request: pytest.FixtureRequest) -> list[str]:
@@ -85,6 +92,13 @@ CASES = {
         OPENED + "app.switch_page('matrix/page.py').run(); assert not app.exception\n"
         "for panel in ('Maps', 'Winners', 'Agreement', 'Samples'):\n"
         "    app.segmented_control(key='panel').set_value(panel).run(); assert not app.exception, panel"
+    ),
+    "find page": Case(
+        OPENED + "app.switch_page('find/page.py').run(); assert not app.exception\n"
+        "app.query_params['search'] = sys.argv[1]\n"
+        "app.switch_page('find/page.py').run(); assert not app.exception\n"
+        "assert 'Take away' in [one.value for one in app.subheader]",
+        arguments=a_search,
     ),
     "launch and compare pages": Case(
         OPENED + "app.query_params['kind'] = 'Comparison'\n"

@@ -16,9 +16,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard.compare.tables import GROUPS
-from dashboard.shared.figures import COLOURS, DASHES, SYMBOLS, error_bars, finish_long
+from dashboard.shared.contestants import LOSS, colours, finish_compared, symbols
+from dashboard.shared.figures import COLOURS, DASHES, error_bars
 
-TITLE = 56  # characters a line of a title, so that none is cut beside the menu at 800 pixels
 METRICS = {
     "eval_loss": "validation loss",
     "train_loss": "training loss",
@@ -34,17 +34,6 @@ UNITS = {
     "grad_norm": "before clipping",
 }
 HIGHER_IS_BETTER = ("eval_accuracy",)
-LOSS = "loss (nats per response token)"
-
-
-def colours(contestants: Sequence[str]) -> dict[str, str]:
-    """One colour a contestant, by its order in the run."""
-    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(contestants)}
-
-
-def symbols(contestants: Sequence[str]) -> dict[str, str]:
-    """One marker a contestant; two that share a colour (the ninth is the first again) do not share it."""
-    return {name: SYMBOLS[i % len(SYMBOLS)] for i, name in enumerate(contestants)}
 
 
 def smooth(values: np.ndarray, weight: float) -> np.ndarray:
@@ -114,7 +103,7 @@ def curves(
     if log:
         figure.update_yaxes(type="log", dtick="D2" if _narrow(points["value"]) else None)
     figure.update_layout(hovermode="x unified", hoverlabel={"namelength": -1})
-    return _finish(figure, _curve_title(metric, ends), 400, revision=f"{revision}-{metric}-{log}")
+    return finish_compared(figure, _curve_title(metric, ends), 400, revision=f"{revision}-{metric}-{log}")
 
 
 def _line_style(
@@ -239,7 +228,7 @@ def pareto(
         dtick="D2" if _narrow(table["trainable_parameters"]) else 1,
     )  # fmt: skip
     figure.update_yaxes(title=f"{part} {LOSS}")
-    return _finish(figure, _pareto_title(table, front), 340, revision=revision)
+    return finish_compared(figure, _pareto_title(table, front), 340, revision=revision)
 
 
 def _pareto_title(table: pd.DataFrame, front: pd.DataFrame) -> str:
@@ -288,7 +277,7 @@ def sensitivity(table: pd.DataFrame, order: Sequence[str], *, revision: str = ""
     figure.update_xaxes(title="learning rate (log)", type="log", tickvals=rates, ticktext=[f"{r:g}" for r in rates])
     figure.update_yaxes(title=f"validation {LOSS}")
     figure.update_layout(hovermode="x unified", hoverlabel={"namelength": -1})
-    return _finish(figure, _sensitivity_title(finite, rates), 400, revision=revision)
+    return finish_compared(figure, _sensitivity_title(finite, rates), 400, revision=revision)
 
 
 def _sensitivity_title(finite: pd.DataFrame, rates: Sequence[float]) -> str:
@@ -302,44 +291,6 @@ def _sensitivity_title(finite: pd.DataFrame, rates: Sequence[float]) -> str:
         some = ", ".join(edge["contestant"][:3]) + (" and others" if len(edge) > 3 else "")
         return f"Best rate at the edge of the range for {some}: try further rates"
     return "Each contestant has its best rate inside the range"
-
-
-def differences(table: pd.DataFrame, order: Sequence[str], baseline: str, *, revision: str = "") -> go.Figure:
-    """Paired differences to the baseline with their intervals; left of zero is better.
-
-    Args:
-        table: contestant, difference, difference_low, difference_high; the baseline's own row is left out.
-    """
-    rows = table[(table["contestant"] != baseline) & np.isfinite(table["difference"])].iloc[::-1]
-    palette, marks = colours(order), symbols(order)
-    sure = 0
-    figure = go.Figure()
-    for row in rows.itertuples():
-        interval = np.isfinite(row.difference_low) and np.isfinite(row.difference_high)
-        differs = interval and (row.difference_low > 0 or row.difference_high < 0)
-        sure += bool(differs)
-        error = (
-            error_bars(
-                [row.difference_high - row.difference], [row.difference - row.difference_low], thickness=1.6, width=5
-            )
-            if interval
-            else None
-        )
-        span = f"95 % interval {row.difference_low:+.3f} to {row.difference_high:+.3f}" if interval else "no interval"
-        figure.add_scatter(
-            x=[row.difference], y=[row.contestant], error_x=error, mode="markers", name=row.contestant,
-            marker={"color": palette[row.contestant], "symbol": marks[row.contestant], "size": 11},
-            hovertemplate=f"<b>{row.contestant}</b> minus {baseline}<br>{row.difference:+.3f}, {span}<extra></extra>",
-        )  # fmt: skip
-    figure.add_vline(x=0, line={"color": "grey", "dash": "dash"})
-    figure.update_xaxes(title=f"loss minus that of {baseline} (nats)", zeroline=False)
-    figure.update_yaxes(type="category", title="")
-    title = (
-        f"{sure} of {len(rows)} differ from {baseline} beyond their 95 % interval" if len(rows)
-        else f"Nothing to compare with {baseline} yet"
-    )  # fmt: skip
-    height = 120 + 34 * max(2, len(rows))
-    return _finish(figure, title, height, revision=f"{revision}-{baseline}", legend=False)
 
 
 def forgetting(table: pd.DataFrame, order: Sequence[str], *, revision: str = "") -> go.Figure:
@@ -369,7 +320,7 @@ def forgetting(table: pd.DataFrame, order: Sequence[str], *, revision: str = "")
         mean = table.groupby("contestant")["change"].mean()
         title = f"{mean.idxmax()} changes the other tasks' loss most upward ({mean.max():+.3f} on average)"
     figure.update_layout(barmode="group", bargap=0.25)
-    return _finish(figure, title, 380, revision=revision)
+    return finish_compared(figure, title, 380, revision=revision)
 
 
 def _narrow(values: pd.Series) -> bool:
@@ -380,19 +331,3 @@ def _narrow(values: pd.Series) -> bool:
 def _faint(colour: str, opacity: float) -> str:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity})"
-
-
-def _finish(figure: go.Figure, title: str, height: int, *, legend: bool = True, revision: str = "") -> go.Figure:
-    """As all figures, with room for the lines of the legend, dragging that zooms, and a zoom that outlives a redraw.
-
-    Args:
-        height: without the legend.
-        revision: the zoom is kept as long as this stays.
-    """
-    names = [str(trace.name) for trace in figure.data if trace.name and trace.showlegend is not False]
-    widest = max(map(len, names), default=0) * 6.5 + 55  # pixels, about
-    below = 26 * math.ceil(len(names) / max(1, 600 // widest))
-    figure.update_layout(uirevision=revision or "fixed")
-    return finish_long(
-        figure, title, height, letters=TITLE, legend=legend and len(names) > 0, legend_height=below, zoom=True
-    )

@@ -10,17 +10,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.compare import tables
-from dashboard.shared import queries, words
+from dashboard.shared import contestants, queries, taking, words
 from dashboard.shared.widgets import forget_unknown
 from domlora.comparison.run import BASE, Answer, Run
 from domlora.errors import DomLoRAError
-from domlora.export.bundle import archive, files_of, has_adapter, texts_of
 from domlora.export.taken import Taken
 from domlora.export.where import WORDS, verdicts
 from domlora.tracking.services import SERVICES
-
-SHOWN_MODULES = 20  # a longer list is scrolled
-SNIPPET_HEIGHT = 420  # pixels
 
 
 def answers(run: Run) -> None:
@@ -65,7 +61,7 @@ def answers(run: Run) -> None:
 
 def _answer_measures(run: Run) -> None:
     """How good the answers of each contestant are over all rows, where that can be measured."""
-    table = tables.shortened(queries.comparison(run, None).answers)
+    table = contestants.shortened(queries.comparison(run, None).answers)
     if table.empty:
         return
     percent = st.column_config.NumberColumn(format="percent")
@@ -155,32 +151,12 @@ def take_away(run: Run) -> None:
         st.info("No variant has begun yet.")
         return
     taken = Taken.of(run, comparison, variant, metrics)
-    file_name = f"{run.model}-{words.file_name(variant.name)}.zip"
-    if variant.adapter is None:
-        st.caption(f"Its adapter is saved when it is done; it is {variant.status}.")
-    elif has_adapter(variant):
-        st.download_button(
-            "Adapter and recipes as ZIP", lambda: archive(files_of(taken)), file_name,
-            key="adapter_zip", on_click="ignore", icon=":material/download:",
-            help="The PEFT folder, its rows, and what trains it again: TRL, Unsloth, Axolotl, LLaMA-Factory.",
-        )  # fmt: skip
-    else:
-        st.caption(f"Its adapter is not on this machine: it lies in `{variant.adapter}` where it was trained.")
-        st.download_button(
-            "Recipes as ZIP", lambda: archive(texts_of(taken)), file_name,
-            key="recipes_zip", on_click="ignore", icon=":material/download:",
-            help="What trains it again: TRL, Unsloth, Axolotl, LLaMA-Factory.",
-        )  # fmt: skip
+    taking.adapter(taken)
     _where_it_runs(taken)
     placement = next((p for p in run.placements if p.name == variant.placement), None)
     if placement is not None:
         st.markdown(f"The `LoraConfig` of {words.short_name(placement.name)}:")
-        long = len(placement.modules) > SHOWN_MODULES
-        st.code(
-            placement.snippet(variant.method, run.config.dropout),
-            language="python",
-            height=SNIPPET_HEIGHT if long else "content",
-        )
+        taking.snippet(placement, variant.method, run.config.dropout)
     st.caption("SVG of any chart: the camera button at its upper right.")
 
 

@@ -9,11 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.compare import charts, tables
-from dashboard.shared import job_view, queries, words
+from dashboard.shared import contestants, job_view, queries, result_view, words
+from dashboard.shared.running import is_live, job_of
 from domlora.comparison.run import ENDED_VARIANT, Run
-from domlora.errors import JobError
 from domlora.jobs.spec import Job
-from domlora.training.lock import is_held
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
@@ -33,23 +32,6 @@ class Choice:
     log: bool = False
     pattern: str = ""
     baseline: str | None = None
-
-
-def job_of(run: Run) -> Job | None:
-    """The job that computes a run; None where it runs from Python, or the job is gone."""
-    if run.job is None:
-        return None
-    try:
-        return queries.queue().get(run.job)
-    except JobError:
-        return None  # a run outlives its job
-
-
-def is_live(run: Run, job: Job | None) -> bool:
-    """Whether more is to come."""
-    if run.status != "running":
-        return False
-    return not job.ended if job is not None else is_held(run.id)
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
@@ -136,7 +118,7 @@ def _curves(run: Run, metrics: pd.DataFrame, choice: Choice) -> None:
         st.info("No variant fits the filter." if run.variants else "No variant has begun yet.")
         return
     figure = charts.curves(
-        metrics, table, tables.contestants(run), choice.metric, group=choice.group,
+        metrics, table, contestants.names_of(run), choice.metric, group=choice.group,
         smoothing=choice.smoothing, log=choice.log, revision=run.id,
     )  # fmt: skip
     st.plotly_chart(figure, key=f"curves-{run.id}", width="stretch", config=CHART)
@@ -146,8 +128,8 @@ def _curves(run: Run, metrics: pd.DataFrame, choice: Choice) -> None:
 
 
 def _result(comparison: Comparison) -> None:
-    run, order = comparison.run, tables.contestants(comparison.run)
-    table = tables.shortened(comparison.table)
+    run, order = comparison.run, contestants.names_of(comparison.run)
+    table = contestants.shortened(comparison.table)
     if comparison.best is None:
         st.info("No contestant has been measured to the end yet.")
         return
@@ -156,34 +138,12 @@ def _result(comparison: Comparison) -> None:
         table, order, reference=float(before.iloc[0]) if len(before) else None, part=comparison.part, revision=run.id
     )
     st.plotly_chart(figure, key=f"pareto-{run.id}", width="stretch", config=CHART)
-    figure = charts.differences(table, order, words.short_name(str(comparison.baseline)), revision=run.id)
-    st.plotly_chart(figure, key=f"differences-{run.id}", width="stretch", config=CHART)
-    shown = tables.result_table(table)
-    st.dataframe(shown, key="result", hide_index=True, width="stretch", column_config=_result_columns(comparison))
-    st.caption(
-        f"Losses on {comparison.rows} {comparison.part} rows at the learning rate chosen on validation rows; "
-        f"differences to {words.short_name(str(comparison.baseline))} on the same seeds and rows. Intervals of "
-        "differences hold for all pairs at once, each loss's own interval for itself."
-    )
-
-
-def _result_columns(comparison: Comparison) -> dict:
-    number = st.column_config.NumberColumn
-    return {
-        "parameters": number(format="localized", help="trainable parameters"),
-        "loss": number(format="%.3f", help=f"mean over seeds and {comparison.part} rows"),
-        "accuracy": number(format="percent", help="fraction of response tokens that are the most likely ones"),
-        "rate": number(format="%g", help="learning rate chosen on validation rows"),
-        "difference": number(format="%+.3f", help="loss minus that of the baseline; below 0 is better"),
-        "surely lower": st.column_config.TextColumn(
-            help="how sure it is that its loss is below the baseline's, this pair taken by itself"
-        ),
-    }
+    result_view.differences(comparison)
 
 
 def _rates(comparison: Comparison) -> None:
-    run, order = comparison.run, tables.contestants(comparison.run)
-    table = tables.shortened(comparison.learning_rates)
+    run, order = comparison.run, contestants.names_of(comparison.run)
+    table = contestants.shortened(comparison.learning_rates)
     figure = charts.sensitivity(table, order, revision=run.id)
     st.plotly_chart(figure, key=f"sensitivity-{run.id}", width="stretch", config=CHART)
     shown = table[["contestant", "learning_rate", "loss", "low", "high", "finished", "diverged", "cancelled", "chosen"]]
@@ -199,14 +159,14 @@ def _rates(comparison: Comparison) -> None:
 
 
 def _forgetting(comparison: Comparison) -> None:
-    table = tables.shortened(comparison.forgetting)
+    table = contestants.shortened(comparison.forgetting)
     if table.empty:
         st.info(
             "Nothing measured on other tasks"
             + (": the run was asked for none." if not comparison.run.config.forgetting_rows else " yet.")
         )
         return
-    figure = charts.forgetting(table, tables.contestants(comparison.run), revision=comparison.run.id)
+    figure = charts.forgetting(table, contestants.names_of(comparison.run), revision=comparison.run.id)
     st.plotly_chart(figure, key=f"forgetting-{comparison.run.id}", width="stretch", config=CHART)
     number = st.column_config.NumberColumn
     st.dataframe(

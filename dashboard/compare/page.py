@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.compare import charts, details, live, more, tables
 from dashboard.compare.live import Choice
 from dashboard.shared import queries, words
+from dashboard.shared.running import is_live, job_of
 from dashboard.shared.widgets import forget_unknown
 from domlora.errors import DomLoRAError
 
@@ -38,8 +39,8 @@ run_id = labels[st.selectbox("Run", list(labels), key="run", bind="query-params"
 
 try:
     run = queries.run(run_id)
-    job = live.job_of(run)
-    running = live.is_live(run, job)
+    job = job_of(run)
+    running = is_live(run, job)
     if not running:
         live.conclusion(run)
         if run.status == "done":

@@ -26,17 +26,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 
 
-def contestants(run: Run) -> list[str]:
-    """All contestants in the order of the run, by their short names; the order fixes their colours."""
-    return list(dict.fromkeys(short_name(contestant_name(v.placement, v.method)) for v in run.variants))
-
-
-def shortened(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of a comparison with its contestants as a column, by their short names."""
-    table = table.reset_index() if table.index.name == "contestant" else table
-    return table.assign(contestant=[short_name(name) for name in table["contestant"]])
-
-
 def variant_table(run: Run) -> pd.DataFrame:
     """One row a variant, its final numbers as columns."""
     rows = [
@@ -77,32 +66,6 @@ def steps_done(metrics: pd.DataFrame) -> dict[str, int]:
 def chosen_rates(comparison: Comparison) -> dict[str, float]:
     """The rate that validation rows chose for each contestant that has finished at one."""
     return {short_name(c.name): c.learning_rate for c in comparison.contestants if c.learning_rate is not None}
-
-
-def result_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a comparison's table that a person reads, with intervals in words."""
-
-    def interval(low: float, high: float, sign: str) -> str:
-        return f"{low:{sign}.3f} to {high:{sign}.3f}" if pd.notna(low) and pd.notna(high) else ""
-
-    return pd.DataFrame(
-        {
-            "contestant": table["contestant"],
-            "loss": table["loss"],
-            "95 % interval": [interval(*pair, "") for pair in zip(table["low"], table["high"], strict=True)],
-            "difference": table["difference"],
-            "interval of the difference": [
-                "" if row.verdict == "baseline" else interval(row.difference_low, row.difference_high, "+")
-                for row in table.itertuples()
-            ],
-            "verdict": table["verdict"],
-            "surely lower": [f"{100 * p:.0f} %" if pd.notna(p) else "" for p in table["better_probability"]],
-            "accuracy": table["accuracy"],
-            "parameters": table["trainable_parameters"], "modules": table["modules"], "rate": table["learning_rate"],
-            "seeds": table["seeds"], "status": table["status"],
-            "note": ["; ".join(filter(None, (row.edge, row.note))) for row in table.itertuples()],
-        }
-    )  # fmt: skip
 
 
 def settings(run: Run) -> dict[str, Any]:

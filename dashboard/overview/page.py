@@ -20,6 +20,11 @@ st.markdown(
     "adapter is pushed hardest at the first step; whether it also *learns* best is for a fine-tune to show. "
     "The sentences below report what was measured, whatever it says."
 )
+with st.container(horizontal=True):
+    if st.button("Find my placement", type="primary", key="find", icon=":material/search:"):
+        st.switch_page("find/page.py")
+    if st.button("Measure a model", key="measure", icon=":material/play_arrow:"):
+        st.switch_page("launch/page.py")
 try:
     rows = queries.map_rows()
 except DomLoRAError as error:

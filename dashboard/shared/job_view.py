@@ -18,7 +18,7 @@ def show(job_id: str) -> None:
     """Draws a job, and again every second until it ends."""
     job = queries.queue().get(job_id)
     if job.ended:
-        _draw(job)
+        draw(job)
     else:
         _live(job_id)
 
@@ -29,10 +29,11 @@ def _live(job_id: str) -> None:
     if job.ended:
         queries.forget_lists()
         st.rerun()  # once more, without the fragment's clock
-    _draw(job)
+    draw(job)
 
 
-def _draw(job: Job) -> None:
+def draw(job: Job) -> None:
+    """Draws a job as it is now."""
     st.markdown(f"**{job.request.model} on {job.request.task}** · job `{job.id}` · {job.status}")
     if job.status == "done" and job.result:
         st.success("Done.")
@@ -58,6 +59,10 @@ def _open_result(job: Job, result: str) -> None:
     if job.request.kind == "sweep":
         if st.button("Open the comparison", key=f"open-{job.id}", type="primary"):
             st.switch_page("compare/page.py", query_params={"run": result})
+        return
+    if job.request.kind == "find":
+        if st.button("Open the search", key=f"open-{job.id}", type="primary"):
+            st.switch_page("find/page.py", query_params={"search": result})
         return
     rows = {row.id: row for row in queries.map_rows()}
     if result in rows and st.button("Open its energy map", key=f"open-{job.id}", type="primary"):

@@ -15,7 +15,7 @@ import streamlit as st
 from domlora.energy import files as energy_files
 from domlora.energy.energy_map import EnergyMap
 from domlora.jobs.queue import Queue
-from domlora.jobs.spec import Job, ProbeRequest, SweepRequest
+from domlora.jobs.spec import FindRequest, Job, ProbeRequest, SweepRequest
 from domlora.paths import home, sample_data_path
 from domlora.store.store import Store
 
@@ -144,7 +144,7 @@ def jobs() -> list[Job]:
     return found
 
 
-def submit(request: ProbeRequest | SweepRequest) -> Job:
+def submit(request: ProbeRequest | SweepRequest | FindRequest) -> Job:
     """Queues a request and makes sure that a worker is there to take it."""
     from domlora.jobs.local import ensure_worker
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.compare import charts
-from dashboard.compare.charts import curves, differences, forgetting, pareto, sensitivity, smooth
+from dashboard.compare.charts import curves, forgetting, pareto, sensitivity, smooth
+from dashboard.shared.contestants import colours, differences, symbols
 
 ORDER = ["dominant", "qv", "all-linear"]
 
@@ -179,5 +179,5 @@ def test_forgetting_names_who_forgets_most():
 
 def test_nine_contestants_are_told_apart_by_colour_and_symbol():
     names = [f"random {i}" for i in range(16)]
-    colour, symbol = charts.colours(names), charts.symbols(names)
+    colour, symbol = colours(names), symbols(names)
     assert len({(colour[name], symbol[name]) for name in names}) == 16
