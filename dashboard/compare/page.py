@@ -43,7 +43,7 @@ try:
     running = is_live(run, job)
     if not running:
         live.conclusion(run)
-        if run.status == "done":
+        if run.status == "done" and not run.config.race:
             more.form(run)
     view = st.segmented_control(
         "View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params", label_visibility="collapsed"

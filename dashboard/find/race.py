@@ -31,8 +31,7 @@ def live(address: dict[str, str]) -> None:
         _progress(search)
         if search.race is not None:
             answer = find_queries.answer(search.race)
-            so_far = "The finals go on; so far: " if answer.final is not None else ""
-            st.markdown(f"#### {so_far}{words.literal(answer.headline)}")
+            st.markdown(f"#### {words.literal(answer.headline)}")
             body(answer)
     except DomLoRAError as error:
         st.error(str(error))

@@ -31,6 +31,8 @@ def extended(run: Run, added: Mapping[str, Any]) -> SweepConfig:
         UsageError: nothing is added, a number is smaller than it was, or the run cannot be gone on with.
     """
     old = run.config
+    if old.race:
+        raise UsageError(f"run {run.id} is the race of a search, which ends by itself: add to the run of its finals")
     if run.status != "done":
         raise UsageError(f"run {run.id} has not ended: the same comparison again goes on with it")
     changes: dict[str, Any] = {}

@@ -37,8 +37,9 @@ def finalists(
 ) -> tuple[Finalist, ...]:
     """The leader of the race, the largest candidate, the smallest one that the last rung kept, and a control.
 
-    A place that is left goes to the next in the order of merit. The control is random and of the leader's size: one
-    that raced if the leader is a single module, else one drawn here.
+    A place that is left goes to the next in the order of merit. The control is random and of the leader's size, or of
+    the next one's where that leaves too few modules to draw from: one that raced for a single module, else one drawn
+    here.
 
     Args:
         rows: all modules that there are.
@@ -58,7 +59,8 @@ def finalists(
         if len(chosen) < FINALISTS - 1 and candidate not in chosen:
             chosen.append(candidate)
     judged = [Finalist(c.placement, (best[c.name][0].rate,)) for c in merit if c in chosen]
-    return (*judged, *_control(leader.placement, merit, best, rows, seed))
+    controls = (_control(c.placement, merit, best, rows, seed) for c in merit if c in chosen)
+    return (*judged, *[control for control in controls if control is not None][:1])
 
 
 def settings(config: FindConfig, judged: Sequence[Finalist], steps: int, minutes: float | None) -> SweepConfig:
@@ -101,18 +103,18 @@ def control_of(placement: Placement, rows: Sequence[Row], seed: int) -> Placemen
 
 
 def _control(
-    leader: Placement,
+    placement: Placement,
     merit: Sequence[Candidate],
     best: Mapping[str, tuple[Entry, Rung]],
     rows: Sequence[Row],
     seed: int,
-) -> list[Finalist]:
-    """The best random candidate of the leader's size, else one that is drawn now and chooses among three rates."""
+) -> Finalist | None:
+    """The best random candidate of a placement's size, else one that is drawn now and chooses among three rates."""
     for candidate in merit:
-        alike = len(candidate.placement.modules) == len(leader.modules) == 1
-        if candidate.control and alike and candidate.placement.trainable_parameters == leader.trainable_parameters:
-            return [Finalist(candidate.placement, (best[candidate.name][0].rate,), control=True)]
-    drawn = control_of(leader, rows, seed)
+        alike = len(candidate.placement.modules) == len(placement.modules) == 1
+        if candidate.control and alike and candidate.placement.trainable_parameters == placement.trainable_parameters:
+            return Finalist(candidate.placement, (best[candidate.name][0].rate,), control=True)
+    drawn = control_of(placement, rows, seed)
     if drawn is None:
-        return []
-    return [Finalist(drawn, neighbours(best[leader.name][0].rate), control=True)]
+        return None
+    return Finalist(drawn, neighbours(best[placement.name][0].rate), control=True)

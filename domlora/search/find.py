@@ -147,7 +147,7 @@ class _Search:
         else:
             self.before = float(known.facts.get(SPENT, 0.0))
             self._measure()
-            run = self.store.runs.start(known)
+            run = self.store.runs.start(replace(known, job=self.job))
         entries = entries_of(run)
         done = self._race(run, entries)
         if not any(rung.losses for rung in done):

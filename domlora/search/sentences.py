@@ -30,6 +30,15 @@ def headline(answer: Answer) -> str:
     final = answer.final
     if final is None or answer.chosen is None or answer.placement is None:
         return _so_far(answer)
+    if final.run.status != "done":
+        return f"The finals go on; so far: {_answer(answer, final)}"
+    return _answer(answer, final)
+
+
+def _answer(answer: Answer, final: Comparison) -> str:
+    """What to adapt, beside whom."""
+    assert answer.chosen is not None
+    assert answer.placement is not None
     table, chosen, placement = final.table, answer.chosen, answer.placement
     row = table.loc[chosen]
     real = table[(table["loss"].notna()) & (table.index != answer.control)]
@@ -91,14 +100,15 @@ def _control(answer: Answer) -> list[str]:
     if final is None or chosen is None:
         return []
     if control is None:
-        few = f"{chosen} leaves too few modules to draw a random placement of its size from"
-        return [f"{few}: whether its place matters is not shown."]
+        few = "No finalist leaves enough modules to draw a random placement of its size from"
+        return [f"{few}: that its place matters is not shown."]
     if control not in final.table.index or final.table["loss"].isna()[control]:
         return []
     gap, low, high, *_ = final.difference(chosen, control)
     size = final.table["trainable_parameters"]
     alike = abs(size[chosen] - size[control]) <= 0.2 * size[control]
-    what = f"random modules of its size ({control})" if alike else f"{control}, random modules of the leader's size"
+    what = "random modules of its size" if alike else f"random modules with {size[control]:,} parameters"
+    what += f" ({control})"
     verdict = "yes, it is better" if high < 0 else "yes, it is worse" if low > 0 else "no"
     return [f"Told apart from {what}: {verdict} (difference {_signed(gap)}, {_signed(low)} to {_signed(high)})."]
 

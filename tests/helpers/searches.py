@@ -72,7 +72,9 @@ def a_race(*rungs: Rung, control: str | None = None, final: str | None = None, *
     return replace(a_run("b"), config=config, placements=RACING, facts=facts, variants=variants, warnings=(), **changes)
 
 
-def finals(means: Mapping[str, float], noise: float = 0.01, base: float = 2.0) -> tuple[Run, list[Evaluation]]:
+def finals(
+    means: Mapping[str, float], noise: float = 0.01, base: float = 2.0, status: str = "done"
+) -> tuple[Run, list[Evaluation]]:
     """The run of the finals and its evaluations: each placement has this mean test loss."""
     known = {placement.name: placement for placement in (*RACING, CONTROL)}
     placements = tuple(known[name] for name in means)
@@ -99,7 +101,7 @@ def finals(means: Mapping[str, float], noise: float = 0.01, base: float = 2.0) -
                 modules=len(placement.modules), status="done", results={"eval_loss_after": float(losses.mean())},
             ))  # fmt: skip
     run = replace(
-        a_run("c"), config=config, placements=placements, variants=tuple(variants), status="done", warnings=()
+        a_run("c"), config=config, placements=placements, variants=tuple(variants), status=status, warnings=()
     )  # fmt: skip
     return run, made
 

@@ -72,7 +72,7 @@ def test_no_gain_is_said():
 
 def test_without_a_control_that_is_said():
     answer = answered({"all-linear": 1.0, "qv": 1.2}, control=None)
-    assert any("whether its place matters is not shown" in sentence for sentence in answer.told)
+    assert any("that its place matters is not shown" in sentence for sentence in answer.told)
 
 
 def test_while_it_races():
@@ -90,6 +90,12 @@ def test_while_it_races():
     assert table.loc["dominant", "status"] == "out after step 4"
     ended = make_answer(a_race(RUNGS[0], status="done"), None)
     assert ended.headline.startswith("Not judged: all-linear leads")
+
+
+def test_while_the_finals_go_on():
+    race = a_race(*RUNGS, control="random-control", final="c" * 12)
+    answer = make_answer(race, compared({"all-linear": 1.0, "qv": 1.004}, status="running"))
+    assert answer.headline.startswith("The finals go on; so far: Adapt ")
 
 
 def test_what_fell_out_for_want_of_time_is_said():

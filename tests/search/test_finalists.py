@@ -80,10 +80,11 @@ def test_a_control_is_as_large_module_by_module():
     assert len(drawn) > 3
 
 
-def test_what_is_everywhere_has_no_control():
+def test_what_is_everywhere_has_no_control_so_the_next_one_has():
     assert control_of(EVERYWHERE, ROWS, 0) is None
     found = judged(rung(4, "all-linear", "half", "one"))
-    assert not any(one.control for one in found)
+    (control,) = (one for one in found if one.control)
+    assert control.placement.trainable_parameters == HALF.trainable_parameters
 
 
 def test_finalists_are_judged_by_fresh_seeds_at_the_rate_of_the_race():
