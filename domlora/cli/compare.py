@@ -33,7 +33,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         parser, SweepConfig, "placements", "rank", "alpha", "budget", "allocation", "methods", "learning_rates",
         "seeds", "rate_seeds", "order", "steps", "batch_size", "accumulation", "loss_mean", "max_length", "train_rows",
         "validation_rows", "test_rows", "evaluate_every", "patience", "minutes", "dropout", "gradient_checkpointing",
-        "answers", "answer_tokens", "forgetting_rows", "checkpoint_every", "data_seed", "energy_every",
+        "answers", "answer_tokens", "forgetting_rows", "keep", "checkpoint_every", "data_seed", "energy_every",
         "energy_samples", "schedule", "warmup", "weight_decay", "max_grad_norm", "loraplus_ratio", "run_code",
         only_given=True,
     )  # fmt: skip
