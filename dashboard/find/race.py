@@ -10,7 +10,7 @@ from dashboard.find.queries import JOB, Search
 from dashboard.shared import job_view, queries, words
 from dashboard.shared.figures import ACCENT
 from domlora.errors import DomLoRAError
-from domlora.search.answer import FIND, PLAN, SPENT, Answer
+from domlora.search.answer import FIND, PLAN, SPENT, Answer, entries_of
 from domlora.search.race import everyone
 
 REFRESH_SECONDS = 2.0
@@ -84,7 +84,7 @@ def _tournament(answer: Answer) -> None:
     to_come = tables.steps_to_come(race, rungs) if running else []
     going = len(tables.still_running(rungs)) + len(rungs[-1].joined)
     title = (
-        charts.race_title(len(rungs), len(to_come), going, len(everyone(tables.entries_of(race), rungs)))
+        charts.race_title(len(rungs), len(to_come), going, len(everyone(entries_of(race), rungs)))
         if running
         else f"{words.count(len(rungs), 'rung')} of the race"
         + ("; the finalists are named" if answer.final is not None else "")

@@ -42,9 +42,8 @@ def take_away(found: Answer) -> None:
             mime="application/json", key="config_json", on_click="ignore", icon=":material/download:", type="primary",
             help="What `peft.LoraConfig.from_pretrained` reads.",
         )  # fmt: skip
-        variant = next((c.variants[0] for c in final.contestants if c.name == found.chosen and c.variants), None)
-        if variant is not None:
-            taking.adapter(Taken.of(final.run, final, variant, queries.metrics(final.run.id)))
+        if found.variant is not None:
+            taking.adapter(Taken.of(final.run, final, found.variant, queries.metrics(final.run.id)))
     taking.snippet(placement, dropout=final.run.config.dropout)
 
 

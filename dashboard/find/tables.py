@@ -10,8 +10,8 @@ import pandas as pd
 from dashboard.shared import contestants
 from dashboard.shared.figures import COLOURS
 from dashboard.shared.words import short_name
-from domlora.search.answer import FIND, PLAN
-from domlora.search.race import Entry, Rung, best_rates, everyone
+from domlora.search.answer import PLAN, entries_of
+from domlora.search.race import Rung, best_rates, everyone
 
 if TYPE_CHECKING:
     from domlora.comparison.run import Run
@@ -26,11 +26,6 @@ STATES = {  # how a rung ends for an entry, by the field of `Rung` that names it
     "tied": f"{GOES_ON}, as it cannot be told apart from the last that stays",
     "kept": GOES_ON,
 }
-
-
-def entries_of(race: Run) -> list[Entry]:
-    """Those that start."""
-    return [Entry(*one) for one in race.facts[FIND]["entries"]]
 
 
 def points(race: Run, rungs: Sequence[Rung]) -> pd.DataFrame:

@@ -79,7 +79,7 @@ class Answer:
     def variant(self) -> Variant | None:
         """The adapter to take away: the first start of what is chosen."""
         contestants = self.final.contestants if self.final is not None else ()
-        return next((one.variants[0] for one in contestants if one.name == self.chosen), None)
+        return next((one.variants[0] for one in contestants if one.name == self.chosen and one.variants), None)
 
     def to_json(self) -> dict[str, Any]:
         """Everything as one JSON-serialisable object; NaN becomes None."""

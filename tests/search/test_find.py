@@ -7,10 +7,12 @@ import pytest
 from domlora.data.tasks import load_task
 from domlora.errors import DomLoRAError, TaskError, UsageError
 from domlora.models.loading import load_model
+from domlora.ranking import rank
 from domlora.search import find as search
 from domlora.search.answer import FINAL, RUNGS, answer_of
 from domlora.search.asked import ask
 from domlora.search.config import find_config
+from domlora.search.race import Rung
 from domlora.store.store import Store
 from tests.helpers.sweep_place import Killed
 from tests.helpers.sweeping import write_task
@@ -79,6 +81,21 @@ def test_curves_go_on_from_rung_to_rung(found):
         assert own[own["name"] == "train_loss"]["step"].tolist() == list(range(1, steps[-1] + 1))
         judged = set(own[own["name"] == "eval_loss"]["step"])
         assert {0, steps[-1]} <= judged <= {0, *steps}
+
+
+def test_a_race_ranks_the_probes_that_proposed(found, model, task):
+    """Its single modules at the end of the first rung, where all had as many steps."""
+    store, run = found
+    assert rank.qualifies(run)
+    maps = [store.maps.get(one.id) for one in rank.fitting(run, store.maps.list())]
+    ranking = rank.rank(run, store.runs.evaluations(run.id), maps)
+    first = Rung.from_json(run.facts[RUNGS][0])
+    assert ranking.run.config.steps == first.step
+    assert ranking.part == "validation"
+    for _, module in ranking.modules.iterrows():
+        losses = [loss for name, loss in first.losses.items() if name.startswith(f"{module['placement']} lr=")]
+        assert module["loss"] == pytest.approx(min(losses))
+    assert set(ranking.scores) >= {"page", "saliency", "plop"}
 
 
 def test_the_same_search_is_answered_from_the_store(found, model, task):
