@@ -113,7 +113,9 @@ def propose(maps: Mapping[ProbeName, EnergyMap], config: FindConfig) -> Proposed
             if known is None:
                 found[modules] = Candidate(one, (why,), probes, control)
             else:
-                found[modules] = replace(known, why=(*known.why, why), probes=(*known.probes, *probes))
+                found[modules] = replace(
+                    known, why=(*known.why, why), probes=tuple(dict.fromkeys((*known.probes, *probes)))
+                )
 
     add(page, "dominant", "PAGE's first module (DomLoRA)", probe="page")
     common = list(COMMON.items())

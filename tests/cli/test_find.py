@@ -39,7 +39,7 @@ def test_the_answer_its_json_and_its_adapter(capsys, tiny_folder, rows, tmp_path
     assert status == 0, err
     assert out.startswith("Adapt ")
     assert "LoraConfig(" in out
-    config = json.loads((tmp_path / "best" / "adapter_config.json").read_text())
+    config = json.loads((tmp_path / "best" / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
     made = json.loads(run(capsys, *command, "--json")[1])
     assert config["target_modules"] == made["lora_config"]["target_modules"]
     assert made["status"] == "done"
@@ -48,7 +48,7 @@ def test_the_answer_its_json_and_its_adapter(capsys, tiny_folder, rows, tmp_path
     assert shown.startswith(made["headline"])
     status, _, err = run(capsys, "runs", "export", made["id"], "--out", tmp_path / "again")
     assert status == 0, err
-    again = json.loads((tmp_path / "again" / "adapter_config.json").read_text())
+    again = json.loads((tmp_path / "again" / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
     assert again["target_modules"] == config["target_modules"]
 
 

@@ -65,7 +65,7 @@ def test_a_search_from_end_to_end(found):
 
 def test_the_race_reads_no_test_row(found):
     store, run = found
-    assert {one.part for one in store.runs.evaluations(run.id)} == {"validation"}
+    assert {one.part.partition("@")[0] for one in store.runs.evaluations(run.id)} == {"validation"}
     assert all("test_loss_after" not in variant.results for variant in run.variants)
     assert {variant.seed for variant in run.variants}.isdisjoint(answer_of(store, run).final.run.config.judging)
 
@@ -144,9 +144,10 @@ def test_too_little_time_says_how_much_is_needed(model, task):
 
 
 def test_all_that_diverges_is_one_line(model, task, monkeypatch):
-    monkeypatch.setattr(search, "start_rates", lambda parameters, everywhere: (5.0, 7.0, 9.0))
-    with pytest.raises(DomLoRAError, match="all candidates diverged at all rates"):
-        searched(model, task, max_grad_norm=1e9, warmup=0.0)
+    monkeypatch.setattr(search.SweepTrack, "_losses", lambda self, entries, names: {})
+    for _ in range(2):  # asked again it is no other answer
+        with pytest.raises(DomLoRAError, match="all candidates diverged at all rates"):
+            searched(model, task)
 
 
 @pytest.mark.parametrize(
