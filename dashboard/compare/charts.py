@@ -34,6 +34,7 @@ UNITS = {
     "grad_norm": "before clipping",
 }
 HIGHER_IS_BETTER = ("eval_accuracy",)
+FAR = 3  # times the distance of the best from the middle: what is farther off than that is not drawn to scale
 
 
 def smooth(values: np.ndarray, weight: float) -> np.ndarray:
@@ -253,6 +254,15 @@ def sensitivity(table: pd.DataFrame, order: Sequence[str], *, revision: str = ""
     palette, marks = colours(order), symbols(order)
     finite = table[np.isfinite(table["loss"])]
     top = float(finite["high"].fillna(finite["loss"]).max()) if len(finite) else 1.0
+    lowest, edge = _near_the_best(finite["loss"].to_numpy(dtype=float))
+    if top - lowest > FAR * (edge - lowest):  # else a rate far too high leaves no room for those that matter
+        beyond, pad = int((finite["loss"] > edge).sum()), 0.06 * (edge - lowest)
+        figure.update_yaxes(range=[lowest - pad, edge + pad])
+        figure.add_annotation(
+            text=f"{beyond} {'loss lies' if beyond == 1 else 'losses lie'} above, up to {top:.3g}", showarrow=False,
+            xref="paper", yref="paper", x=1, y=1, xanchor="right", yanchor="bottom",
+        )  # fmt: skip
+        top = edge
     for name in [name for name in order if name in set(table["contestant"])]:
         rows = table[table["contestant"] == name].sort_values("learning_rate")
         good = rows[np.isfinite(rows["loss"])]
@@ -278,6 +288,15 @@ def sensitivity(table: pd.DataFrame, order: Sequence[str], *, revision: str = ""
     figure.update_yaxes(title=f"validation {LOSS}")
     figure.update_layout(hovermode="x unified", hoverlabel={"namelength": -1})
     return finish_compared(figure, _sensitivity_title(finite, rates), 400, revision=revision)
+
+
+def _near_the_best(losses: np.ndarray) -> tuple[float, float]:
+    """The lowest loss, and the highest that is at most `FAR` times as far above the median as the lowest is below."""
+    if not len(losses):
+        return 0.0, 1.0
+    lowest, median = float(losses.min()), float(np.median(losses))
+    near = losses[losses <= median + FAR * (median - lowest)]
+    return lowest, float(near.max())
 
 
 def _sensitivity_title(finite: pd.DataFrame, rates: Sequence[float]) -> str:

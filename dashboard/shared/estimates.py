@@ -28,6 +28,8 @@ def estimate_sweep(model: str, config: SweepConfig, variants: int) -> str:
         seconds, trained = row.facts.get("seconds"), len(row.variants) * _rows_trained(row.config)
         if row.model != model or row.status != "done" or not seconds or not trained:
             continue
+        if "continues" in row.facts:  # most of its variants were trained before, in seconds that are not its own
+            continue
         time = seconds / trained * variants * _rows_trained(config)
         peak = row.facts.get("peak_memory_bytes")
         memory = f" and {peak / 1e9:.1f} GB" if peak else ""

@@ -116,7 +116,7 @@ def _regret(ranking: Ranking) -> str:
     if least["regret_low"] != least["regret_low"]:
         span = ""
     else:
-        span = f" ({_number(least['regret_low'], 3)} to {_number(least['regret_high'], 3)})"
+        span = f" (roughly {_number(least['regret_low'], 3)} to {_number(least['regret_high'], 3)})"
     size = _number(float(least["regret"]), 3)
     return (
         f"Least is lost by the pick of {who}, {least['pick']}: {size} nats{span} beside the best module found; "

@@ -156,6 +156,25 @@ def test_sensitivity_marks_a_rate_at_which_all_diverged_and_the_edge():
     assert "diverged seeds: 1" in drawn(figure)["qv"].hovertext[1]
 
 
+def test_a_rate_far_too_high_leaves_room_for_those_that_matter():
+    """Losses as SmolLM2-135M had them on GSM8K: the choice is between 0.958 and 1.021, and some end at 23."""
+    table = pd.DataFrame(
+        {
+            "contestant": ["qv"] * 5 + ["all-linear"] * 5, "learning_rate": [1e-3, 4e-3, 1.6e-2, 6.4e-2, 0.256] * 2,
+            "loss": [1.021, 0.981, 1.075, 6.881, 23.293, 0.958, 0.958, 1.368, 7.313, 8.576], "low": np.nan,
+            "high": np.nan, "diverged": 0,
+        }
+    )  # fmt: skip
+    figure = sensitivity(table, ORDER)
+    low, high = figure.layout.yaxis.range
+    assert low < 0.958
+    assert 1.368 < high < 2
+    assert figure.layout.annotations[0].text == "4 losses lie above, up to 23.3"
+    calm = sensitivity(table[table["learning_rate"] < 0.01], ORDER)
+    assert calm.layout.yaxis.range is None
+    assert not calm.layout.annotations
+
+
 def test_differences_leave_out_the_baseline_and_count_what_is_sure():
     table = pd.DataFrame(
         {

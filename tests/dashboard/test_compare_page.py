@@ -278,6 +278,12 @@ def test_launch_judges_time_by_an_earlier_run(energy):
     assert "About 15 min and 2.0 GB, judging by 12 variants of 20 steps" in text(app)
 
 
+def test_launch_judges_no_time_by_a_run_that_took_most_over(energy):
+    run = fill(energy, steps=20, ended=True)
+    Store().runs.set_facts(run.id, {"continues": "ab12"})
+    assert "there is no comparison of this model yet to judge by" in text(launch())
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
