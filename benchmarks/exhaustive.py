@@ -60,15 +60,13 @@ def row(model: LoadedModel, task: Task, minutes: float, steps: int) -> tuple[str
     assert answer.final is not None, "the search had no time for finals"
     assert answer.chosen is not None
     final = answer.final.run
-    rates: dict[str, list[float]] = {}
-    for placement, rate in answer.race.facts[FIND]["entries"]:
-        rates.setdefault(placement, []).append(rate)
-    own = {placement: tuple(found) for placement, found in rates.items()}
+    entries = answer.race.facts[FIND]["entries"]
+    own = {placement for placement, _ in entries}
     control = [one for one in final.placements if one.name == answer.chosen and one.name not in own]
     placements = [*answer.race.placements, *control]
     changed = {
-        "placements": tuple(one.name for one in placements), "own_rates": own,
-        "learning_rates": next(iter(own.values())), "seeds": 3, "rate_seeds": 1,
+        "placements": tuple(one.name for one in placements), "learning_rates": (entries[0][1],),
+        "own_rates": tuple(f"{placement}={rate!r}" for placement, rate in entries), "seeds": 3, "rate_seeds": 1,
         "steps": final.config.steps, "evaluate_every": final.config.steps,
     }  # fmt: skip
     settings = SweepConfig(**config.training.model_dump() | changed)

@@ -31,6 +31,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, SweepRequest, "add_to", only_given=True)
     add_settings(
         parser, SweepConfig, "placements", "rank", "alpha", "budget", "allocation", "methods", "learning_rates",
+        "own_rates",
         "seeds", "rate_seeds", "order", "steps", "batch_size", "accumulation", "loss_mean", "max_length", "train_rows",
         "validation_rows", "test_rows", "evaluate_every", "patience", "minutes", "dropout", "gradient_checkpointing",
         "answers", "answer_tokens", "forgetting_rows", "keep", "checkpoint_every", "data_seed", "energy_every",

@@ -33,7 +33,9 @@ def add_find(parser: argparse.ArgumentParser) -> None:
     training = [name for name in TRAINING if name != "dtype"]  # among the arguments of every model
     add_settings(parser, SweepConfig, *training, defaults=FindConfig().training, only_given=True)
     parser.add_argument("--plan", action="store_true", help="print candidates, rungs and times, and train nothing")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write the adapter and all that goes with it there")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write the adapter and all that goes with it there (default: nowhere)"
+    )
     add_queue(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=_find)
@@ -42,6 +44,8 @@ def add_find(parser: argparse.ArgumentParser) -> None:
 def _find(arguments: argparse.Namespace) -> None:
     if arguments.queue and (arguments.plan or arguments.out is not None):
         raise UsageError("--queue leaves it to a worker: leave out --plan and --out")
+    if arguments.plan and arguments.out is not None:
+        raise UsageError("--plan trains nothing, so that there is no adapter to write: leave out --out")
     own = {name: getattr(arguments, name) for name in ("minutes", "parameters", "steps", "seeds", "samples")}
     training = {name: value for name, value in given(arguments, SweepConfig).items() if name in TRAINING}
     config = find_config({**own, **training, "dtype": arguments.dtype}, flag)

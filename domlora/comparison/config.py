@@ -7,10 +7,20 @@ the same rows in the same order, start from the same frozen base model and diffe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from domlora.placements.methods import METHODS, Method
 from domlora.placements.names import NAMES, Allocation
@@ -22,6 +32,7 @@ LossMean = Literal["sample", "tokens"]
 # As `transformers.get_scheduler` names them.
 SCHEDULERS: dict[Schedule, str] = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 HIGHEST_RATE = 10.0  # AdamW moves every weight by about the rate in each step
+UNUSED = ("own_rates", "race", "keep")  # fields that came later, where they are empty
 CHOOSING = 1000  # the first seed of those that choose a learning rate; those that judge begin at 0
 
 
@@ -61,9 +72,9 @@ class SweepConfig(BaseModel):
         default=(1e-3, 3e-3, 1e-2), title="Learning rates",
         description="rates to try; the best one of each placement is chosen on validation rows",
     )  # fmt: skip
-    own_rates: dict[str, tuple[float, ...]] = Field(
-        default={}, title="Rates of single placements",
-        description="rates to try for placements that have others than the rest, by name",
+    own_rates: tuple[str, ...] = Field(
+        default=(), title="Rates of single placements",
+        description="placements with other rates than the rest, as in dominant=0.064,dominant=0.256,qv=0.004",
         json_schema_extra={"unset": "none has"},
     )  # fmt: skip
     race: bool = Field(
@@ -184,6 +195,11 @@ class SweepConfig(BaseModel):
         default=8, ge=1, title="Samples of such a map", description="training rows that each of these maps reads"
     )
 
+    @model_serializer(mode="wrap")
+    def _as_earlier_versions_wrote_it(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what came later and is not used: a worker of an earlier version takes such a comparison."""
+        return {name: value for name, value in write(self).items() if value or name not in UNUSED}
+
     @model_validator(mode="before")
     @classmethod
     def _twice_the_rank(cls, given: Any) -> Any:
@@ -209,8 +225,17 @@ class SweepConfig(BaseModel):
 
     @field_validator("own_rates")
     @classmethod
-    def _all_positive(cls, own: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
-        return {placement: _checked(rates) for placement, rates in own.items()}
+    def _a_name_and_a_rate(cls, own: tuple[str, ...]) -> tuple[str, ...]:
+        for text in own:
+            name, _, rate = text.rpartition("=")
+            try:
+                _checked((float(rate),))
+            except ValueError as error:
+                why = "it is no number" if "could not convert" in str(error) else str(error)
+                raise ValueError(f"{text!r} is no placement with its rate, such as qv=0.004: {why}") from error
+            if not name:
+                raise ValueError(f"{text!r} names no placement: write it as qv=0.004")
+        return own
 
     @model_validator(mode="after")
     def _legs_rise(self) -> SweepConfig:
@@ -235,7 +260,16 @@ class SweepConfig(BaseModel):
 
     def rates_of(self, placement: str) -> tuple[float, ...]:
         """The rates that are tried for a placement."""
-        return self.own_rates.get(placement, self.learning_rates)
+        return self.rates_by_name.get(placement, self.learning_rates)
+
+    @cached_property
+    def rates_by_name(self) -> dict[str, tuple[float, ...]]:
+        """`own_rates` by placement, rising."""
+        found: dict[str, set[float]] = {}
+        for text in self.own_rates:
+            name, _, rate = text.rpartition("=")
+            found.setdefault(name, set()).add(float(rate))
+        return {name: tuple(sorted(rates)) for name, rates in found.items()}
 
     @property
     def variants(self) -> int:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SWEEP_VERSION = 2  # grows when the same request no longer trains to the same numbers
 # Settings of a sweep that came after runs were stored under their keys.
-LATER = ("energy_every", "energy_samples", "own_rates", "race", "keep")
+LATER = ("energy_every", "energy_samples")
 
 
 def sweep_key(

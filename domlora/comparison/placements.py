@@ -63,7 +63,11 @@ def place_for(
             placement.check_method(method)
             if ends is not None:
                 check_tied(placement, method, ends)
-    return _distinct([*own, *_numbered_on(read, {placement.name for placement in own})])
+    found = _distinct([*own, *_numbered_on(read, {placement.name for placement in own})])
+    if unknown := config.rates_by_name.keys() - {placement.name for placement in found}:
+        names = ", ".join(placement.name for placement in found)
+        raise UsageError(f"{min(unknown)} has rates of its own, and is no placement of this comparison: it has {names}")
+    return found
 
 
 def _numbered_on(read: Sequence[Placement], taken: set[str]) -> list[Placement]:

@@ -107,7 +107,7 @@ def choose(group: Sequence[Variant], validation: Mapping[str, float], config: Sw
         trainable_parameters=max(variant.trainable_parameters for variant in group),
         modules=max(variant.modules for variant in group), status=status, note="; ".join(notes),
         variants=tuple(sorted(ok, key=lambda v: v.seed)), tried=tuple(tried),
-        edge="" if len(config.own_rates.get(group[0].placement, ())) == 1 else _edge(chosen, rates),
+        edge="" if len(config.rates_by_name.get(group[0].placement, ())) == 1 else _edge(chosen, rates),
     )  # fmt: skip
 
 

@@ -65,11 +65,12 @@ def finalists(
 
 def settings(config: FindConfig, judged: Sequence[Finalist], steps: int, minutes: float | None) -> SweepConfig:
     """The comparison of the finalists."""
-    rates = {finalist.placement.name: finalist.rates for finalist in judged}
+    rates = tuple(f"{one.placement.name}={rate!r}" for one in judged for rate in one.rates)
     return SweepConfig(
         **config.training.model_dump()
         | {
-            "placements": tuple(rates), "learning_rates": judged[0].rates, "own_rates": rates, "seeds": config.seeds,
+            "placements": tuple(one.placement.name for one in judged), "learning_rates": judged[0].rates,
+            "own_rates": rates, "seeds": config.seeds,
             "rate_seeds": 1, "steps": steps, "schedule": "linear", "evaluate_every": max(steps // 4, 1),
             "checkpoint_every": max(steps // 8, 1), "minutes": minutes,
         }

@@ -178,7 +178,7 @@ def rows(tmp_path):
 
 def test_queue_has_the_same_words_on_every_command_that_computes():
     texts = {place: action.help for place, action in tree().items() if place.endswith(" --queue")}
-    assert set(texts) == {f"domlora {name} --queue" for name in ("probe", "compare", "matrix", "probes rank")}
+    assert set(texts) == {f"domlora {name} --queue" for name in ("find", "probe", "compare", "matrix", "probes rank")}
     assert len(set(texts.values())) == 1
 
 

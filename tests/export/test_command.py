@@ -21,7 +21,8 @@ OTHER: dict[str, Any] = {  # a value of each setting that is not its default
     "max_grad_norm": 0.5, "loss_mean": "tokens", "dropout": 0.05, "patience": 2, "gradient_checkpointing": True,
     "minutes": 2.5, "loraplus_ratio": 4.0, "max_length": 99, "train_rows": 50, "validation_rows": 20, "test_rows": 30,
     "evaluate_every": 3, "answers": 0, "answer_tokens": 9, "run_code": True, "forgetting_rows": 0,
-    "checkpoint_every": 4, "data_seed": 9, "dtype": "bfloat16", "energy_every": 5, "energy_samples": 6,
+    "checkpoint_every": 4, "own_rates": ("qv=0.004", "qv=0.016"), "keep": ("chat",),
+    "data_seed": 9, "dtype": "bfloat16", "energy_every": 5, "energy_samples": 6,
 }  # fmt: skip
 
 
@@ -39,7 +40,7 @@ def checked_config(words):
 
 
 def test_every_setting_has_another_value_here():
-    assert {*OTHER, "legs"} == SweepConfig.model_fields.keys()
+    assert {*OTHER, "legs", "race"} == SweepConfig.model_fields.keys()
     assert all(
         getattr(SweepConfig(**{name: value}), name) != getattr(SweepConfig(), name) for name, value in OTHER.items()
     )

@@ -79,8 +79,8 @@ def finals(
     known = {placement.name: placement for placement in (*RACING, CONTROL)}
     placements = tuple(known[name] for name in means)
     config = SweepConfig(
-        placements=tuple(means), learning_rates=(0.016,), own_rates=dict.fromkeys(means, (0.016,)), seeds=SEEDS,
-        steps=16, answers=0,
+        placements=tuple(means), learning_rates=(0.016,), own_rates=tuple(f"{name}=0.016" for name in means),
+        seeds=SEEDS, steps=16, answers=0,
     )  # fmt: skip
     random = np.random.default_rng(0)
     rows = 0.3 * random.normal(size=ROWS)
