@@ -51,7 +51,8 @@ def show(search: find_queries.Search) -> None:
         race.ended_early(search)
         return
     found = find_queries.answer(search.race)
-    st.caption(f"{found.race.model} on {found.race.task} · {found.race.created:%Y-%m-%d %H:%M} · search `{found.id}`")
+    what = words.literal(f"{found.race.model} on {found.race.task}")
+    st.caption(f"{what} · {found.race.created:%Y-%m-%d %H:%M} · search `{found.id}`")
     result.answer(found)
     if search.race.status != "done":
         race.ended_early(search)

@@ -22,12 +22,12 @@ STATUS_WIDTH = 250  # pixels of its longest words
 @st.fragment(run_every=REFRESH_SECONDS)
 def live(address: dict[str, str]) -> None:
     """Draws the search that an address names, and again every two seconds until it ends."""
-    search = find_queries.opened(address)
-    if search is None or not search.running:
-        queries.forget_lists()
-        st.rerun()  # once more, without the fragment's clock
-        return
     try:
+        search = find_queries.opened(address)
+        if search is None or not search.running:
+            queries.forget_lists()
+            st.rerun()  # once more, without the fragment's clock
+            return
         _progress(search)
         if search.race is not None:
             answer = find_queries.answer(search.race)

@@ -28,7 +28,8 @@ def estimate_sweep(model: str, config: SweepConfig, variants: int) -> str:
         seconds, trained = row.facts.get("seconds"), len(row.variants) * _rows_trained(row.config)
         if row.model != model or row.status != "done" or not seconds or not trained:
             continue
-        if "continues" in row.facts:  # most of its variants were trained before, in seconds that are not its own
+        # Most of its variants were trained before, in seconds that are not its own; a race's end at different steps.
+        if row.config.race or "continues" in row.facts:
             continue
         time = seconds / trained * variants * _rows_trained(config)
         peak = row.facts.get("peak_memory_bytes")

@@ -35,6 +35,8 @@ def extended(run: Run, added: Mapping[str, Any]) -> SweepConfig:
         raise UsageError(f"run {run.id} is the race of a search, which ends by itself: add to the run of its finals")
     if run.status != "done":
         raise UsageError(f"run {run.id} has not ended: the same comparison again goes on with it")
+    if old.own_rates and set(added.get("learning_rates", ())) - set(old.learning_rates):
+        raise UsageError(f"the placements of run {run.id} have rates of their own: add placements, seeds or steps")
     changes: dict[str, Any] = {}
     for name in LISTS:
         more = [item for item in added.get(name, ()) if item not in getattr(old, name)]

@@ -20,13 +20,15 @@ LATER = ("energy_every", "energy_samples")
 
 
 def sweep_key(
-    model_revision: str, task_hash: str, config: SweepConfig, placements: Sequence[Placement], probe: ProbeConfig
-) -> str:
+    model_revision: str, task_hash: str, config: SweepConfig, placements: Sequence[Placement], probe: ProbeConfig,
+    kept: Sequence[str] = (),
+) -> str:  # fmt: skip
     """Equal for equal comparisons; never equal to a `request_key`.
 
     Args:
         placements: what the names in `config` stand for here: their modules and ranks decide the numbers too.
         probe: how the energies were measured that the placements were chosen by.
+        kept: content hashes of the tasks that are named to be kept.
     """
     # What a module is, its name and the model say; the keys of older requests stay as they are.
     left: Any = {"task_type": True, "modules": {"__all__": {"experts", "parameter"}}}
@@ -36,7 +38,7 @@ def sweep_key(
         alike = not rooted or placement.root_alpha in (None, placement.alpha)
         chosen.append(placement.model_dump(mode="json", exclude=left | ({"root_alpha": True} if alike else {})))
     settings = [_sweep_settings(config), chosen, probe_settings(probe)]
-    return hashed(["sweep", SWEEP_VERSION, model_revision, task_hash, *settings])
+    return hashed(["sweep", SWEEP_VERSION, model_revision, task_hash, *settings, *([list(kept)] if kept else [])])
 
 
 def trained_key(run_key: str, variant: str, step: int, config: ProbeConfig) -> str:

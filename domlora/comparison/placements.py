@@ -65,8 +65,8 @@ def place_for(
                 check_tied(placement, method, ends)
     found = _distinct([*own, *_numbered_on(read, {placement.name for placement in own})])
     if unknown := config.rates_by_name.keys() - {placement.name for placement in found}:
-        names = ", ".join(placement.name for placement in found)
-        raise UsageError(f"{min(unknown)} has rates of its own, and is no placement of this comparison: it has {names}")
+        known = ", ".join(placement.name for placement in found)
+        raise UsageError(f"{min(unknown)} has rates of its own, and is no placement of this comparison: it has {known}")
     return found
 
 

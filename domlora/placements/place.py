@@ -101,7 +101,6 @@ def place_all(
     check_amounts(energy, names, allocation)
     rows = rows_of(energy)
     transposed = energy.provenance.architecture.startswith(CONV1D_ARCHITECTURES)
-    refusing = energy.provenance.architecture.startswith(REFUSING_ARCHITECTURES)
     placements = []
     if ends is None and (lost := [name for name in names if read(name).rule in (EMBED, HEAD)]):
         raise PlacementError(
@@ -110,7 +109,7 @@ def place_all(
     outside = end_rows(ends, energy) if ends is not None else []
     for name, picked in pick(rows, [read(name) for name in names], seed, held, outside):
         if name in GROUPS:
-            left = [row for row in picked if not (refusing and row.kind == "ssm.out")]
+            left = [row for row in picked if not refused(energy, row.kind)]
             picked = [row for row in left if not (trainable and row.parameter)] or picked
         check_measured(name, picked, allocation)
         ranks = spread_ranks(name, picked, rank, budget, allocation)
@@ -134,6 +133,11 @@ def place_all(
         both = f"{first} is named twice" if first == second else f"{first} and {second} are the same placement here"
         raise PlacementError(f"{both}: leave one out")
     return tuple(placements)
+
+
+def refused(energy: EnergyMap, kind: str) -> bool:
+    """Whether PEFT refuses modules of a kind in the architecture of a map."""
+    return kind == "ssm.out" and energy.provenance.architecture.startswith(REFUSING_ARCHITECTURES)
 
 
 def rows_of(energy: EnergyMap) -> list[Row]:

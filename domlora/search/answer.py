@@ -25,7 +25,8 @@ from domlora.store.store import Store
 SCHEMA_VERSION = 1
 # Facts of a race's run: what was asked, what was planned, who took part, what each rung decided, who judges it, and the
 # seconds that it took so far.
-FIND, PLAN, CANDIDATES, RUNGS, FINAL, SPENT = "find", "plan", "candidates", "rungs", "final", "spent"
+FIND, PLAN, CANDIDATES, RUNGS, SPENT = "find", "plan", "candidates", "rungs", "spent"
+FINAL = sentences.FINAL
 SEARCH = "search"  # in the facts of the comparison of finalists: the race's run, and what was asked
 AS_GOOD = 0.05  # of what the best gains over the base model may be lost by one that is called as good
 TABLE = (
@@ -191,7 +192,7 @@ def _table(race: Run, rungs: Sequence[Rung], final: Comparison | None) -> pd.Dat
                 else f"not judged, as others led at step {last}"
             )
         elif rung is None:
-            status = "diverged at every rate"
+            status = "diverged or cancelled at every rate"
         else:
             status = f"out after step {rung.step}"
         rows.append((

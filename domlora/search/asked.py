@@ -20,6 +20,7 @@ class FindAsked:
     Attributes:
         training: the task without the rows that are held out: what its maps are measured on.
         samples: training rows that the probes read.
+        kept: content hashes of the tasks to keep.
     """
 
     task: Task
@@ -27,11 +28,12 @@ class FindAsked:
     rows: ChosenRows
     training: Task
     samples: int
+    kept: tuple[str, ...] = ()
 
     def key(self, model_revision: str) -> str:
         """Equal for equal requests; never equal to that of a probe or a comparison."""
         settings = self.config.model_dump(mode="json")
-        return hashed(["find", FIND_VERSION, model_revision, self.task.content_hash, settings])
+        return hashed(["find", FIND_VERSION, model_revision, self.task.content_hash, settings, self.kept])
 
 
 def ask(task: Task, config: FindConfig) -> FindAsked:
@@ -41,8 +43,10 @@ def ask(task: Task, config: FindConfig) -> FindAsked:
         TaskError: rows that cannot be had, or a task to keep that is not there.
     """
     rows = choose_rows(task, config.training)
+    kept = []
     for name in config.training.keep:
-        if load_task(name).content_hash == task.content_hash:
+        kept.append(load_task(name).content_hash)
+        if kept[-1] == task.content_hash:
             raise TaskError(f"{name} is what is to be learned, and cannot be a task to keep: leave it out")
     samples = min(config.samples, len(rows.training))
-    return FindAsked(task, config, rows, training_task(task, rows), samples)
+    return FindAsked(task, config, rows, training_task(task, rows), samples, tuple(kept))

@@ -13,7 +13,7 @@ from typing import Any
 from domlora.comparison.placements import check_trainable
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError
-from domlora.placements.place import place_all, short_name
+from domlora.placements.place import place_all, refused, short_name
 from domlora.placements.placement import Placement
 from domlora.probes.config import ProbeConfig, ProbeName
 from domlora.probes.registry import PROBES
@@ -37,6 +37,7 @@ COMMON = {
     "v": "the value projection in all layers",
 }
 RANDOM = 2  # single modules of the dominant one's size
+FIRST = 4  # candidates before those: the dominant module, `all-linear`, `qv`, PAGE's first modules
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def propose(maps: Mapping[ProbeName, EnergyMap], config: FindConfig) -> Proposed
         try:
             held = {p.modules[0].module for p in (c.placement for c in found.values()) if len(p.modules) == 1}
             placements = [
-                _within(one, config)
+                _within(energy, one, config)
                 for one in place_all(energy, [name], rank=1, alpha=2, seed=seed, trainable=True, held=held)
             ]
         except PlacementError as error:
@@ -112,7 +113,7 @@ def propose(maps: Mapping[ProbeName, EnergyMap], config: FindConfig) -> Proposed
             probes = (probe,) if probe else ()
             if known is None:
                 found[modules] = Candidate(one, (why,), probes, control)
-            else:
+            elif not control:
                 found[modules] = replace(
                     known, why=(*known.why, why), probes=tuple(dict.fromkeys((*known.probes, *probes)))
                 )
@@ -123,7 +124,6 @@ def propose(maps: Mapping[ProbeName, EnergyMap], config: FindConfig) -> Proposed
         add(page, name, words)
     several = min(page.provenance.layers, max(len(page.modules) // 4, 2))
     add(page, f"top-k:{several}", f"PAGE's first {several} modules", probe="page")
-    add(page, f"random:{RANDOM}", "random, of the dominant module's size", control=True)
     for name, words in common[2:6]:
         add(page, name, words)
     for probe, energy in maps.items():
@@ -138,13 +138,17 @@ def propose(maps: Mapping[ProbeName, EnergyMap], config: FindConfig) -> Proposed
             add(energy, f"top-k:{several}", why, called=f"top-{several}:{probe}", probe=probe)
     for name, words in common[6:]:
         add(page, name, words)
+    # Last, so that none is what a probe has picked.
+    add(page, f"random:{RANDOM}", "random, of the dominant module's size", control=True)
     if not found:
         raise PlacementError(f"{next(iter(left_out))}: {next(iter(left_out.values()))}")
     everywhere = place_all(page, ["all-linear"], rank=1, trainable=True)[0].trainable_parameters * config.training.rank
-    return Proposed(tuple(found.values()), everywhere, left_out)
+    real = [candidate for candidate in found.values() if not candidate.control]
+    random = [candidate for candidate in found.values() if candidate.control]
+    return Proposed((*real[:FIRST], *random, *real[FIRST:]), everywhere, left_out)
 
 
-def _within(placement: Placement, config: FindConfig) -> Placement:
+def _within(energy: EnergyMap, placement: Placement, config: FindConfig) -> Placement:
     """At the highest rank that its modules, the settings and the budget allow, with the scale alpha / rank unchanged.
 
     Args:
@@ -154,6 +158,8 @@ def _within(placement: Placement, config: FindConfig) -> Placement:
         PlacementError: the budget is below rank 1, or a comparison cannot train it.
     """
     check_trainable(placement)
+    if lost := [module.module for module in placement.modules if refused(energy, module.kind)]:
+        raise PlacementError(f"it holds {lost[0]}, which PEFT refuses in this architecture")
     smallest = placement.trainable_parameters
     rank = min(config.training.rank, *(min(m.in_features, m.out_features) for m in placement.modules))
     if config.parameters is not None:

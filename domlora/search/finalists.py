@@ -16,7 +16,7 @@ from domlora.placements.placement import PlacedModule, Placement
 from domlora.placements.rules import Row
 from domlora.search.candidates import Candidate
 from domlora.search.config import FindConfig
-from domlora.search.plan import FINALISTS
+from domlora.search.plan import EVALUATIONS, FINALISTS
 from domlora.search.race import Entry, Rung, best_rates, everyone
 from domlora.search.rates import neighbours
 
@@ -71,7 +71,8 @@ def settings(config: FindConfig, judged: Sequence[Finalist], steps: int, minutes
         | {
             "placements": tuple(one.placement.name for one in judged), "learning_rates": judged[0].rates,
             "own_rates": rates, "seeds": config.seeds,
-            "rate_seeds": 1, "steps": steps, "schedule": "linear", "evaluate_every": max(steps // 4, 1),
+            "rate_seeds": 1, "steps": steps, "schedule": "linear", "evaluate_every": -(-steps // EVALUATIONS),
+            "answers": 0,
             "checkpoint_every": max(steps // 8, 1), "minutes": minutes,
         }
     )  # fmt: skip
@@ -112,7 +113,7 @@ def _control(
 ) -> Finalist | None:
     """The best random candidate of a placement's size, else one that is drawn now and chooses among three rates."""
     for candidate in merit:
-        alike = len(candidate.placement.modules) == len(placement.modules) == 1
+        alike = len(candidate.placement.modules) == len(placement.modules) == 1 and candidate.placement != placement
         if candidate.control and alike and candidate.placement.trainable_parameters == placement.trainable_parameters:
             return Finalist(candidate.placement, (best[candidate.name][0].rate,), control=True)
     drawn = control_of(placement, rows, seed)

@@ -1,8 +1,8 @@
 """Where should the adapter go? Probes propose, short trainings in lockstep decide, fresh starts and rows judge.
 
 In: a loaded model, a task, a `FindConfig`. Out: two runs in the store, the race and the comparison of its finalists;
-`answer.answer_of` reads the answer from them, also while they grow. A race that was killed goes on where it was, to
-the same end; one that is complete is answered from the store.
+`answer.answer_of` reads the answer from them, also while they grow. A race that was killed goes on where it was, and
+to the same end where no time limits it; one that is complete is answered from the store.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
-from domlora.data.tasks import Task
+from domlora.data.tasks import Task, builtin_tasks, load_task
 from domlora.energy.energy_map import EnergyMap
 from domlora.energy.key import request_key
 from domlora.energy.measure import probe_many
@@ -23,7 +23,7 @@ from domlora.errors import SweepError, UsageError
 from domlora.models.fetch import LocalModel
 from domlora.models.loading import LoadedModel
 from domlora.models.reference import check_trainable
-from domlora.placements.place import rows_of
+from domlora.placements.place import refused, rows_of
 from domlora.probes.config import ProbeName
 from domlora.progress import Progress, silent
 from domlora.search import race
@@ -44,6 +44,7 @@ from domlora.training.lock import alone, run_folder
 from domlora.training.rows import SweepRows, encode_rows
 from domlora.training.train import new_run
 
+KEPT_SECONDS = 20  # between two notes of how much time was spent
 LEAST_CANDIDATES = 4  # DomLoRA, vanilla LoRA, query and value, PAGE's first modules
 
 
@@ -59,7 +60,7 @@ def find(
         config: all settings at once; or name them as keywords (`minutes=30, parameters=500_000, keep=("chat",)`, and
             those of the training, `rank=8, batch_size=4, ...`).
         store: where runs and maps are kept, the default one where none is given.
-        progress: called with (stage, done, in all) in seconds of the plan.
+        progress: called with (stage, done, in all): samples while it probes, then seconds.
 
     Raises:
         DomLoRAError: settings or rows that cannot be used, too little time, nothing that fits the budget.
@@ -93,7 +94,9 @@ def find_run(
         return known
     model = load()
     check_trainable(model.name, model.objective)
+    loaded = time.monotonic()
     with alone(run_folder(key[:12]), lambda: progress("waiting for the same search in another process", 0, 0)):
+        began += time.monotonic() - loaded  # who waits for another has not begun
         known = store.runs.find(key)
         if known is not None and known.status == "done":
             if not refresh:
@@ -127,6 +130,7 @@ class _Search:
     before: float = 0.0  # seconds that earlier attempts took
     maps: Mapping[ProbeName, EnergyMap] = field(default_factory=dict)
     pace: float = 0.0
+    kept: int = 0  # seconds that the store knows to be spent
     end: float = 0.0  # seconds after which all is thought to be over
 
     @property
@@ -146,6 +150,9 @@ class _Search:
             run = self._start()
         else:
             self.before = float(known.facts.get(SPENT, 0.0))
+            left = self.left()
+            if left is not None and left <= 0:  # who asks again gives the time again
+                self.before = 0.0
             self._measure()
             run = self.store.runs.start(replace(known, job=self.job))
         entries = entries_of(run)
@@ -154,7 +161,8 @@ class _Search:
             raise SweepError(
                 "all candidates diverged at all rates: check the rows with `domlora tasks show`, or try --dtype float32"
             )
-        self._judge(run, entries, done)
+        if not self._judge(run, entries, done):
+            return self.store.runs.get(run.id)
         forget(run.id, race.everyone(entries, done))
         self.store.runs.finish(run.id, {"seconds": self.spent(), SPENT: self.spent()})
         return self.store.runs.get(run.id)
@@ -206,8 +214,8 @@ class _Search:
 
     def _work(self) -> Work:
         held_out, training = self.asked.rows.splits, self.config.training
-        kept = len(training.keep) or 3
-        forgetting = kept * training.forgetting_rows
+        others = [name for name in builtin_tasks() if load_task(name).content_hash != self.asked.task.content_hash]
+        forgetting = len(training.keep or others) * training.forgetting_rows
         return Work.of(training, len(held_out["validation"]), len(held_out["test"]), forgetting, self.config.seeds)
 
     def _start(self) -> Run:
@@ -264,6 +272,8 @@ class _Search:
             self.store.runs.set_facts(run.id, facts)
             going = {entry.name for entry in race.still_running(entries, done)}
             forget(run.id, [entry for entry in race.everyone(entries, done) if entry.name not in going])
+        if done:
+            track.settle(race.everyone(entries, done), done)
         return done
 
     def _standing(self, entries: Sequence[Entry], done: Sequence[Rung]) -> str:
@@ -280,20 +290,31 @@ class _Search:
     def _say(self, stage: str) -> None:
         """Progress in seconds: those that were spent, of all that it is thought to take."""
         spent = int(self.spent())
+        if spent - self.kept > KEPT_SECONDS:
+            self.kept = spent
+            self.store.runs.set_facts(self.key[:12], {SPENT: self.spent()})
         self.progress(stage, spent, max(int(self.end), spent + 1))
 
     # Decide
 
-    def _judge(self, run: Run, entries: Sequence[Entry], done: Sequence[Rung]) -> None:
-        """The comparison of the finalists. Its settings are kept first, so that it is the same one after a kill."""
+    def _judge(self, run: Run, entries: Sequence[Entry], done: Sequence[Rung]) -> bool:
+        """The comparison of the finalists. Its settings are kept first, so that it is the same one after a kill.
+
+        Returns:
+            Whether there was time for it.
+        """
         page = self.maps["page"]
-        judged = finalists(self._candidates(run), entries, done, rows_of(page), self.config.training.data_seed)
+        rows = [row for row in rows_of(page) if not refused(page, row.kind)]
+        judged = finalists(self._candidates(run), entries, done, rows, self.config.training.data_seed)
         told = run.facts.get(FINAL)
         if told is None:
             config = self._final_settings(judged, done)
             if config is None:
-                self.store.runs.set_facts(run.id, warnings=("The time was over before the finalists could be judged.",))
-                return
+                late = (
+                    "The time was over before the finalists could be judged: the same search again goes on with them."
+                )
+                self.store.runs.set_facts(run.id, warnings=(late,))
+                return False
         else:
             config = SweepConfig.model_validate(told["config"])
         asked = sweeps.Asked(
@@ -309,6 +330,7 @@ class _Search:
         )  # fmt: skip
         asked_for = self.config.model_dump(mode="json")
         self.store.runs.set_facts(final.key[:12], {SEARCH: {"run": run.id, "config": asked_for}})
+        return True
 
     def _final_settings(self, judged: Sequence[Finalist], done: Sequence[Rung]) -> SweepConfig | None:
         """None where the time is over."""

@@ -20,6 +20,7 @@ ENOUGH = 8  # entries from which the finalists are taken
 FINALISTS = 4
 LEAST_STEPS = 4  # of the first rung: warm-up is over by then, and the losses have begun to differ
 MOST_RUNGS = 6
+EVALUATIONS = 4  # of a finalist on validation rows
 RATES_OF_CONTROL = 3  # a control that did not race has its rate chosen before it is judged
 MOST_GOING_ON = 0.75  # of the entries of a rung, whatever ties
 MARGIN = 0.95  # of the time is worked with
@@ -33,7 +34,7 @@ class Work:
     Attributes:
         step: one optimizer step of an entry.
         judged: its evaluation at the end of a rung.
-        final: what comes after the training of a finalist.
+        final: what a finalist is judged by, while it trains and afterwards.
         seeds: of the finalists.
     """
 
@@ -45,7 +46,7 @@ class Work:
     @classmethod
     def of(cls, config: SweepConfig, validation: int, test: int, forgetting: int, seeds: int) -> Work:
         """Of a training with these settings and so many rows held out."""
-        return cls(TRAIN_COST * config.rows_per_step, validation, validation + test + forgetting, seeds)
+        return cls(TRAIN_COST * config.rows_per_step, validation, EVALUATIONS * validation + test + forgetting, seeds)
 
     def rung(self, entries: int, before: int, step: int, joined: int) -> float:
         """Of a rung in which so many entries train from one step to another, and those that join from the start."""
@@ -191,7 +192,7 @@ class Pacing:
         """Seconds that the rungs to come and the finals are thought to take."""
         first = 2 * done[-1].step if done else self.first
         before, joined = (done[-1].step, len(done[-1].joined)) if done else (0, 0)
-        rungs = max(self.rungs - len(done), 0)
+        rungs = 0 if done and running <= ENOUGH else max(self.rungs - len(done), 0)
         return forecast(running, first, rungs, self.work, self.pace(done), self.steps, before, joined).seconds
 
     def pace(self, done: Sequence[Rung]) -> float:

@@ -2,7 +2,7 @@
 
 In: entries (a placement at a learning rate), something that trains them (`Track`), and how much each rung may keep
 (`Rules`). Out: one `Rung` after another. Each is a plain record, and the rungs that are known decide where the race
-goes on: one that was killed goes on to the same end. Knows no model, no store and no clock.
+goes on: by the same rules one that was killed goes on to the same end. Knows no model, no store and no clock.
 """
 
 from __future__ import annotations

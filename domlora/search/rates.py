@@ -47,9 +47,10 @@ def beyond(best: float, tried: Collection[float]) -> float | None:
     return None
 
 
-def neighbours(rate: float) -> tuple[float, float, float]:
-    """A rate of the grid between the two beside it."""
-    return on_grid(_index(rate) - 1), rate, on_grid(_index(rate) + 1)
+def neighbours(rate: float) -> tuple[float, ...]:
+    """A rate of the grid between the two beside it, as far as they can train."""
+    found = on_grid(_index(rate) - 1), rate, on_grid(_index(rate) + 1)
+    return tuple(one for one in found if one < HIGHEST_RATE)
 
 
 def _index(rate: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from domlora.comparison.run import STEPS
 from domlora.placements.placement import Placement
 from domlora.wording import listed, number
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from domlora.search.answer import Answer
 
 DOMINANT = "dominant"
+FINAL = "final"  # the fact of a race that names the run of its finals
 
 
 def described(placement: Placement) -> str:
@@ -69,11 +71,14 @@ def _so_far(answer: Answer) -> str:
     race, rungs = answer.race, answer.rungs
     if not rungs:
         return f"Nothing is known yet: {len(answer.table)} placements train in the first rung."
+    if answer.table["loss"].isna().all():
+        return "All placements diverged or were cancelled at all rates, so nothing can be said."
     best = answer.table.iloc[0]
     left = int((answer.table["status"] == "in the race").sum())
     lead = f"{best['placement']} leads with a validation loss of {number(best['loss'])} at step {rungs[-1].step}"
     if race.status == "done":
-        return f"Not judged: {lead}, and there was no time for finals with fresh starts on test rows."
+        why = "its finals are no longer in the store" if FINAL in race.facts else "there was no time for finals"
+        return f"Not judged with fresh starts on test rows, as {why}: {lead}."
     return f"After rung {len(rungs)} {lead}; {left} of {len(answer.table)} placements are still in the race."
 
 
@@ -122,7 +127,8 @@ def _dominant(answer: Answer) -> list[str]:
     module = next(p for p in answer.race.placements if p.name == DOMINANT).modules[0].module
     if answer.chosen == DOMINANT:
         return [f"It is PAGE's dominant module ({module})."]
-    if final is not None and DOMINANT in final.table.index and answer.chosen is not None:
+    judged = final is not None and DOMINANT in final.table.index and bool(final.table["loss"].notna()[DOMINANT])
+    if final is not None and judged and answer.chosen is not None:
         gap, low, high, *_ = final.difference(DOMINANT, answer.chosen)
         verdict = "better" if high < 0 else "worse" if low > 0 else "not told apart"
         interval = f"difference {_signed(gap)}, {_signed(low)} to {_signed(high)}"
@@ -150,7 +156,8 @@ def _limits(answer: Answer) -> list[str]:
     final = answer.final
     if final is not None and answer.chosen is not None:
         seeds = int(final.table.loc[answer.chosen, "seeds"])
-        steps = final.run.config.steps
+        trained = answer.variant.results.get(STEPS) if answer.variant is not None else None
+        steps = int(trained or final.run.config.steps)
         said.append(
             f"Its intervals cover {final.rows} {final.part} rows and {seeds} starts with orders of the data, trained "
             f"for {steps} steps; what more steps would change is not known."
@@ -161,7 +168,9 @@ def _limits(answer: Answer) -> list[str]:
     untold = sum(len(rung.untold) for rung in answer.rungs)
     if untold:
         word = "entry was" if untold == 1 else "entries were"
-        said.append(f"{untold} {word} not told apart from the last that stayed, and fell out for want of time.")
+        said.append(
+            f"{untold} {word} not told apart from the last that stayed, and fell out, as there was no room for them."
+        )
     if answer.race.facts["find"]["left_out"]:
         left = answer.race.facts["find"]["left_out"]
         said.append(f"{len(left)} placements took no part, such as {next(iter(left))}: {next(iter(left.values()))}.")

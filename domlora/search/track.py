@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from domlora.comparison.config import CHOOSING, SweepConfig, variant_name
-from domlora.comparison.run import STEPS, Variant
+from domlora.comparison.run import ENDED_VARIANT, STEPS, Variant, VariantStatus
 from domlora.comparison.rungs import first_rung
 from domlora.models.loading import LoadedModel
 from domlora.placements.placement import Placement
-from domlora.search.race import Entry, Lap
+from domlora.search.race import Entry, Lap, Rung
 from domlora.store.store import Store
+from domlora.training import checkpoints
 from domlora.training.checkpoints import state_of
 from domlora.training.lock import run_folder
 from domlora.training.meter import Meter, total_passes
@@ -130,7 +131,27 @@ class SweepTrack:
         total = total_passes(config, self.rows, len(names))
         meter = Meter(total, lambda stage, done, whole: self.progress(done / max(whole, 1)))
         log = RungLog(self.store.runs, self.run, names)
-        Sweep(self.model, self.rows, self.placements, config, log, run_folder(self.run), self.key, meter).run()
+        folder = run_folder(self.run)
+        Sweep(self.model, self.rows, self.placements, config, log, folder, self.key, meter).run()
+        checkpoints.remove(folder)  # also one of a rung that was killed when all of it was done
+
+    def settle(self, entries: Sequence[Entry], done: Sequence[Rung]) -> None:
+        """Puts the run back to the end of the last rung, where a further one had begun that is not run any more."""
+        step, run = done[-1].step, self.store.runs.get(self.run)
+        if run.config.steps == step:
+            return
+        ran = {named(entry) for entry in entries}
+        open_again = [v.name for v in run.variants if v.name in ran and v.status not in ENDED_VARIANT]
+        back = [v.name for v in run.variants if v.name in open_again and v.results.get(STEPS) == step]
+        config = race_config(
+            self.training, list(self.placements), run.config.learning_rates, [one.step for one in done[:-1]], step
+        )
+        self.store.runs.go_on(self.run, config, ())
+        self.store.runs.rewind(self.run, step, open_again)
+        for name in open_again:
+            status: VariantStatus = "done" if name in back else "cancelled"
+            self.store.runs.set_variant(self.run, name, status=status, ended_step=step)
+        checkpoints.remove(run_folder(self.run))
 
     def _losses(self, entries: Sequence[Entry], names: Sequence[str]) -> dict[str, np.ndarray]:
         ended = {variant.name: variant for variant in self.store.runs.get(self.run).variants}

@@ -18,7 +18,7 @@ from domlora.comparison.key import sweep_key
 from domlora.comparison.placements import place_for
 from domlora.comparison.run import Run
 from domlora.data.splits import SPLITS
-from domlora.data.tasks import Task
+from domlora.data.tasks import Task, load_task
 from domlora.energy.energy_map import EnergyMap
 from domlora.energy.key import request_key
 from domlora.errors import TaskError, UsageError
@@ -129,7 +129,8 @@ def plan(asked: Asked, model_revision: str, energy: EnergyMap, ends: Ends | None
     """Reads the placements against a map. Arguments and errors as `place_for`."""
     placements = tuple(place_for(energy, asked.config, asked.placements, ends))
     how = energy.provenance.config
-    key = sweep_key(model_revision, asked.task.content_hash, asked.config, placements, how)
+    kept = [load_task(name).content_hash for name in asked.config.keep]
+    key = sweep_key(model_revision, asked.task.content_hash, asked.config, placements, how, kept)
     return Plan(asked.task, asked.config, asked.rows, asked.training, energy, placements, key, asked.continues)
 
 

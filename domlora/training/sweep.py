@@ -94,7 +94,7 @@ class Sweep:
                 names, step = [v.name for v in wave], self._gone_on_from(wave[0])
                 self.log.rewind(step or -1, names)
             by_name = {v.name: v for v in self.log.variants()}
-            wave = [by_name[name] for name in names if by_name[name].status not in ENDED_VARIANT]
+            wave = [by_name[name] for name in names if name in by_name and by_name[name].status not in ENDED_VARIANT]
             with Adapters(self.model.model, self.model.base_name, self.model.base_revision) as adapters:
                 self._train(adapters, wave, names, step, checkpoint)
             checkpoints.remove(self.folder)

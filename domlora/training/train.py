@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import torch
@@ -211,12 +212,17 @@ def _other_tasks(task: Task, model: LoadedModel, config: SweepConfig) -> dict[st
         count = min(config.forgetting_rows, other.splits[part])
         samples = other.draw(count, config.data_seed, part)
         try:
-            free = other.name not in (*OWN_PARTS, *encoded)
-            encoded[other.name if free else name] = model.encode(samples, config.max_length).samples
+            encoded[_free_name(other.name, (*OWN_PARTS, *encoded))] = model.encode(samples, config.max_length).samples
         except TaskError:  # none of them fits into so few tokens: a built-in one is not named among those looked at
             if config.keep:
                 raise
     return encoded
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """A task's name, with a number where another one, or a part of the task that is learned, has it."""
+    numbered = (name if number == 1 else f"{name} {number}" for number in count(1))
+    return next(one for one in numbered if one not in taken)
 
 
 def _passes(run: Run, rows: SweepRows, others: Mapping[str, Sequence[EncodedSample]]) -> int:

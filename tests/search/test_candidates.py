@@ -40,7 +40,7 @@ def maps(model):
 def test_what_is_proposed(maps):
     proposed = propose(maps, FindConfig())
     names = [candidate.name for candidate in proposed.candidates]
-    assert names[:4] == ["dominant", "all-linear", "qv", "top-k:4"]
+    assert names[:6] == ["dominant", "all-linear", "qv", "top-k:4", "random-1", "random-2"]
     for name in ("random-1", "random-2", "attention", "mlp", "o", "down", "up@0", "top-4:saliency"):
         assert name in names
     by_name = {candidate.name: candidate for candidate in proposed.candidates}
@@ -62,10 +62,25 @@ def test_what_trains_the_same_modules_takes_part_once_for_all_reasons(model):
     assert dominant.probes == ("page", "fisher")
 
 
-def test_random_modules_are_none_that_another_candidate_holds_alone(maps):
-    held = [names_of(candidate.placement) for candidate in propose(maps, FindConfig()).candidates]
-    singles = [modules[0] for modules in held if len(modules) == 1]
-    assert len(singles) == len(set(singles))
+def test_random_modules_are_none_that_a_probe_has_picked(model):
+    """Whatever it picks first: a pick is no control, which could never be the answer."""
+    for layer in range(4):
+        maps = {"page": a_map(model, "page", FIRST["page"])}
+        maps["saliency"] = a_map(model, "saliency", f"model.layers.{layer}.mlp.down_proj")
+        picked = [c for c in propose(maps, FindConfig()).candidates if "saliency" in c.probes]
+        assert picked
+        assert not any(candidate.control for candidate in picked)
+        assert not any(candidate.name.startswith("random") for candidate in picked)
+
+
+def test_what_peft_refuses_in_an_architecture_is_left_out(model):
+    energy = a_map(model, "page", FIRST["page"])
+    modules = energy.modules.assign(kind=energy.modules["kind"].replace("down", "ssm.out"))
+    maps = {"page": EnergyMap(modules, energy.provenance.model_copy(update={"architecture": "MambaForCausalLM"}))}
+    proposed = propose(maps, FindConfig())
+    assert "PEFT refuses" in proposed.left_out["dominant"]
+    assert proposed.candidates
+    assert not any(m.kind == "ssm.out" for c in proposed.candidates for m in c.placement.modules)
 
 
 def test_a_budget_is_kept_by_ranks(maps):

@@ -13,7 +13,9 @@ from domlora.search.answer import FINAL, RUNGS, answer_of
 from domlora.search.asked import ask
 from domlora.search.config import find_config
 from domlora.search.race import Rung
+from domlora.store.runs import Runs
 from domlora.store.store import Store
+from domlora.training import checkpoints
 from tests.helpers.sweep_place import Killed
 from tests.helpers.sweeping import write_task
 
@@ -177,21 +179,64 @@ def test_settings_that_cannot_be(settings, words):
         find_config(settings)
 
 
-def test_a_cancelled_entry_falls_out_and_the_race_goes_on(model, task):
-    store = Store()
-    asked = ask(task, find_config(SETTINGS))
-    told = []
+def test_a_cancelled_entry_falls_out_and_the_race_goes_on(model, task, monkeypatch):
+    monkeypatch.setattr("domlora.training.sweep.REPORT_SECONDS", 0.0)  # looks for cancelled ones at every step
+    store, told = Store(), []
 
     def cancel(stage, done, total):
         if stage.startswith("rung 1") and not told:
             (run,) = store.runs.list()
             told.append(run.variants[0].name)
-            store.runs.cancel_variant(run.id, run.variants[0].name)
+            store.runs.cancel_variant(run.id, told[0])
 
-    run = search.find_run(asked, model.local, lambda: model, store, progress=cancel)
+    run = search.find_run(ask(task, find_config(SETTINGS)), model.local, lambda: model, store, progress=cancel)
     assert run.status == "done"
-    first = next(v for v in run.variants if v.name == told[0])
-    assert first.status in ("cancelled", "done")
+    assert next(v for v in run.variants if v.name == told[0]).status == "cancelled"
+    assert told[0].removesuffix(" seed=1000") in run.facts[RUNGS][0]["lost"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["set_facts", "go_on", "remove"])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_killed_between_rungs_it_goes_on_to_the_same_answer(found, model, task, where, at, tmp_path, monkeypatch):
+    """As it notes a rung, as it goes on with one, and when one is done but its checkpoint still lies there."""
+    whole = answer_of(*found)
+    monkeypatch.setenv("DOMLORA_HOME", str(tmp_path / "other"))
+    owner = checkpoints if where == "remove" else Runs
+    real, calls = getattr(owner, where), []
+
+    def kill(*arguments, **named):
+        calls.append(1)
+        if len(calls) == at:
+            raise Killed
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(owner, where, kill)
+    with pytest.raises(Killed):
+        searched(model, task)
+    monkeypatch.setattr(owner, where, real)
+    again = answer_of(*searched(model, task))
+    assert [rung.losses for rung in again.rungs] == [rung.losses for rung in whole.rungs]
+    assert again.headline == whole.headline
+
+
+def test_a_rung_that_is_not_run_any_more_leaves_the_race_as_the_last_one_had_it(model, task, monkeypatch):
+    """Killed in the second rung, and gone on with when there is no time for it."""
+    heard = []
+
+    def kill(stage, done, total):
+        heard.append(stage.startswith("rung 2"))
+        if sum(heard) == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        searched(model, task, progress=kill)
+    monkeypatch.setattr(search.Pacing, "next_step", lambda self, done, running: None)
+    store, run = searched(model, task)
+    (first,) = run.facts[RUNGS]
+    assert run.config.steps == first["step"]
+    assert {v.status for v in run.variants if not v.results.get("steps", 0) < first["step"]} == {"done"}
+    assert store.runs.metrics(run.id)["step"].max() == first["step"]
 
 
 def test_finals_are_left_out_where_the_time_is_over(model, task, monkeypatch):
@@ -199,5 +244,10 @@ def test_finals_are_left_out_where_the_time_is_over(model, task, monkeypatch):
     store, run = searched(model, task)
     answer = answer_of(store, run)
     assert answer.final is None
-    assert answer.headline.startswith("Not judged: ")
+    assert run.status == "running"
+    assert "the same search again goes on with them" in run.warnings[-1]
     assert FINAL not in run.facts
+    monkeypatch.undo()
+    store, run = searched(model, task)
+    assert run.status == "done"
+    assert answer_of(store, run).chosen is not None
