@@ -168,9 +168,7 @@ def _limits(answer: Answer) -> list[str]:
     untold = sum(len(rung.untold) for rung in answer.rungs)
     if untold:
         word = "entry was" if untold == 1 else "entries were"
-        said.append(
-            f"{untold} {word} not told apart from the last that stayed, and fell out, as there was no room for them."
-        )
+        said.append(f"{untold} {word} not told apart from the last that stayed, and fell out for want of room.")
     if answer.race.facts["find"]["left_out"]:
         left = answer.race.facts["find"]["left_out"]
         said.append(f"{len(left)} placements took no part, such as {next(iter(left))}: {next(iter(left.values()))}.")
