@@ -24,12 +24,12 @@ from domlora.search import race
 from domlora.search.answer import smallest_as_good
 from domlora.search.config import FindConfig
 from domlora.search.finalists import Finalist, finalists
-from domlora.search.plan import Pacing, Work, lay
+from domlora.search.plan import EVALUATIONS, Pacing, Work, lay
 from domlora.statistics import crossed
 
 VALIDATION, TEST = 32, 96
 STEPS = 200
-WORK = Work(step=12.0, judged=VALIDATION, final=VALIDATION + TEST, seeds=FindConfig().seeds)
+WORK = Work(step=12.0, judged=VALIDATION, final=EVALUATIONS * VALIDATION + TEST, seeds=FindConfig().seeds)
 WORLDS = {  # how far placements lie apart, and how noisy their losses are
     "far apart": (0.5, Noise()),
     "near": (0.15, Noise()),
