@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,7 +32,7 @@ from domlora.search.asked import FindAsked, ask
 from domlora.search.candidates import Candidate, Proposed, candidate_json, candidate_of, probe_configs, propose
 from domlora.search.config import FindConfig, find_config
 from domlora.search.finalists import Finalist, finalists, settings
-from domlora.search.pace import seconds_of_a_pass
+from domlora.search.pace import Pace, measure_pace
 from domlora.search.plan import Pacing, Plan, Work, lay, needed
 from domlora.search.race import Entry, Rung
 from domlora.search.rates import start_rates
@@ -44,6 +44,7 @@ from domlora.training.lock import alone, run_folder
 from domlora.training.rows import SweepRows, encode_rows
 from domlora.training.train import new_run
 
+NOT_MEASURED = Pace(0.0, 0.0)
 KEPT_SECONDS = 20  # between two notes of how much time was spent
 LEAST_CANDIDATES = 4  # DomLoRA, vanilla LoRA, query and value, PAGE's first modules
 
@@ -129,7 +130,7 @@ class _Search:
     began: float
     before: float = 0.0  # seconds that earlier attempts took
     maps: Mapping[ProbeName, EnergyMap] = field(default_factory=dict)
-    pace: float = 0.0
+    pace: Pace = NOT_MEASURED
     kept: int = 0  # seconds that the store knows to be spent
     end: float = 0.0  # seconds after which all is thought to be over
 
@@ -175,14 +176,14 @@ class _Search:
         proposed = propose(self.maps, self.config)
         placements = [candidate.placement for candidate in proposed.candidates]
         timed = race_config(self.config.training, [one.name for one in placements], (1e-3,), (), 1)
-        self.pace = seconds_of_a_pass(self.model, self.rows, placements, timed)
+        self.pace = measure_pace(self.model, self.rows, placements, timed)
         work, candidates, left = self._work(), list(proposed.candidates), self.left()
-        plan = lay(3 * len(candidates), work, self.pace, left, self.config.steps)
+        plan = lay(3 * len(candidates), work, self.pace.of_pass, left, self.config.steps)
         while plan is None and len(candidates) > LEAST_CANDIDATES:
             candidates.pop()
-            plan = lay(3 * len(candidates), work, self.pace, left, self.config.steps)
+            plan = lay(3 * len(candidates), work, self.pace.of_pass, left, self.config.steps)
         if plan is None:
-            least = needed(3 * len(candidates), work, self.pace, self.config.steps) + self.spent()
+            least = needed(3 * len(candidates), work, self.pace.of_pass, self.config.steps) + self.spent()
             raise UsageError(
                 f"{self.config.minutes:g} minutes are too little for one rung and its finals here, which take about "
                 f"{max(least / 60, 0.1):.2g}: give more --minutes, fewer --validation-rows and --test-rows, or a "
@@ -216,7 +217,9 @@ class _Search:
         held_out, training = self.asked.rows.splits, self.config.training
         others = [name for name in builtin_tasks() if load_task(name).content_hash != self.asked.task.content_hash]
         forgetting = len(training.keep or others) * training.forgetting_rows
-        return Work.of(training, len(held_out["validation"]), len(held_out["test"]), forgetting, self.config.seeds)
+        around = self.pace.of_entry / self.pace.of_pass if self.pace.of_pass > 0 else 0.0
+        held = len(held_out["validation"]), len(held_out["test"]), forgetting
+        return Work.of(training, *held, self.config.seeds, around)
 
     def _start(self) -> Run:
         """The run of the race as it begins: nothing trained yet."""
@@ -236,7 +239,7 @@ class _Search:
         found = {
             "config": self.config.model_dump(mode="json"),
             "entries": [[entry.placement, entry.rate] for entry in entries],
-            "pace": self.pace,
+            "pace": asdict(self.pace),
             "left_out": dict(proposed.left_out),
             "maps": {name: energy.id for name, energy in self.maps.items()},
         }
@@ -255,8 +258,8 @@ class _Search:
         done = [Rung.from_json(one) for one in run.facts[RUNGS]]
         plan, placements = run.facts[PLAN], {placement.name: placement for placement in run.placements}
         first, rungs = plan["rungs"][0]["step"], len(plan["rungs"])
-        self.pace = run.facts[FIND]["pace"]
-        rules = Pacing(first, rungs, self._work(), self.config.steps, self.left, self.pace)
+        self.pace = Pace(**run.facts[FIND]["pace"])
+        rules = Pacing(first, rungs, self._work(), self.config.steps, self.left, self.pace.of_pass)
         key = f"{run.key} {run.created.isoformat()}"  # as `train` has it: not of a run that was removed and begun anew
         track = SweepTrack(
             self.model, self.rows, placements, self.config.training, self.store, run.id, key,
@@ -337,7 +340,7 @@ class _Search:
         left = self.left()
         if left is not None and left <= 0:
             return None
-        rules = Pacing(done[0].step, len(done), self._work(), self.config.steps, self.left, self.pace)
+        rules = Pacing(done[0].step, len(done), self._work(), self.config.steps, self.left, self.pace.of_pass)
         variants = sum(len(one.rates) if len(one.rates) > 1 else 0 for one in judged) + self.config.seeds * len(judged)
         steps = rules.final_steps(done, variants)
         return settings(self.config, judged, steps, None if left is None else max(left, 1.0) / 60)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from domlora.comparison.config import SweepConfig
 from domlora.models.loading import LoadedModel
 from domlora.placements.placement import Placement
 from domlora.search.race import Entry
 from domlora.search.track import variant_of
+from domlora.training import checkpoints
 from domlora.training.adapters import Adapters
 from domlora.training.feed import Feed
 from domlora.training.live import start
@@ -20,10 +24,21 @@ from domlora.training.rows import SweepRows
 TIMED = 8  # placements at most, spread over all
 
 
-def seconds_of_a_pass(
-    model: LoadedModel, rows: SweepRows, placements: Sequence[Placement], config: SweepConfig
-) -> float:
-    """Seconds of training for each pass of a row, in lockstep.
+@dataclass(frozen=True)
+class Pace:
+    """How long things take.
+
+    Attributes:
+        of_pass: seconds of training for each pass of a row, in lockstep.
+        of_entry: seconds to attach an adapter, and to keep it with its state, once a rung.
+    """
+
+    of_pass: float
+    of_entry: float
+
+
+def measure_pace(model: LoadedModel, rows: SweepRows, placements: Sequence[Placement], config: SweepConfig) -> Pace:
+    """Measures both.
 
     Args:
         placements: all that are to race.
@@ -31,9 +46,11 @@ def seconds_of_a_pass(
     """
     some = placements[:: -(-len(placements) // TIMED)]
     feed = Feed(rows.train, config, model)
-    with Adapters(model.model, model.base_name) as adapters:
+    with Adapters(model.model, model.base_name) as adapters, TemporaryDirectory() as folder:
         lockstep = Lockstep(adapters, config.gradient_checkpointing)
+        began = time.monotonic()
         live = [start(adapters, variant_of(Entry(p.name, 1e-6), p), p, config, 0, fused=False) for p in some]
+        around = time.monotonic() - began
         attached = [one.adapter for one in live]
         lockstep.check(next(feed.batches(feed.rows(0, 1))), attached)
         seconds = 0.0
@@ -44,4 +61,9 @@ def seconds_of_a_pass(
             for one in live:
                 one.step(config.max_grad_norm)
             seconds = time.monotonic() - began
-    return seconds / (TRAIN_COST * config.rows_per_step * len(some))
+        began = time.monotonic()
+        for number, one in enumerate(live):
+            adapters.save(one.adapter, Path(folder) / str(number))
+            checkpoints.write(Path(folder) / f"{number}.pt", one.state(adapters))
+        around += time.monotonic() - began
+    return Pace(seconds / (TRAIN_COST * config.rows_per_step * len(some)), around / len(some))

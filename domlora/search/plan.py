@@ -33,7 +33,7 @@ class Work:
 
     Attributes:
         step: one optimizer step of an entry.
-        judged: its evaluation at the end of a rung.
+        judged: its evaluation at the end of a rung, and attaching and keeping it.
         final: what a finalist is judged by, while it trains and afterwards.
         seeds: of the finalists.
     """
@@ -44,9 +44,16 @@ class Work:
     seeds: int
 
     @classmethod
-    def of(cls, config: SweepConfig, validation: int, test: int, forgetting: int, seeds: int) -> Work:
-        """Of a training with these settings and so many rows held out."""
-        return cls(TRAIN_COST * config.rows_per_step, validation, EVALUATIONS * validation + test + forgetting, seeds)
+    def of(
+        cls, config: SweepConfig, validation: int, test: int, forgetting: int, seeds: int, around: float = 0.0
+    ) -> Work:
+        """Of a training with these settings and so many rows held out.
+
+        Args:
+            around: what it costs to attach and to keep an adapter, in passes.
+        """
+        final = EVALUATIONS * validation + test + forgetting + around
+        return cls(TRAIN_COST * config.rows_per_step, validation + around, final, seeds)
 
     def rung(self, entries: int, before: int, step: int, joined: int) -> float:
         """Of a rung in which so many entries train from one step to another, and those that join from the start."""
