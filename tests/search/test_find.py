@@ -42,9 +42,25 @@ def searched(model, task, progress=lambda *_: None, **settings):
     return store, run
 
 
+@pytest.fixture(scope="module")
+def whole_search(tiny_folder, tmp_path_factory):
+    """The home of one whole search, and its id."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOMLORA_HOME", str(home))
+        patch.delenv("DOMLORA_STORE", raising=False)
+        model = load_model(tiny_folder, dtype="float32", device="cpu")
+        _, run = searched(model, load_task(str(write_task(home / "rows.jsonl"))))
+    return home, run.id
+
+
 @pytest.fixture
-def found(model, task):
-    return searched(model, task)
+def found(whole_search, monkeypatch):
+    """The store that holds it, and its run."""
+    home, id = whole_search
+    monkeypatch.setenv("DOMLORA_HOME", str(home))
+    store = Store()
+    return store, store.runs.get(id)
 
 
 def test_a_search_from_end_to_end(found):
@@ -111,7 +127,7 @@ def test_the_same_search_is_answered_from_the_store(found, model, task):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", [3, 12, 30, 45, 60, 75])
+@pytest.mark.parametrize("at", [45])
 def test_a_killed_search_goes_on_to_the_same_answer(found, model, task, at, tmp_path, monkeypatch):
     whole = answer_of(*found)
     monkeypatch.setenv("DOMLORA_HOME", str(tmp_path / "other"))
@@ -131,11 +147,11 @@ def test_a_killed_search_goes_on_to_the_same_answer(found, model, task, at, tmp_
 
 
 def test_minutes_are_kept(model, task):
-    """With a clock that runs: a plan for half a minute does not take two."""
-    store, run = searched(model, task, minutes=0.5, steps=200)
+    """With a clock that runs: a plan for some seconds does not take a minute."""
+    store, run = searched(model, task, minutes=0.15, steps=200)
     answer = answer_of(store, run)
     assert answer.final is not None
-    assert run.facts["seconds"] < 60
+    assert run.facts["seconds"] < 45
 
 
 def test_too_little_time_says_how_much_is_needed(model, task):
@@ -196,8 +212,7 @@ def test_a_cancelled_entry_falls_out_and_the_race_goes_on(model, task, monkeypat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("where", ["set_facts", "go_on", "remove"])
-@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize(("where", "at"), [("go_on", 2), ("remove", 1)])
 def test_killed_between_rungs_it_goes_on_to_the_same_answer(found, model, task, where, at, tmp_path, monkeypatch):
     """As it notes a rung, as it goes on with one, and when one is done but its checkpoint still lies there."""
     whole = answer_of(*found)
