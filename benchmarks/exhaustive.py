@@ -20,8 +20,8 @@ import domlora
 from domlora.comparison.config import SweepConfig
 from domlora.data.tasks import Task
 from domlora.models.loading import LoadedModel
-from domlora.search.answer import FIND
 from domlora.search.config import find_config
+from domlora.search.facts import FIND
 from domlora.store.store import Store
 
 

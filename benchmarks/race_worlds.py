@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from domlora.placements.placement import PlacedModule, Placement
+from domlora.placements.place import placed
+from domlora.placements.placement import Placement
 from domlora.placements.rules import Row
 from domlora.search.candidates import Candidate
 from domlora.search.plan import Work
@@ -116,9 +117,7 @@ class World:
         else:
             count = 1 if index % 3 == 0 else int(self.random.integers(2, len(self.rows) // 2))
             chosen = sorted(self.random.permutation(len(self.rows))[:count])
-        modules = tuple(
-            PlacedModule(**{n: v for n, v in self.rows[i]._asdict().items() if n != "energy"}, rank=8) for i in chosen
-        )
+        modules = tuple(placed(self.rows[i], 8) for i in chosen)
         return Candidate(Placement(name=f"p{index}", modules=modules, rank=8, alpha=16), ("made up",))
 
 

@@ -13,7 +13,8 @@ from domlora.comparison.run import Run
 from domlora.errors import StoreError, UsageError
 from domlora.jobs.spec import Job
 from domlora.paths import home
-from domlora.search.answer import FINAL, RUNGS, Answer, answer_of, is_search
+from domlora.search.answer import Answer, answer_of, is_search
+from domlora.search.facts import FINAL, RUNGS
 
 SEARCH, JOB = "search", "job"  # as the address names what is open
 

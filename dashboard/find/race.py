@@ -10,7 +10,8 @@ from dashboard.find.queries import JOB, Search
 from dashboard.shared import job_view, queries, words
 from dashboard.shared.figures import ACCENT
 from domlora.errors import DomLoRAError
-from domlora.search.answer import FIND, PLAN, SPENT, Answer, entries_of
+from domlora.search.answer import Answer, entries_of
+from domlora.search.facts import FIND, PLAN, SPENT
 from domlora.search.race import everyone
 
 REFRESH_SECONDS = 2.0

@@ -10,7 +10,8 @@ from dashboard.shared import queries, result_view, taking, words
 from domlora.comparison.result import Comparison
 from domlora.export.taken import Taken
 from domlora.placements.placement import Placement
-from domlora.search.answer import FIND, Answer
+from domlora.search.answer import Answer
+from domlora.search.facts import FIND
 
 
 def answer(found: Answer) -> None:

@@ -10,7 +10,8 @@ import pandas as pd
 from dashboard.shared import contestants
 from dashboard.shared.figures import COLOURS
 from dashboard.shared.words import short_name
-from domlora.search.answer import PLAN, entries_of
+from domlora.search.answer import entries_of
+from domlora.search.facts import PLAN
 from domlora.search.race import Rung, best_rates, everyone
 
 if TYPE_CHECKING:

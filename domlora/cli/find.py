@@ -15,7 +15,7 @@ from domlora.cli.queueing import add_queue, leave_to_worker
 from domlora.comparison.config import SweepConfig
 from domlora.errors import UsageError
 from domlora.jobs.spec import FindRequest
-from domlora.search.config import TRAINING, FindConfig, find_config
+from domlora.search.config import OWN, TRAINING, FindConfig, find_config
 from domlora.settings import flag
 from domlora.visible import visible
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def add_find(parser: argparse.ArgumentParser) -> None:
     """`domlora find`."""
     add_model_and_task(parser)
-    add_settings(parser, FindConfig, "minutes", "parameters", "steps", "seeds", "samples")
+    add_settings(parser, FindConfig, *OWN)
     training = [name for name in TRAINING if name != "dtype"]  # among the arguments of every model
     add_settings(parser, SweepConfig, *training, defaults=FindConfig().training, only_given=True)
     parser.add_argument("--plan", action="store_true", help="print candidates, rungs and times, and train nothing")
@@ -46,7 +46,7 @@ def _find(arguments: argparse.Namespace) -> None:
         raise UsageError("--queue leaves it to a worker: leave out --plan and --out")
     if arguments.plan and arguments.out is not None:
         raise UsageError("--plan trains nothing, so that there is no adapter to write: leave out --out")
-    own = {name: getattr(arguments, name) for name in ("minutes", "parameters", "steps", "seeds", "samples")}
+    own = {name: getattr(arguments, name) for name in OWN}
     training = {name: value for name, value in given(arguments, SweepConfig).items() if name in TRAINING}
     config = find_config({**own, **training, "dtype": arguments.dtype}, flag)
     request = FindRequest(config=config, **subject(arguments))

@@ -7,8 +7,8 @@ from typing import Any
 
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
-from domlora.search.answer import FIND, SEARCH
-from domlora.search.config import FindConfig
+from domlora.search.config import OWN, FindConfig
+from domlora.search.facts import FIND, SEARCH
 from domlora.settings import flag
 
 BEFORE = "RUN"  # stands for the id of a comparison that is gone on with
@@ -30,7 +30,7 @@ def compare_commands(run: Run) -> list[list[str]]:
 
 def _search(run: Run, config: FindConfig) -> list[str]:
     usual = FindConfig()
-    own = {name: getattr(config, name) for name in FindConfig.model_fields if name != "training"}
+    own = {name: getattr(config, name) for name in OWN}
     words = [word for name, value in own.items() if value != getattr(usual, name) for word in _option(name, value)]
     return [*_subject(run, "find"), *words, *_settings(config.training, usual.training)]
 

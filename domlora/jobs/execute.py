@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from domlora.energy.key import request_key
 from domlora.jobs.spec import FindRequest, ProbeRequest, SweepRequest, named_task
 from domlora.models.fetch import LocalModel, localise
 from domlora.models.reference import check_trainable, objective_of, resolve
 from domlora.placements.place import check_name
+from domlora.probes.config import Dtype
 from domlora.probes.registry import check
 from domlora.progress import Progress
 from domlora.search.asked import FindAsked
 from domlora.search.asked import ask as ask_find
-from domlora.store.shipped import known_map
+from domlora.store.measured import measured_maps
 from domlora.store.store import Store
 from domlora.tracking.services import destination
 from domlora.training.asked import ask, check_probe, run_of
@@ -45,26 +45,9 @@ def run_probe(request: ProbeRequest, store: Store, progress: Progress, job_id: s
     if request.without is not None:
         task = training_task(task, choose_rows(task, request.without.sweep))
     task.draw(request.config.samples, request.config.seed, request.config.split)
-    progress("fetching the model", 0, 0)
-    local = localise(resolve(request.model, request.revision), progress)
-    maps = {
-        config: None if request.refresh else known_map(store, request_key(local.revision, task.content_hash, config))
-        for config in request.configs
-    }
-    missing = [config for config, energy in maps.items() if energy is None]
-    if missing:
-        from domlora.energy.measure import probe_many
-        from domlora.models.loading import load_local
-
-        progress("loading the model", 0, 0)
-        model = load_local(local, dtype=request.config.dtype, device=request.device)
-        measured = probe_many(model, task, missing, progress=lambda done, total: progress("probing", done, total))
-        for config, energy in zip(missing, measured, strict=True):
-            store.maps.add(energy)
-            maps[config] = energy
-    answer = maps[request.config]
-    assert answer is not None
-    return answer.id
+    local, load = _model(request, request.config.dtype, progress)
+    maps = measured_maps(store, local.revision, task, request.configs, load, refresh=request.refresh, progress=progress)
+    return maps[request.config].id
 
 
 def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: str | None = None) -> str:
@@ -88,16 +71,8 @@ def run_sweep(request: SweepRequest, store: Store, progress: Progress, job_id: s
     asked = ask(named_task(request).load(), request.sweep, continues=old)
     if old is None:  # else there is a map
         check_probe(asked, request.probe)
-    progress("fetching the model", 0, 0)
-    local = localise(resolve(request.model, request.revision), progress)
+    local, load = _model(request, request.sweep.dtype, progress)
     check_trainable(local.ref.name, objective_of(local.folder))
-
-    def load() -> LoadedModel:
-        from domlora.models.loading import load_local
-
-        progress("loading the model", 0, 0)
-        return load_local(local, dtype=request.sweep.dtype, device=request.device)
-
     return run_of(
         asked, local, load, store, probe=request.probe, job=job_id, refresh=request.refresh, progress=progress,
         send_to=send_to,
@@ -136,14 +111,22 @@ def _search(request: FindRequest, progress: Progress) -> tuple[FindAsked, LocalM
     """What is asked for, where its model lies, and what brings that."""
     progress("reading the task", 0, 0)
     asked = ask_find(named_task(request).load(), request.config)
+    local, load = _model(request, request.config.training.dtype, progress)
+    check_trainable(local.ref.name, objective_of(local.folder))
+    return asked, local, load
+
+
+def _model(
+    request: ProbeRequest | SweepRequest | FindRequest, dtype: Dtype, progress: Progress
+) -> tuple[LocalModel, Callable[[], LoadedModel]]:
+    """Where the model of a request lies, and what brings it."""
     progress("fetching the model", 0, 0)
     local = localise(resolve(request.model, request.revision), progress)
-    check_trainable(local.ref.name, objective_of(local.folder))
 
     def load() -> LoadedModel:
         from domlora.models.loading import load_local
 
         progress("loading the model", 0, 0)
-        return load_local(local, dtype=request.config.training.dtype, device=request.device)
+        return load_local(local, dtype=dtype, device=request.device)
 
-    return asked, local, load
+    return local, load

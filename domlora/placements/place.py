@@ -117,11 +117,7 @@ def place_all(
         placements.append(
             Placement(
                 name=name,
-                modules=tuple(
-                    PlacedModule(**{k: v for k, v in row._asdict().items() if k != "energy"}, rank=ranks[row.module])
-                    for row in picked
-                    if row.module in ranks
-                ),
+                modules=tuple(placed(row, ranks[row.module]) for row in picked if row.module in ranks),
                 rank=nominal,
                 alpha=alpha * nominal / rank,
                 fan_in_fan_out=transposed and any(row.kind not in (EMBED, HEAD) for row in picked),
@@ -133,6 +129,11 @@ def place_all(
         both = f"{first} is named twice" if first == second else f"{first} and {second} are the same placement here"
         raise PlacementError(f"{both}: leave one out")
     return tuple(placements)
+
+
+def placed(row: Row, rank: int) -> PlacedModule:
+    """A module of a map with an adapter's rank."""
+    return PlacedModule(**{name: value for name, value in row._asdict().items() if name != "energy"}, rank=rank)
 
 
 def refused(energy: EnergyMap, kind: str) -> bool:

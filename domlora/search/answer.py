@@ -19,15 +19,11 @@ from domlora.comparison.run import Run, Variant
 from domlora.errors import StoreError, UsageError
 from domlora.placements.placement import Placement
 from domlora.search import sentences
+from domlora.search.facts import CANDIDATES, FINAL, FIND, PLAN, RUNGS
 from domlora.search.race import Entry, Rung, best_rates, still_running, tried_rates
 from domlora.store.store import Store
 
 SCHEMA_VERSION = 1
-# Facts of a race's run: what was asked, what was planned, who took part, what each rung decided, who judges it, and the
-# seconds that it took so far.
-FIND, PLAN, CANDIDATES, RUNGS, SPENT = "find", "plan", "candidates", "rungs", "spent"
-FINAL = sentences.FINAL
-SEARCH = "search"  # in the facts of the comparison of finalists: the race's run, and what was asked
 AS_GOOD = 0.05  # of what the best gains over the base model may be lost by one that is called as good
 TABLE = (
     "placement", "parameters", "modules", "why", "control", "learning_rate", "loss", "step", "status", "finalist",

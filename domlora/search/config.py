@@ -62,6 +62,9 @@ class FindConfig(BaseModel):
         return training
 
 
+OWN = tuple(name for name in FindConfig.model_fields if name != "training")
+
+
 def find_config(settings: dict[str, Any], called: Callable[[str], str] = str) -> FindConfig:
     """The settings that these values make, those of the training among them (`TRAINING`).
 
@@ -71,16 +74,11 @@ def find_config(settings: dict[str, Any], called: Callable[[str], str] = str) ->
     Raises:
         UsageError: an unknown setting, one that `find` decides, a value that a field does not take.
     """
-    known = FindConfig.model_fields.keys() - {"training"}
-    own = {name: value for name, value in settings.items() if name in known}
-    rest = {name: value for name, value in settings.items() if name not in known}
+    own = {name: value for name, value in settings.items() if name in OWN}
+    rest = {name: value for name, value in settings.items() if name not in OWN}
     for name in rest:
         if name not in TRAINING:
-            why = (
-                "find decides it by itself"
-                if name in DECIDED
-                else f"known are {', '.join((*sorted(known), *TRAINING))}"
-            )
+            why = "find decides it by itself" if name in DECIDED else f"known are {', '.join((*OWN, *TRAINING))}"
             raise UsageError(f"{name} is no setting of find: {why}")
     try:
         usual = FindConfig.model_fields["training"].default

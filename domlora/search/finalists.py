@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from domlora.comparison.config import SweepConfig
+from domlora.placements.place import placed
 from domlora.placements.placement import PlacedModule, Placement
 from domlora.placements.rules import Row
 from domlora.search.candidates import Candidate
@@ -97,8 +98,7 @@ def control_of(placement: Placement, rows: Sequence[Row], seed: int) -> Placemen
         size = module.in_features + module.out_features
         row = min(drawn, key=lambda one: abs(one.cost - size))  # the first drawn of the nearest size
         drawn.remove(row)
-        fields = {name: value for name, value in row._asdict().items() if name != "energy"}
-        taken.append(PlacedModule(**fields, rank=min(module.rank, row.largest_rank)))
+        taken.append(placed(row, min(module.rank, row.largest_rank)))
     order = {row.module: i for i, row in enumerate(rows)}
     taken.sort(key=lambda module: order[module.module])
     return placement.model_copy(update={"name": CONTROL, "modules": tuple(taken)})

@@ -17,8 +17,6 @@ from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
 from domlora.data.tasks import Task, builtin_tasks, load_task
 from domlora.energy.energy_map import EnergyMap
-from domlora.energy.key import request_key
-from domlora.energy.measure import probe_many
 from domlora.errors import SweepError, UsageError
 from domlora.models.fetch import LocalModel
 from domlora.models.loading import LoadedModel
@@ -27,17 +25,18 @@ from domlora.placements.place import refused, rows_of
 from domlora.probes.config import ProbeName
 from domlora.progress import Progress, silent
 from domlora.search import race
-from domlora.search.answer import CANDIDATES, FINAL, FIND, PLAN, RUNGS, SEARCH, SPENT, Answer, answer_of, entries_of
+from domlora.search.answer import Answer, answer_of, entries_of
 from domlora.search.asked import FindAsked, ask
 from domlora.search.candidates import Candidate, Proposed, candidate_json, candidate_of, probe_configs, propose
 from domlora.search.config import FindConfig, find_config
+from domlora.search.facts import CANDIDATES, FINAL, FIND, PLAN, RUNGS, SEARCH, SPENT
 from domlora.search.finalists import Finalist, finalists, settings
 from domlora.search.pace import Pace, measure_pace
 from domlora.search.plan import Pacing, Plan, Work, lay, needed
 from domlora.search.race import Entry, Rung
 from domlora.search.rates import start_rates
 from domlora.search.track import SweepTrack, forget, race_config, variant_of
-from domlora.store.shipped import known_map
+from domlora.store.measured import measured_maps
 from domlora.store.store import Store
 from domlora.training import asked as sweeps
 from domlora.training.lock import alone, run_folder
@@ -195,30 +194,26 @@ class _Search:
     def _measure(self) -> None:
         """The maps that propose, from the store or from one pass."""
         configs = probe_configs(self.config, self.asked.samples)
-        hash_ = self.asked.training.content_hash
-        maps = {c.probe: known_map(self.store, request_key(self.local.revision, hash_, c)) for c in configs}
-        missing = [config for config in configs if maps[config.probe] is None]
-        if missing:
-            measured = probe_many(
-                self.model, self.asked.training, missing,
-                progress=lambda done, total: self.progress("probing", done, total),
-            )  # fmt: skip
-            for config, energy in zip(missing, measured, strict=True):
-                self.store.maps.add(energy)
-                maps[config.probe] = energy
-        self.maps = {name: energy for name, energy in maps.items() if energy is not None}
+        maps = measured_maps(
+            self.store, self.local.revision, self.asked.training, configs, lambda: self.model, progress=self.progress
+        )
+        self.maps = {config.probe: maps[config] for config in configs}
 
     @cached_property
     def rows(self) -> SweepRows:
         """All rows, encoded."""
         return encode_rows(self.asked.task, self.asked.rows, self.model.encode, self.config.training)
 
+    @cached_property
+    def forgetting(self) -> int:
+        """Rows of other tasks that a finalist is judged on."""
+        others = [name for name in builtin_tasks() if load_task(name).content_hash != self.asked.task.content_hash]
+        return len(self.config.training.keep or others) * self.config.training.forgetting_rows
+
     def _work(self) -> Work:
         held_out, training = self.asked.rows.splits, self.config.training
-        others = [name for name in builtin_tasks() if load_task(name).content_hash != self.asked.task.content_hash]
-        forgetting = len(training.keep or others) * training.forgetting_rows
         around = self.pace.of_entry / self.pace.of_pass if self.pace.of_pass > 0 else 0.0
-        held = len(held_out["validation"]), len(held_out["test"]), forgetting
+        held = len(held_out["validation"]), len(held_out["test"]), self.forgetting
         return Work.of(training, *held, self.config.seeds, around)
 
     def _start(self) -> Run:
@@ -263,7 +258,7 @@ class _Search:
         key = f"{run.key} {run.created.isoformat()}"  # as `train` has it: not of a run that was removed and begun anew
         track = SweepTrack(
             self.model, self.rows, placements, self.config.training, self.store, run.id, key,
-            lambda share: self._say(f"rung {len(done) + 1}: {self._standing(entries, done)}"),
+            lambda: self._say(f"rung {len(done) + 1}: {self._standing(entries, done)}"),
         )  # fmt: skip
         for rung in done:
             track.went(rung.step)

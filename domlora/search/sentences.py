@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from domlora.comparison.run import STEPS
 from domlora.placements.placement import Placement
+from domlora.search.facts import FINAL, FIND
 from domlora.wording import listed, number
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from domlora.search.answer import Answer
 
 DOMINANT = "dominant"
-FINAL = "final"  # the fact of a race that names the run of its finals
 
 
 def described(placement: Placement) -> str:
@@ -169,7 +169,6 @@ def _limits(answer: Answer) -> list[str]:
     if untold:
         word = "entry was" if untold == 1 else "entries were"
         said.append(f"{untold} {word} not told apart from the last that stayed, and fell out for want of room.")
-    if answer.race.facts["find"]["left_out"]:
-        left = answer.race.facts["find"]["left_out"]
+    if left := answer.race.facts[FIND]["left_out"]:
         said.append(f"{len(left)} placements took no part, such as {next(iter(left))}: {next(iter(left.values()))}.")
     return said

@@ -88,12 +88,12 @@ class SweepTrack:
         training: how everything is trained.
         run: id of the race's run.
         key: of its checkpoints.
-        progress: called with the share of the rung that is done, 0 to 1.
+        progress: called whenever a rung is further than it was.
     """
 
     def __init__(
         self, model: LoadedModel, rows: SweepRows, placements: Mapping[str, Placement], training: SweepConfig,
-        store: Store, run: str, key: str, progress: Callable[[float], None],
+        store: Store, run: str, key: str, progress: Callable[[], None],
     ) -> None:  # fmt: skip
         self.model, self.rows, self.placements, self.training = model, replace(rows, test=()), placements, training
         self.store, self.run, self.key, self.progress = store, run, key, progress
@@ -129,7 +129,7 @@ class SweepTrack:
 
     def _sweep(self, config: SweepConfig, names: frozenset[str]) -> None:
         total = total_passes(config, self.rows, len(names))
-        meter = Meter(total, lambda stage, done, whole: self.progress(done / max(whole, 1)))
+        meter = Meter(total, lambda *_: self.progress())
         log = RungLog(self.store.runs, self.run, names)
         folder = run_folder(self.run)
         Sweep(self.model, self.rows, self.placements, config, log, folder, self.key, meter).run()

@@ -77,11 +77,7 @@ class Runs:
         """Puts further variants after those that the run has."""
         with self._database.writing() as connection:
             _check(connection, run_id)
-            there = sa.select(sa.func.count()).where(variants.c.run == run_id)
-            first = connection.scalar(there) or 0
-            rows = [_variant_row(variant, run_id, first + i) for i, variant in enumerate(more)]
-            if rows:
-                connection.execute(variants.insert(), rows)
+            _append(connection, run_id, more)
 
     def go_on(self, run_id: str, config: SweepConfig, names: Collection[str], more: Sequence[Variant] = ()) -> None:
         """A race goes on to its next rung, in one piece: new settings, variants that are done wait again, others join.
@@ -98,9 +94,7 @@ class Runs:
             done = sa.and_(variants.c.run == run_id, variants.c.name.in_(names), variants.c.status == "done")
             connection.execute(variants.update().where(done).values(status="queued", note=None, ended_step=None))
             there = set(connection.scalars(sa.select(variants.c.name).where(variants.c.run == run_id)))
-            rows = [_variant_row(v, run_id, len(there) + i) for i, v in enumerate(more) if v.name not in there]
-            if rows:
-                connection.execute(variants.insert(), rows)
+            _append(connection, run_id, [variant for variant in more if variant.name not in there])
 
     def rewind(self, run_id: str, step: int, names: Collection[str] | None = None) -> None:
         """Back to a checkpoint: forgets what comes after `step`, so that training can go on from there.
@@ -360,6 +354,14 @@ def _run_row(run: Run, id: str) -> dict[str, Any]:
         "facts": finite(dict(run.facts) | {ORIGINS: _origins_row(run)}),
         "warnings": list(run.warnings),
     }
+
+
+def _append(connection: sa.Connection, run_id: str, more: Sequence[Variant]) -> None:
+    """Puts variants after those that a run has."""
+    first = connection.scalar(sa.select(sa.func.count()).where(variants.c.run == run_id)) or 0
+    rows = [_variant_row(variant, run_id, first + i) for i, variant in enumerate(more)]
+    if rows:
+        connection.execute(variants.insert(), rows)
 
 
 def _variant_row(variant: Variant, run_id: str, position: int) -> dict[str, Any]:

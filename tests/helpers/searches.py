@@ -12,7 +12,7 @@ from domlora.comparison.config import CHOOSING, SweepConfig, variant_name
 from domlora.comparison.result import Comparison
 from domlora.comparison.run import BASE, Evaluation, Run, Variant
 from domlora.placements.placement import Placement
-from domlora.search.answer import CANDIDATES, FINAL, FIND, PLAN, RUNGS, SPENT
+from domlora.search.facts import CANDIDATES, FINAL, FIND, PLAN, RUNGS, SPENT
 from domlora.search.race import Entry, Rung
 from domlora.search.track import race_config
 from tests.helpers.runs import a_run, placed

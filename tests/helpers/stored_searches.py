@@ -9,7 +9,7 @@ from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run, Variant
 from domlora.energy.energy_map import EnergyMap
 from domlora.placements.place import place_all
-from domlora.search.answer import CANDIDATES, FINAL, FIND, PLAN, RUNGS, SPENT
+from domlora.search.facts import CANDIDATES, FINAL, FIND, PLAN, RUNGS, SPENT
 from domlora.search.race import Entry, Rung
 from domlora.store.store import Store
 from tests.helpers.compared import CONFIG, fill

@@ -9,9 +9,10 @@ from domlora.errors import DomLoRAError, TaskError, UsageError
 from domlora.models.loading import load_model
 from domlora.ranking import rank
 from domlora.search import find as search
-from domlora.search.answer import FINAL, RUNGS, answer_of
+from domlora.search.answer import answer_of
 from domlora.search.asked import ask
 from domlora.search.config import find_config
+from domlora.search.facts import FINAL, RUNGS
 from domlora.search.race import Rung
 from domlora.store.runs import Runs
 from domlora.store.store import Store
