@@ -5,8 +5,12 @@ from pathlib import Path
 
 import streamlit as st
 
+HERE = Path(__file__).parent
 # `streamlit run` puts this folder on the path, and the pages import it as a package.
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(HERE.parent))
+MARK = str(HERE / "shared" / "mark.svg")
+# The bar on top holds title and menu: what Streamlit leaves free below it is not needed.
+LESS_ROOM = "<style>.stMainBlockContainer {padding-top: 4.5rem; padding-bottom: 3rem}</style>"
 
 
 def page(folder: str, title: str, icon: str, *, default: bool = False) -> st.Page:
@@ -17,7 +21,9 @@ def page(folder: str, title: str, icon: str, *, default: bool = False) -> st.Pag
     )  # fmt: skip
 
 
-st.set_page_config(page_title="domlora", page_icon=":material/grid_on:", layout="wide")
+st.set_page_config(page_title="domlora", page_icon=MARK, layout="wide", initial_sidebar_state="collapsed")
+st.logo(MARK, size="large")
+st.html(LESS_ROOM)
 st.navigation(
     [
         page("overview", "Overview", "home", default=True),
@@ -28,5 +34,6 @@ st.navigation(
         page("compare", "Compare", "compare_arrows"),
         page("probes", "Probes", "leaderboard"),
         page("jobs", "Jobs", "list"),
-    ]
+    ],
+    position="top",
 ).run()

@@ -27,7 +27,10 @@ def ask() -> None:
         label = words.literal(f"{run.model} on {run.task}, {run.created:%Y-%m-%d %H:%M}")
         if st.button(label, key=f"open-{run.id}", icon=":material/search:"):
             go_to({find_queries.SEARCH: run.id})
-        st.caption(words.literal(find_queries.answer(run).headline))
+        found = find_queries.answer(run)
+        st.caption(words.literal(found.headline))
+        if run is earlier[0]:
+            race.tournament(found)
     if earlier[MOST:]:
         st.caption(f"{len(earlier) - MOST} older ones: `domlora runs` lists them all.")
 

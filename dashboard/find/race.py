@@ -55,8 +55,7 @@ def ended_early(search: Search) -> None:
 
 def body(answer: Answer) -> None:
     """The chart of the race, the table of its candidates, and the map."""
-    if answer.rungs:
-        _tournament(answer)
+    tournament(answer)
     table = tables.candidates(answer)
     st.dataframe(
         table, key="candidates", hide_index=True, width="stretch", column_config=_columns(),
@@ -78,8 +77,11 @@ def _progress(search: Search) -> None:
         )
 
 
-def _tournament(answer: Answer) -> None:
+def tournament(answer: Answer) -> None:
+    """The chart of the race; nothing before its first rung has ended."""
     race, rungs = answer.race, answer.rungs
+    if not rungs:
+        return
     points = tables.points(race, rungs)
     running = race.status == "running" and answer.final is None
     to_come = tables.steps_to_come(race, rungs) if running else []

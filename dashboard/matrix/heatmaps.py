@@ -1,8 +1,7 @@
 """Heatmaps of models × tasks on one colour scale. Pure functions: no Streamlit, no store.
 
 In: energy maps by one probe. Out: a figure a model with its tasks side by side, and the scale that all of them share.
-Layers stand on the vertical axis here, because a model has more layers than kinds of modules: the heatmaps of four
-tasks then fit beside each other in a narrow window. May not import torch, transformers or peft.
+Layers from left to right and kinds from top to bottom, as on the Energy map. May not import torch or transformers.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from plotly.subplots import make_subplots
 
 from dashboard.matrix.charts import TITLE, TITLE_GAP
 from dashboard.shared.figures import ACCENT, COLOURSCALE, finish
-from dashboard.shared.heatmap import leader, measures_of
+from dashboard.shared.heatmap import leader, measures_of, tick_step
 from dashboard.shared.words import cut
 from domlora.energy.energy_map import EnergyMap
 from domlora.models.kinds import in_order
 from domlora.probes.registry import ProbeInfo
 
 ALIGNMENTS = ("layer", "relative depth")
-TASKS_A_ROW = 5  # heatmaps side by side; more would be too narrow beside the menu at 800 pixels
-DEPTH_HEIGHT = 190  # pixels of a heatmap that shows relative depth
-LAYERS_HEIGHT = 250  # pixels of the deepest model's heatmap otherwise, as long as a layer has
-LAYER_HEIGHT = (7, 16)  # so many pixels at least and at most
-LABEL_HEIGHT = 15  # pixels
+TASKS_A_ROW = 5  # heatmaps side by side; more would be too narrow at 800 pixels
+KIND_HEIGHT = 17  # pixels of a row, with room for its label
+FOOT = 46  # pixels below, for the layers and what they are
+LABELS = 5  # of layers, so that none runs into the next in a narrow window
+GAPS = 40  # layers from which on no gap is left between two: it would be as wide as they are
 HEAD = 74  # pixels over a row of heatmaps, for three lines and the model's name
 NAME = 12  # letters of a task that fit over a heatmap in a narrow window
 
@@ -114,40 +113,40 @@ def colour_bar(scale: Scale) -> go.Figure:
 
 
 def figure(maps: Mapping[str, EnergyMap | None], model: str, scale: Scale, alignment: str, deepest: int) -> go.Figure:
-    """The maps of one model side by side, one a task: layers down, kinds across, the winner outlined.
+    """The maps of one model side by side, one a task: layers across, kinds down, the winner outlined.
 
     Args:
         maps: by task; None where there is no map yet, which leaves an empty frame that says so.
-        alignment: one of `ALIGNMENTS`; with relative depth every model is as high as the others.
-        deepest: layers of the deepest model on the page: a layer is as high as there, whatever the model.
+        alignment: one of `ALIGNMENTS`; with relative depth every model is as wide as the others.
+        deepest: layers of the deepest model of the group: a layer is as wide as there, whatever the model.
     """
     known = [energy for energy in maps.values() if energy is not None]
-    columns = kinds_of(known)
-    count = max((energy.provenance.layers for energy in known), default=1)
+    kinds = kinds_of(known)
+    count = max([deepest, *(energy.provenance.layers for energy in known)])
     drawn = make_subplots(rows=1, cols=len(maps), shared_yaxes=True, horizontal_spacing=min(0.03, 0.2 / len(maps)))
+    relative = alignment != ALIGNMENTS[0]
+    own = max((energy.provenance.layers for energy in known), default=1)
+    half = 0.5 * _layer_size(own, alignment)
     for i, (task, energy) in enumerate(maps.items(), start=1):
         if energy is not None:
-            _panel(drawn, i, energy, columns, scale, alignment)
+            _panel(drawn, i, energy, kinds, scale, alignment)
         else:  # a trace without a cell: axes without any trace are not drawn, nor what stands at them
             drawn.add_trace(go.Heatmap(z=[[math.nan]], coloraxis="coloraxis", hoverinfo="skip"), row=1, col=i)
         _panel_title(drawn, i, task, energy)
         drawn.update_xaxes(
-            row=1, col=i, range=[-0.5, len(columns) - 0.5], tickvals=list(range(len(columns))), ticktext=columns,
-            tickangle=-90, tickfont={"size": 10}, showgrid=False, zeroline=False,
+            row=1, col=i, range=[-half, 1 + half] if relative else [-0.5, count - 0.5], showgrid=False, zeroline=False,
+            tickfont={"size": 10}, tickangle=0,
+            title={"text": "depth" if relative else "layer", "font": {"size": 11}, "standoff": 2},
+            **({"tickvals": [0, 0.5, 1]} if relative else {"dtick": tick_step(count, LABELS)}),
         )  # fmt: skip
-    relative = alignment != ALIGNMENTS[0]
-    half = 0.5 * _layer_size(count, alignment)
     drawn.update_yaxes(
-        range=[1 + half, -half] if relative else [count - 0.5, -0.5], showgrid=False, zeroline=False,
-        **({"tickvals": [0, 0.25, 0.5, 0.75, 1]} if relative else {"dtick": _whole_step(_layer_height(deepest))}),
+        range=[len(kinds) - 0.5, -0.5], tickvals=list(range(len(kinds))), ticktext=kinds, tickfont={"size": 10},
+        showgrid=False, zeroline=False,
     )  # fmt: skip
-    drawn.update_yaxes(title="relative depth" if relative else "layer", row=1, col=1)
     drawn.update_layout(coloraxis={**scale.axis(), "showscale": False})
-    inner = DEPTH_HEIGHT if relative else count * _layer_height(deepest)
-    longest = max((len(column) for column in columns), default=4)
     title = _leaders(model, known) if known else f"{model}: no map yet"
-    foot = 14 + 6 * longest  # for the kinds, which are written upwards
-    return finish(drawn, title, HEAD + inner + foot, title_gap=TITLE_GAP, margin={"t": HEAD, "b": foot})
+    height = HEAD + max(len(kinds), 4) * KIND_HEIGHT + FOOT
+    return finish(drawn, title, height, title_gap=TITLE_GAP, margin={"t": HEAD, "b": FOOT, "l": 62}, automargin=False)
 
 
 def blocks(tasks: Sequence[str]) -> list[Sequence[str]]:
@@ -189,15 +188,13 @@ def _leaders(model: str, known: Sequence[EnergyMap]) -> str:
     return f"{cut(model, TITLE - 2 - len(where))}: {where}"
 
 
-def _panel(
-    figure: go.Figure, col: int, energy: EnergyMap, columns: Sequence[str], scale: Scale, alignment: str
-) -> None:
+def _panel(figure: go.Figure, col: int, energy: EnergyMap, kinds: Sequence[str], scale: Scale, alignment: str) -> None:
     cells = _cells(energy)
     layers = max(energy.provenance.layers, int(cells["layer"].max()) + 1)
-    z = np.full((layers, len(columns)), np.nan)
-    hover = np.full((layers, len(columns)), "", dtype=object)
+    z = np.full((len(kinds), layers), np.nan)
+    hover = np.full((len(kinds), layers), "", dtype=object)
     for cell in cells.itertuples():
-        at = cell.layer, columns.index(cell.column)
+        at = kinds.index(cell.column), cell.layer
         value = getattr(cell, scale.measure)
         z[at] = value if not scale.log else math.log10(value) if value > 0 else math.nan
         more = f" and {cell.modules - 1} more modules" if cell.modules > 1 else ""
@@ -209,16 +206,16 @@ def _panel(
     size = _layer_size(layers, alignment)
     figure.add_trace(
         go.Heatmap(
-            z=z, x=list(range(len(columns))), y=[i * size for i in range(layers)],
+            z=z, x=[i * size for i in range(layers)], y=list(range(len(kinds))),
             text=hover, hovertemplate="%{text}<extra></extra>", hoverongaps=False, coloraxis="coloraxis",
-            xgap=1, ygap=1 if layers <= 12 else 0,
+            xgap=1 if layers < GAPS else 0, ygap=1,
         ),
         row=1, col=col,
     )  # fmt: skip
     best = cells.loc[cells["rank"].idxmin()]
-    x, top = columns.index(best["column"]), (best["layer"] - 0.5) * size
+    y, left = kinds.index(best["column"]), (best["layer"] - 0.5) * size
     figure.add_shape(
-        type="rect", x0=x - 0.5, x1=x + 0.5, y0=top, y1=top + size, line={"color": ACCENT, "width": 3}, row=1, col=col
+        type="rect", x0=left, x1=left + size, y0=y - 0.5, y1=y + 0.5, line={"color": ACCENT, "width": 3}, row=1, col=col
     )  # fmt: skip
 
 
@@ -235,15 +232,5 @@ def _panel_title(figure: go.Figure, col: int, task: str, energy: EnergyMap | Non
 
 
 def _layer_size(layers: int, alignment: str) -> float:
-    """Height of a layer in units of the vertical axis: relative depth goes from 0, the first, to 1, the last."""
+    """Width of a layer in units of the horizontal axis: relative depth goes from 0, the first, to 1, the last."""
     return 1.0 if alignment == ALIGNMENTS[0] else 1 / max(1, layers - 1)
-
-
-def _layer_height(deepest: int) -> float:
-    least, most = LAYER_HEIGHT
-    return min(most, max(least, LAYERS_HEIGHT / deepest))
-
-
-def _whole_step(height: float) -> int:
-    """Layers between two labels, so that there is room for each."""
-    return next((step for step in (1, 2, 5) if step * height >= LABEL_HEIGHT), 10)

@@ -1,6 +1,6 @@
 """Architectures × tasks: whether the winner depends on the model or on the task. Maps, winners, agreement, samples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -10,15 +10,20 @@ from dashboard.matrix import charts, heatmaps, missing
 from dashboard.matrix import queries as matrix_queries
 from dashboard.matrix.queries import Choice
 from dashboard.shared import words
-from dashboard.shared.widgets import forget_unknown, keep_known
+from dashboard.shared.widgets import CLICKABLE, clicked_row, forget_unknown, keep_known
 from domlora.data.tasks import builtin_tasks
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError
-from domlora.models.catalogue import known_models
+from domlora.models.catalogue import REFERENCE_MODELS, known_models
 from domlora.probes.registry import PROBES
 
 PANELS = ("Maps", "Winners", "Agreement", "Samples")
 MODELS_SHOWN = 8  # until more are chosen
+WIDE = 330  # pixels of a chooser that holds several names
+VERDICTS = {  # icon and colour; the word stands beside them
+    "supported": ("check_circle", "green"), "contradicted": ("cancel", "red"), "mixed": ("contrast", "orange"),
+    "undecided": ("help", "gray"), "not tested": ("remove_circle", "gray"),
+}  # fmt: skip
 SENTENCES_SHOWN = 4  # before the rest folds away
 AGREEMENT_WIDTH = 312  # pixels: three side by side in a wide window, one below the other in a narrow one
 CHART = {"displayModeBar": True, "modeBarButtons": [["toImage"]], "displaylogo": False,
@@ -27,9 +32,10 @@ STILL = {"displayModeBar": False}
 
 
 def choose() -> Choice:
-    """Draws the choosers of probe, models and tasks."""
-    probe = st.selectbox("Probe", probes, key="by", bind="query-params", format_func=matrix_queries.probe_title,
-                         width=320)  # fmt: skip
+    """Draws the choosers of probe, models and tasks in a row, which wraps in a narrow window."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    probe = row.selectbox("Probe", probes, key="by", bind="query-params", format_func=matrix_queries.probe_title,
+                          width=200)  # fmt: skip
     cells = list(matrix_queries.rows_by(probe))
     with_maps = matrix_queries.models_of(cells)
     measured_tasks = matrix_queries.tasks_of(cells)
@@ -37,23 +43,36 @@ def choose() -> Choice:
     keep_known("architectures", with_maps)
     keep_known("also", list(known_models()))
     keep_known("matrix_tasks", all_tasks)
-    # Each in a row of its own: beside another, a narrow window would show no more than one name.
-    models = st.multiselect("Models", with_maps, with_maps[:MODELS_SHOWN], key="architectures", bind="query-params")
-    tasks = st.multiselect("Tasks", all_tasks, measured_tasks, key="matrix_tasks", bind="query-params")
+    models = row.multiselect(
+        "Models", with_maps, with_maps[:MODELS_SHOWN], key="architectures", bind="query-params", width=WIDE
+    )
+    tasks = row.multiselect("Tasks", all_tasks, measured_tasks, key="matrix_tasks", bind="query-params", width=WIDE)
     # All of them, so that a model stays chosen when its first cell has been measured.
-    added = st.multiselect(
+    added = row.multiselect(
         "Add built-in models", list(known_models()), key="also", bind="query-params", placeholder="measured or not",
-        help="What this probe has not measured of them becomes missing cells, to be measured below.",
+        help="What this probe has not measured of them becomes missing cells, to be measured below.", width=240,
     )  # fmt: skip
     return Choice(probe, tuple(dict.fromkeys([*models, *added])), tuple(tasks))
 
 
+def claim_cards(choice: Choice) -> None:
+    """What the maps say of the paper's claims: a verdict each, its numbers on demand."""
+    claims, _ = matrix_queries.findings(choice)
+    for column, claim in zip(st.columns(len(claims)), claims, strict=True):
+        with column.container(border=True, height="stretch"):
+            icon, colour = VERDICTS[claim.verdict]
+            st.markdown(f":{colour}-badge[:material/{icon}: {claim.verdict}] {claim.claim}")
+            with st.popover("The numbers", type="tertiary", width="content"):
+                st.markdown(claim.sentence)
+
+
 def say(choice: Choice) -> None:
-    """What the maps say of the paper's two claims, and of each model."""
-    claims, sentences = matrix_queries.findings(choice)
-    for claim in claims:
-        st.markdown(f"**{claim.claim}** {claim.sentence}")
-    lines = ["- " + text.replace(f"{model}: ", f"**{model}**: ", 1) for model, text in sentences.items()]
+    """A sentence a model, and what makes the maps unequal."""
+    _, sentences = matrix_queries.findings(choice)
+    lines = [
+        f"- **{words.literal(model)}**: {words.literal(text.removeprefix(f'{model}: '))}"
+        for model, text in sentences.items()
+    ]
     st.markdown("\n".join(lines[:SENTENCES_SHOWN]))
     if lines[SENTENCES_SHOWN:]:
         more = len(lines) - SENTENCES_SHOWN
@@ -90,12 +109,28 @@ def maps_panel(choice: Choice) -> None:
         alignment = st.segmented_control("Align by", heatmaps.ALIGNMENTS, key="align", bind="query-params",
                                          required=True, default=heatmaps.ALIGNMENTS[0])  # fmt: skip
         log = st.toggle("Log scale", key="log_colour", bind="query-params")
-    found = matrix_queries.matrix_of(choice)
-    measured = [energy for _, _, energy in found.present]
+    groups = [[m for m in choice.models if (m in REFERENCE_MODELS) is small] for small in (False, True)]
+    for models, name in zip(groups, ("", "Small reference models, on a scale of their own"), strict=True):
+        if name and all(groups) and _measured(choice, models):
+            st.markdown(f"**{name}**")
+        _group(choice, models, measure, alignment, log)
+    low = ", lowest scores brightest: the probe would put an adapter there" if probe.prefers == "low" else ""
+    st.caption(f"Red frame: the module that leads{low}.")
+
+
+def _measured(choice: Choice, models: Sequence[str]) -> list[EnergyMap]:
+    return [energy for model, _, energy in matrix_queries.matrix_of(choice).present if model in models]
+
+
+def _group(choice: Choice, models: Sequence[str], measure: str, alignment: str, log: bool) -> None:
+    """The heatmaps of models that share one scale."""
+    found, measured = matrix_queries.matrix_of(choice), _measured(choice, models)
+    if not measured:
+        return
     scale = heatmaps.Scale.of(measured, measure, log)
     deepest = max(energy.provenance.layers for energy in measured)
-    st.plotly_chart(heatmaps.colour_bar(scale), key="colours", width="stretch", config=STILL)
-    for model in choice.models:
+    st.plotly_chart(heatmaps.colour_bar(scale), key=f"colours-{models[0]}", width="stretch", config=STILL)
+    for model in models:
         energies = {task: found.get(model, task) for task in choice.tasks}
         if not any(energies.values()):
             continue  # one of the missing cells below
@@ -107,8 +142,6 @@ def maps_panel(choice: Choice) -> None:
                 width="stretch",
                 config=CHART,
             )
-    low = ", lowest scores brightest: the probe would put an adapter there" if probe.prefers == "low" else ""
-    st.caption(f"Red frame: the module that leads{low}. Layers from the first on top to the last.")
 
 
 def winners_panel(choice: Choice) -> None:
@@ -130,9 +163,9 @@ def winners_panel(choice: Choice) -> None:
     if not additive:
         shown = shown.drop(columns=["share", "effective modules"])
     number = st.column_config.NumberColumn
-    st.caption("Choose a row to open its map.")
+    st.caption("Click a row to open its map.")
     event = st.dataframe(
-        shown, key="winners_table", hide_index=True, width="stretch", on_select="rerun", selection_mode="single-row",
+        shown, key="winners_table", hide_index=True, width="stretch", on_select="rerun", selection_mode=CLICKABLE,
         column_config={
             "relative depth": number(format="%.2f", help="0 the first layer, 1 the last"),
             "share": number(format="%.1f%%", help="of the sum of all scores"),
@@ -140,8 +173,8 @@ def winners_panel(choice: Choice) -> None:
             "effective modules": number(format="%.0f", help="over how many equal modules the energy would spread"),
         },
     )  # fmt: skip
-    if event.selection.rows:
-        row = table.iloc[event.selection.rows[0]]
+    if (clicked := clicked_row(event)) is not None:
+        row = table.iloc[clicked]
         label = matrix_queries.rows_by(choice.probe)[row["model"], row["task"]].label
         st.switch_page("energy_map/page.py", query_params={"map": label})
 
@@ -224,13 +257,14 @@ try:
         st.info("Choose at least one model and one task.")
         st.stop()
     if matrix_queries.ids_of(choice):
-        say(choice)
+        claim_cards(choice)
         panel = st.segmented_control(
             "Panel", PANELS, default=PANELS[0], required=True, key="panel", bind="query-params",
             label_visibility="collapsed",
         )  # fmt: skip
         draw = {"Maps": maps_panel, "Winners": winners_panel, "Agreement": agreement_panel, "Samples": samples_panel}
         draw[panel](choice)
+        say(choice)
     st.subheader("Missing cells")
     missing.show(choice)
     if matrix_queries.ids_of(choice):

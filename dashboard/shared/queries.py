@@ -17,6 +17,8 @@ from domlora.energy.energy_map import EnergyMap
 from domlora.jobs.queue import Queue
 from domlora.jobs.spec import FindRequest, Job, ProbeRequest, SweepRequest
 from domlora.paths import home, sample_data_path
+from domlora.store.shipped import SHIPPED as SHIPPED_RUN
+from domlora.store.shipped import maps_of_runs, take_in_runs
 from domlora.store.store import Store
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from domlora.comparison.run import Answer, Run
 
 LIST_SECONDS = 2
-SHIPPED = "shipped"
+SHIPPED, HERE = "shipped", "measured here"  # where a map comes from
 PAGE = "page"
 
 
@@ -55,9 +57,11 @@ class MapRow:
         return f"{self.model} on {self.task} ({self.id})"
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner="Opening the store …")
 def _store(url: str | None, where: str) -> Store:
-    return Store(url)
+    found = Store(url)
+    take_in_runs(found)
+    return found
 
 
 def store() -> Store:
@@ -80,11 +84,12 @@ def _shipped() -> dict[str, EnergyMap]:
 
 @st.cache_data(ttl=LIST_SECONDS, show_spinner=False)
 def _map_rows(where: str) -> list[MapRow]:
+    not_own = maps_of_runs(sample_data_path() / "runs")
     measured = [
         MapRow(
-            m.id, m.model, m.task, f"{m.created:%Y-%m-%d %H:%M}", "measured here", m.samples, m.estimator, m.reduction,
-            m.dominant.module, m.dominant.layer or 0, m.dominant.kind, m.dominant.share, m.effective_modules,
-            m.modules, m.level, m.probe,
+            m.id, m.model, m.task, f"{m.created:%Y-%m-%d %H:%M}", SHIPPED if m.id in not_own else HERE,
+            m.samples, m.estimator, m.reduction, m.dominant.module, m.dominant.layer or 0, m.dominant.kind,
+            m.dominant.share, m.effective_modules, m.modules, m.level, m.probe,
         )
         for m in store().maps.list()
     ]  # fmt: skip
@@ -104,6 +109,11 @@ def _shipped_row(energy: EnergyMap) -> MapRow:
 def map_rows() -> list[MapRow]:
     """All maps of models as they come, by any probe, newest first, the shipped ones last."""
     return _map_rows(str(home()))
+
+
+def anything_own() -> bool:
+    """Whether anything was measured or trained here."""
+    return any(row.source == HERE for row in map_rows()) or not all(run.facts.get(SHIPPED_RUN) for run in run_rows())
 
 
 def page_rows() -> list[MapRow]:

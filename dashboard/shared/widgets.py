@@ -8,6 +8,7 @@ Streamlit fails on those. Call these before the widget is drawn.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import streamlit as st
 
@@ -38,6 +39,17 @@ def clicked(chart: str) -> str | None:
     """The `customdata` of the point of a chart that was clicked on, in its `on_select`."""
     points = st.session_state[chart].selection.points
     return points[0]["customdata"] if points else None
+
+
+CLICKABLE = ("single-row", "single-cell")  # selection modes of a table whose rows open on a click anywhere in them
+
+
+def clicked_row(event: Any) -> int | None:
+    """The row of a `CLICKABLE` table that was clicked on, by its place in the data."""
+    if event.selection.rows:
+        return event.selection.rows[0]
+    cells = event.selection.get("cells", ())
+    return cells[0][0] if cells else None
 
 
 def toggle_clicked(chart: str, key: str) -> None:

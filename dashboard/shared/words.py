@@ -19,18 +19,22 @@ if TYPE_CHECKING:
 
 def model_sentence(rows: Sequence[MapRow]) -> str:
     """What the maps of one model agree on."""
-    name, count = rows[0].model, len(rows)
+    name, count = literal(rows[0].model), len(rows)
     (layer, kind), wins = Counter((row.layer, row.kind) for row in rows).most_common(1)[0]
     shares = sorted(row.share for row in rows if (row.layer, row.kind) == (layer, kind))
     span = f"{shares[0]:.1%}" if shares[0] == shares[-1] else f"{shares[0]:.1%} to {shares[-1]:.1%}"
     levels = Counter(row.level for row in rows).most_common(1)[0][0]
     if count == 1:
-        return f"**{name}**: layer {layer} `{kind}` leads on {rows[0].task} with {span} of the energy: {levels}."
+        return (
+            f"**{name}**: layer {layer} `{kind}` leads on {literal(rows[0].task)} with {span} of the energy: {levels}."
+        )
     sentence = (
         f"**{name}**: layer {layer} `{kind}` leads in {wins} of {count} maps with {span} of the energy: {levels}."
     )
     if wins < count:
-        others = sorted({f"layer {r.layer} `{r.kind}` ({r.task})" for r in rows if (r.layer, r.kind) != (layer, kind)})
+        others = sorted(
+            {f"layer {r.layer} `{r.kind}` ({literal(r.task)})" for r in rows if (r.layer, r.kind) != (layer, kind)}
+        )
         sentence += f" Elsewhere {', '.join(others[:3])}{' and others' if len(others) > 3 else ''}."
     return sentence
 

@@ -174,6 +174,7 @@ class _Search:
         self._measure()
         proposed = propose(self.maps, self.config)
         placements = [candidate.placement for candidate in proposed.candidates]
+        self.progress("measuring how fast it trains", 0, 0)
         timed = race_config(self.config.training, [one.name for one in placements], (1e-3,), (), 1)
         self.pace = measure_pace(self.model, self.rows, placements, timed)
         work, candidates, left = self._work(), list(proposed.candidates), self.left()

@@ -1,4 +1,4 @@
-"""Whether an energy map is there already: in the store, or among those that come with domlora.
+"""What comes with domlora: energy maps that answer a request, and comparisons that a store may take in.
 
 In: a store and the key of a request. Out: its map. Imports no torch: an answer from here takes no model.
 """
@@ -16,6 +16,8 @@ from domlora.energy import files as energy_files
 from domlora.energy.energy_map import EnergyMap
 from domlora.paths import sample_data_path
 from domlora.store.store import Store
+
+SHIPPED = "shipped"  # among a run's facts: it came with domlora
 
 
 def known_map(store: Store, key: str) -> EnergyMap | None:
@@ -36,6 +38,20 @@ def known_map(store: Store, key: str) -> EnergyMap | None:
         return energy
     # The key names the other task of interference, not its contents.
     return energy if energy.provenance.notes.get("against_hash") == load_task(against).content_hash else None
+
+
+def take_in_runs(store: Store) -> None:
+    """Puts the comparisons that come with domlora, and their maps, into a store that does not have them."""
+    from domlora.store.packing import FILE, unpack
+
+    for file in sorted((sample_data_path() / "runs").glob(f"*/{FILE}")):
+        unpack(store, file.parent)
+
+
+@cache
+def maps_of_runs(folder: Path) -> frozenset[str]:
+    """Ids of the maps that come with the comparisons in a folder."""
+    return frozenset(path.stem for path in folder.glob("*/*.parquet"))
 
 
 @cache

@@ -69,14 +69,19 @@ class Lockstep:
 
     Args:
         checkpointing: blocks run again in the backward pass instead of keeping their activations.
+        passed: called with the rows of each group of variants that `backward` is through with: of many variants a
+            single batch takes minutes.
 
     Attributes:
         shared: whether blocks below a variant's lowest adapter run once for all variants. Off for a model whose
             blocks do not pass their rows on in the ordinary way (found out by `check`).
     """
 
-    def __init__(self, adapters: Adapters, checkpointing: bool = False) -> None:
+    def __init__(
+        self, adapters: Adapters, checkpointing: bool = False, passed: Callable[[int], None] = lambda rows: None
+    ) -> None:
         self.adapters = adapters
+        self.passed = passed
         self.checkpointing = checkpointing
         self.model = adapters.model
         self.shared = True
@@ -123,6 +128,7 @@ class Lockstep:
         losses: dict[str, torch.Tensor] = {}
         for group, rows in self._groups(batch, variants, run):
             losses |= {adapter.key: row for adapter, row in zip(group, rows, strict=True)}
+            self.passed(rows.numel())
         return torch.stack([losses[adapter.key] for adapter in variants])
 
     @torch.no_grad()

@@ -15,5 +15,16 @@ def fresh_caches():
 
 
 @pytest.fixture
+def shipped_runs():
+    """Asks for the comparisons that come with domlora, which other tests do without."""
+
+
+@pytest.fixture(autouse=True)
+def only_own_runs(request, monkeypatch):
+    if "shipped_runs" not in request.fixturenames:
+        monkeypatch.setattr(queries, "take_in_runs", lambda store: None)
+
+
+@pytest.fixture
 def no_shipped_maps(tmp_path, monkeypatch):
     monkeypatch.setattr(queries, "sample_data_path", lambda: tmp_path / "nothing")

@@ -27,17 +27,17 @@ def test_each_cell_of_a_heatmap_is_the_share_of_its_module():
     energy = cell("a", "math", winner=(2, "v"))
     figure = heatmaps.figure({"math": energy}, "a", scale_of(energy), "layer", 30)
     heatmap = figure.data[0]
-    kinds = list(figure.layout.xaxis.ticktext)
+    kinds = list(figure.layout.yaxis.ticktext)
     assert kinds == ["q", "k", "v", "o", "gate", "up", "down"]
     for row in energy.table.itertuples():
-        assert heatmap.z[row.layer][kinds.index(row.kind)] == pytest.approx(row.share)
+        assert heatmap.z[kinds.index(row.kind)][row.layer] == pytest.approx(row.share)
 
 
 def test_the_winner_is_framed_and_named():
     energy = cell("a", "math", winner=(2, "v"))
     figure = heatmaps.figure({"math": energy}, "a", scale_of(energy), "layer", 30)
     (frame,) = figure.layout.shapes
-    assert (frame.x0, frame.x1, frame.y0, frame.y1) == (1.5, 2.5, 1.5, 2.5)
+    assert (frame.x0, frame.x1, frame.y0, frame.y1) == (1.5, 2.5, 1.5, 2.5)  # the third layer, the third kind
     assert figure.layout.annotations[0].text == "<b>math</b><br>layer 2<br>v"
 
 
@@ -86,19 +86,18 @@ def test_relative_depth_puts_the_last_layers_of_all_models_at_one():
     for layers in (1, 4, 30):
         energy = cell("a", "math", winner=(layers - 1, "down"), layers=layers)
         figure = heatmaps.figure({"math": energy}, "a", scale_of(energy), "relative depth", 30)
-        assert figure.data[0].y[-1] == pytest.approx(1.0 if layers > 1 else 0.0)
+        assert figure.data[0].x[-1] == pytest.approx(1.0 if layers > 1 else 0.0)
         (frame,) = figure.layout.shapes
-        assert (frame.y0 + frame.y1) / 2 == pytest.approx(figure.data[0].y[-1])
+        assert (frame.x0 + frame.x1) / 2 == pytest.approx(figure.data[0].x[-1])
 
 
-def test_a_layer_of_two_models_is_equally_high_and_with_relative_depth_the_models_are():
-    def height(layers, alignment):
+def test_a_layer_of_two_models_is_equally_wide_and_with_relative_depth_the_models_are():
+    def span(layers, alignment):
         energy = cell("a", "math", layers=layers)
-        return heatmaps.figure({"math": energy}, "a", scale_of(energy), alignment, 30).layout.height
+        return heatmaps.figure({"math": energy}, "a", scale_of(energy), alignment, 30).layout.xaxis.range
 
-    assert height(28, "layer") - height(24, "layer") == pytest.approx(height(8, "layer") - height(4, "layer"))
-    assert height(28, "layer") > height(24, "layer")
-    assert height(28, "relative depth") == height(4, "relative depth")
+    assert span(28, "layer") == span(4, "layer") == (-0.5, 29.5)
+    assert all(low < 0 < 1 < high for low, high in (span(28, "relative depth"), span(4, "relative depth")))
 
 
 def test_a_missing_map_says_so_beside_the_others():
@@ -112,7 +111,7 @@ def test_a_missing_map_says_so_beside_the_others():
 def test_a_fused_model_keeps_its_own_kinds():
     energy = cell("gpt", "math", winner=(1, "qkv"), kinds=FUSED)
     figure = heatmaps.figure({"math": energy}, "gpt", scale_of(energy), "layer", 30)
-    assert tuple(figure.layout.xaxis.ticktext) == FUSED
+    assert tuple(figure.layout.yaxis.ticktext) == FUSED
 
 
 def test_each_stack_has_kinds_of_its_own():
@@ -128,8 +127,8 @@ def test_experts_that_are_modules_of_their_own_are_added_up():
     figure = heatmaps.figure({"math": both}, "moe", scale_of(both), "layer", 30)
     up = both.table.loc[both.table["kind"] == "up", "share"]
     assert len(up) == 2
-    assert figure.data[0].z[0][1] == pytest.approx(up.sum())
-    assert "and 1 more modules" in figure.data[0].text[0][1]
+    assert figure.data[0].z[1][0] == pytest.approx(up.sum())
+    assert "and 1 more modules" in figure.data[0].text[1][0]
 
 
 def test_a_probe_that_prefers_low_scores_has_the_scale_turned_round():

@@ -1,0 +1,150 @@
+"""What Overview reads: what is known of each model, and one line for everything that was measured. Cached by `queries`.
+
+In: the lists of maps and runs. Out: a `Card` a model, and `Thing`s in the order in which they were made.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard.shared import queries, words
+from dashboard.shared.queries import MapRow
+from domlora.comparison.selection import Contestant, contestants_of
+from domlora.models.catalogue import REFERENCE_MODELS
+from domlora.paths import home
+from domlora.probes.registry import PROBES
+from domlora.ranking import rank
+from domlora.search.answer import is_search
+from domlora.store.shipped import SHIPPED
+
+if TYPE_CHECKING:
+    from domlora.comparison.run import Run
+
+MAP, COMPARISON, SEARCH, RANKING = "energy map", "comparison", "search", "single modules"
+DOMINANT = "dominant"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run says by the losses that its variants ended with.
+
+    Attributes:
+        best: the contestant with the lowest mean loss; the loss, and what it was before training.
+        dominant: loss of PAGE's dominant module; None where it took no part.
+    """
+
+    run: Run
+    best: str
+    loss: float
+    before: float
+    dominant: float | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of one model.
+
+    Attributes:
+        rows: its maps by PAGE, newest first.
+        trained: by its newest run that is finished; None where there is none.
+    """
+
+    model: str
+    rows: tuple[MapRow, ...]
+    trained: Trained | None
+
+    @property
+    def reference(self) -> bool:
+        return self.model in REFERENCE_MODELS
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One thing that was measured, and where it opens."""
+
+    what: str
+    model: str
+    task: str
+    finding: str
+    made: str
+    shipped: bool
+    page: str
+    query: dict[str, str]
+
+
+def cards() -> list[Card]:
+    """Of all models with maps or finished runs: real ones first, those with the newest results before others."""
+    of_model: dict[str, list[MapRow]] = {}
+    for row in queries.page_rows():
+        of_model.setdefault(row.model, []).append(row)
+    newest: dict[str, Trained] = {}
+    for run in queries.run_rows():
+        if run.model not in newest and run.status == "done" and not run.config.race and (found := trained(run)):
+            newest[run.model] = found
+    models = dict.fromkeys([*newest, *of_model])
+    found = [Card(model, tuple(of_model.get(model, ())), newest.get(model)) for model in models]
+    return sorted(found, key=lambda card: card.reference)
+
+
+def trained(run: Run) -> Trained | None:
+    """What a run has found; None while nothing has finished."""
+    return _trained(run.id, tuple((v.name, v.status) for v in run.variants), str(home()), run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=2048)
+def _trained(run_id: str, variants: tuple[tuple[str, str], ...], where: str, _run: Run) -> Trained | None:
+    losses = {contestant.name: _loss(contestant) for contestant in contestants_of(_run, ())}
+    known = {name: loss for name, loss in losses.items() if math.isfinite(loss)}
+    if not known:
+        return None
+    best = min(known, key=known.__getitem__)
+    part = _part(_run)
+    before = next((v.results[f"{part}_loss_before"] for v in _run.variants if f"{part}_loss_before" in v.results), None)
+    return Trained(_run, best, known[best], math.nan if before is None else before, known.get(DOMINANT))
+
+
+def _loss(contestant: Contestant) -> float:
+    """Mean over the seeds that judge, on test rows where there are any."""
+    found = [v.results.get("test_loss_after", v.results.get("eval_loss_after", math.nan)) for v in contestant.variants]
+    return sum(found) / len(found) if found else math.nan
+
+
+def _part(run: Run) -> str:
+    return "test" if any("test_loss_after" in variant.results for variant in run.variants) else "eval"
+
+
+def things() -> list[Thing]:
+    """Everything, newest first; what comes with domlora last."""
+    found = [*map(_of_map, queries.map_rows()), *map(_of_run, queries.run_rows())]
+    found.sort(key=lambda thing: thing.made, reverse=True)
+    return sorted(found, key=lambda thing: thing.shipped)
+
+
+def _of_map(row: MapRow) -> Thing:
+    where = f"layer {row.layer} {row.kind}"
+    share = f", {row.share:.1%}: {row.level}" if PROBES[row.probe].additive else ""
+    return Thing(
+        MAP, row.model, row.task, f"{PROBES[row.probe].title}: {where} leads{share}", row.created,
+        row.source == queries.SHIPPED, "energy_map", {"map": row.label},
+    )  # fmt: skip
+
+
+def _of_run(run: Run) -> Thing:
+    made, shipped, label = f"{run.created:%Y-%m-%d %H:%M}", bool(run.facts.get(SHIPPED)), queries.run_label(run)
+    if is_search(run):
+        what, page, query = SEARCH, "find", {"search": run.id}
+    elif rank.qualifies(run):
+        what, page, query = RANKING, "probes", {"singles": label}
+    else:
+        what, page, query = COMPARISON, "compare", {"run": label}
+    if is_search(run):
+        finding = f"{len(run.placements)} placements raced" + ("" if run.status == "done" else ", not finished")
+    elif found := trained(run):
+        finding = f"{words.short_name(found.best)} is best of {len(run.placements)}: {found.loss:.3f} nats"
+    else:
+        finding = "nothing has finished" if run.status == "done" else "running, or ended early"
+    return Thing(what, run.model, run.task, finding, made, shipped, page, query)
