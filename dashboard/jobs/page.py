@@ -41,7 +41,7 @@ def buttons(chosen: Sequence[Job]) -> None:
             icon=":material/replay:", disabled=not over, help="Failed and cancelled ones are queued as new jobs.",
         )  # fmt: skip
         if not chosen:
-            st.caption("Choose rows on the left of the table: several can be cancelled or tried again at once.")
+            st.caption("Tick rows to cancel or try again several at once.")
     if cancel:
         each(active, "will stop within seconds", lambda job: queries.queue().cancel(job.id))
     if again:

@@ -15,8 +15,8 @@ ALWAYS = ("job", "status", "kind", "model", "task")
 
 def of(jobs: Sequence[Job]) -> pd.DataFrame:
     """One row a job, in their order; columns that are empty for all of them are left out."""
-    table = pd.DataFrame([_row(job) for job in jobs]).astype({"samples": "Int64"})
-    empty = [name for name in table if name not in ALWAYS and table[name].replace("", pd.NA).isna().all()]
+    table = pd.DataFrame([_row(job) for job in jobs])
+    empty = [name for name in table if name not in ALWAYS and not any(table[name])]
     return table.drop(columns=empty)
 
 
@@ -25,7 +25,7 @@ def columns() -> dict:
     text = st.column_config.TextColumn
     return {
         "job": text(width=110), "status": text(width=90), "kind": text(width=100),
-        "samples": st.column_config.NumberColumn(width=80),
+        "samples": text(width=80, alignment="right"),
         "progress": text(width="medium"), "error": text(width="large"), "result": text(width=110),
         "created": text(width=150), "took": text(width=80),
     }  # fmt: skip
@@ -37,10 +37,10 @@ def _row(job: Job) -> dict[str, object]:
         "job": job.id, "status": "stopping" if job.cancel_requested and not job.ended else job.status,
         "kind": KIND_NAMES[request.kind], "model": request.model, "task": request.task,
         "probe": request.config.probe if request.kind == "probe" and request.config.probe != "page" else "",
-        "samples": request.config.samples if request.kind == "probe" else None,
+        "samples": str(request.config.samples) if request.kind == "probe" else "",
         "progress": job_view.progress_text(job) if job.status == "running" else "",
-        "took": _took(job), "error": job.error or "", "result": job.result or "",
-        "created": f"{job.created:%Y-%m-%d %H:%M:%S}",
+        "took": _took(job), "created": f"{job.created:%Y-%m-%d %H:%M:%S}", "error": job.error or "",
+        "result": job.result or "",
     }  # fmt: skip
 
 

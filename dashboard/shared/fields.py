@@ -108,7 +108,7 @@ def say_not_taken(where: DeltaGenerator, wrong: Sequence[str]) -> None:
     """One line for what an address asks for in vain."""
     if wrong:
         names = words.literal(", ".join(words.cut(one, 60) for one in wrong))
-        where.caption(f":orange[Left out of the address: {names}, which cannot be chosen here.]")
+        where.caption(f":material/link_off: Left out of the address, as it cannot be chosen here: {names}.")
 
 
 def label_and_help(model: type[BaseModel], name: str, more: str = "") -> dict[str, str]:
@@ -149,7 +149,7 @@ def _rates_of(written: str, example: str) -> tuple[tuple[float, ...], list[str]]
 def say(problems: Iterable[str]) -> None:
     """Draws a line for each thing that is wrong. They name what somebody typed or linked to, which is no markup."""
     for problem in problems:
-        st.error(words.literal(problem))
+        st.error(words.literal(f"{problem[:1].upper()}{problem[1:]}"))
 
 
 def refused(error: ValidationError, model: type[BaseModel]) -> list[str]:

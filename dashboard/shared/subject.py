@@ -104,14 +104,20 @@ def _take_old_address() -> None:
         st.rerun()  # boxes are filled from the address that a run begins with
 
 
-def _box(name: str, options: list[str], placeholder: str) -> str:
-    """A select box that takes what is typed as well; empty where nothing is chosen."""
+def _box(name: str, options: list[str], typed: str) -> str:
+    """A select box that takes what is typed as well; empty where nothing is chosen.
+
+    Args:
+        typed: what can be.
+    """
     own = st.session_state.get(name, st.query_params.get(name))
     if own and own not in options:
         options = [*options, own]  # it can be chosen again
+    said = fields.label_and_help(ProbeRequest, name)
+    said["label"] += f" :small[(choose, or type {typed})]"
     chosen = st.selectbox(
-        **fields.label_and_help(ProbeRequest, name), options=options, key=name, bind="query-params",
-        accept_new_options=True, placeholder=placeholder,
+        **said, options=options, key=name, bind="query-params", accept_new_options=True,
+        placeholder="nothing chosen",
     )  # fmt: skip
     return "" if chosen in (None, OWN) else chosen.strip()
 
@@ -135,7 +141,7 @@ def _as_code(name: str) -> str:
 def _model() -> tuple[str, str | None, str, list[str]]:
     """The model, its revision, its short name, and what is wrong with them."""
     known = known_models()
-    model = _box("model", list(known), "choose, or type a Hub id, a folder or a .gguf file")
+    model = _box("model", list(known), "a Hub id, a folder, a .gguf file")
     revision = None
     if model not in known:
         revision = st.text_input(
@@ -178,7 +184,7 @@ def _task(source: str) -> NamedTask:
 
 def _source() -> str:
     known = builtin_tasks()
-    source = _box("task", [*known, UPLOAD], "choose, or type a file, a folder or a Hub data set")
+    source = _box("task", [*known, UPLOAD], "a file, a folder, a Hub data set")
     if source != UPLOAD:
         st.caption(known[source].capitalize() if source in known else "Rows of your own.")
         return source

@@ -89,12 +89,12 @@ def localise(ref: ModelRef, progress: Progress | None = None, *, fetch: bool = T
     with _disk_errors():
         if ref.kind == "builtin":
             if not (download or is_ready(ref.source) or ref.source in REFERENCE_MODELS):
-                raise _not_here(ref)
+                raise _not_here(ref, forbidden=fetch)
             return _builtin(ref, progress)
         if ref.kind == "hub":
             folder = _hub_snapshot(ref.source, ref.revision, progress) if download else _in_cache(ref)
             if folder is None:
-                raise _not_here(ref)
+                raise _not_here(ref, forbidden=fetch)
             check_folder(folder)
             origin = ModelOrigin(kind="hub", place=ref.source, revision=folder.name)
             return LocalModel(ref, folder, folder.name, f"Hub {ref.source}@{folder.name[:12]}", origin)
@@ -103,7 +103,7 @@ def localise(ref: ModelRef, progress: Progress | None = None, *, fetch: bool = T
             folder = home() / "cache" / "gguf" / digest[:16]
             if not _converted(folder):
                 if not fetch:
-                    raise _not_here(ref)
+                    raise _not_here(ref, forbidden=False)
                 log.info("converting %s to safetensors, once", ref.path.name)
                 with _staged(folder, done=_converted) as stage:
                     convert_gguf(ref.path, stage)
@@ -159,11 +159,11 @@ def forbidden_by() -> str | None:
     return next((f"{name}={value}" for name, value in said if value.upper() in YES), None)
 
 
-def _not_here(ref: ModelRef) -> ModelError:
-    if ref.kind != "gguf" and (variable := forbidden_by()):
+def _not_here(ref: ModelRef, *, forbidden: bool) -> ModelError:
+    if forbidden:
         return ModelError(
-            f"{ref.source} is not on this machine, and {variable} forbids to fetch it: unset it, or name a folder or "
-            ".gguf file that you have"
+            f"{ref.source} is not on this machine, and {forbidden_by()} forbids to fetch it: unset it, or name a "
+            "folder or .gguf file that you have"
         )
     what = "has not been converted" if ref.kind == "gguf" else "is not on this machine"
     return ModelError(f"{ref.source} {what} yet: `domlora models get {ref.source}` sees to that")
