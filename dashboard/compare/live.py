@@ -93,13 +93,17 @@ def _status(run: Run, job: Job | None, metrics: pd.DataFrame) -> None:
     variants = max(len(run.variants), len(run.placements) * len(run.config.methods) * run.config.variants)
     total = (len(run.variants) if run.status == "done" else variants) * run.config.steps
     done = sum(tables.steps_done(metrics).values())
-    text = words.progress_of(done, total, [v.status for v in run.variants])
+    statuses = [v.status for v in run.variants]
+    text = words.progress_of(done, total, statuses)
     if is_live(run, job):
+        part = done / total if total else 0.0
         if job is not None and job.status == "queued":
             text += ". Waiting for a worker"
+        elif job is not None and job.total:  # what is evaluated is work too: steps alone would tell another story
+            part, text = job.done / job.total, f"{job_view.progress_text(job)}; {words.variants_of(statuses)}"
         elif job is not None and job.stage:
-            text += f". Now: {job_view.progress_text(job)}"
-        st.progress(min(1.0, done / total) if total else 0.0, text=text + ".")
+            text += f". Now: {job.stage}"
+        st.progress(min(1.0, part), text=text + ".")
     elif job is not None and job.status in ("failed", "cancelled"):
         reason = f": {job.error}" if job.error else ""
         st.warning(f"Ended early, its job {'failed' if job.status == 'failed' else 'was cancelled'}{reason}. {text}.")

@@ -9,9 +9,8 @@ import streamlit as st
 from pydantic import BaseModel
 
 from dashboard.find.queries import JOB
-from dashboard.shared import fields, queries, task_facts
+from dashboard.shared import fields, queries, start, task_facts, words
 from dashboard.shared.subject import Subject
-from dashboard.shared.widgets import keep_known
 from domlora.comparison.config import SweepConfig
 from domlora.data.tasks import builtin_tasks
 from domlora.errors import DomLoRAError, UsageError
@@ -28,6 +27,7 @@ def form(subject: Subject) -> None:
     Raises:
         DomLoRAError: the store cannot be read or written.
     """
+    first = st.container()  # what is asked for below decides what stands here
     columns = st.columns([2, 3, 4], vertical_alignment="bottom")
     settings: dict[str, Any] = {}
     _numbers(settings, columns[:2], FindConfig, DEFAULT, "minutes", "parameters")
@@ -39,11 +39,11 @@ def form(subject: Subject) -> None:
         rows = ("validation_rows", "test_rows", "forgetting_rows")
         _numbers(settings, st.columns(4, vertical_alignment="bottom"), SweepConfig, DEFAULT.training, *rows)
     config, problems, notes = _checked(subject, settings)
-    for problem in problems:
-        st.error(problem)
-    if notes:
-        st.caption(" ".join(notes))
-    if st.button("Start", type="primary", key="start", disabled=bool(problems)):
+    time = words.roughly(60 * config.minutes)
+    what = f"Finds a placement for {subject.name} on {subject.task_name} within {time} of training."
+    with first:
+        pressed = start.row(what, problems, notes)
+    if pressed:
         job = queries.submit(FindRequest(config=config, **subject.fields))
         st.query_params.from_dict({JOB: job.id})
         st.rerun()
@@ -60,13 +60,8 @@ def _numbers(
 def _keep(column: Any, subject: Subject) -> tuple[str, ...]:
     """Asks which tasks must not be lost; what is to be learned is none of them."""
     options = [name for name in builtin_tasks() if name != subject.task.source]
-    keep_known("keep", options)
-    return tuple(
-        column.multiselect(
-            **fields.label_and_help(SweepConfig, "keep"), options=options, key="keep", bind="query-params",
-            placeholder="none in particular",
-        )
-    )  # fmt: skip
+    said = fields.label_and_help(SweepConfig, "keep")
+    return tuple(fields.several(column, "keep", options, **said, placeholder="none in particular"))
 
 
 def _checked(subject: Subject, settings: dict[str, Any]) -> tuple[FindConfig, list[str], list[str]]:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
-from dashboard.shared import estimates, fields, heatmap, learned, queries, task_facts, words
+from dashboard.launch import presets
+from dashboard.shared import (
+    estimates,
+    fields,
+    heatmap,
+    job_view,
+    learned,
+    measured,
+    queries,
+    start,
+    task_facts,
+    words,
+)
 from dashboard.shared.subject import Subject
-from dashboard.shared.widgets import clicks, keep_known, toggle_clicked
+from dashboard.shared.widgets import clicks, toggle_clicked
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.placements import place_for
+from domlora.comparison.run import Run
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError
 from domlora.jobs.spec import SweepRequest
@@ -37,7 +50,9 @@ def form(subject: Subject) -> None:
     Raises:
         DomLoRAError: the store cannot be read or written.
     """
-    where = st.container()  # placements come first, but which there are depends on what is asked below
+    _take_old_address()
+    first = st.container()  # what is asked for below decides what stands here
+    where = st.container()  # placements come next, but which there are depends on what is asked below
     columns = st.columns([3, 4, 3, 3], vertical_alignment="bottom")  # three rates are to be seen whole
     samples = fields.probe_samples(
         columns[0],
@@ -55,16 +70,71 @@ def form(subject: Subject) -> None:
     st.subheader("What will be trained")
     energy, fits = task_facts.map_for(subject.name, subject.task, probe, config)
     count = _trained(subject, energy, fits, names, config, problems)
-    for problem in problems:
-        st.error(problem)
-    if not problems:
-        variants = count * len(config.methods) * config.variants
-        st.markdown(words.size_of(config, count, variants))
-        st.caption(" ".join(notes))
-        st.caption(estimates.estimate_sweep(subject.name, config, variants))
-    if st.button("Start", type="primary", key="start", disabled=bool(problems)):
-        request = SweepRequest(probe=probe, sweep=config, device=device, **sending, **subject.fields)
+    request = SweepRequest(probe=probe, sweep=config, device=device, **sending, **subject.fields)
+    with first:
+        _start(subject, request, count, problems, notes)
+
+
+def _take_old_address() -> None:
+    """Moves what `more_placements` says into the one box for placements, before it is drawn for the first time."""
+    if st.query_params.get("more_placements") and "placements" not in st.session_state:
+        there = [name for name in st.query_params.get_all("placements") if name] or list(DEFAULT.placements)
+        st.query_params["placements"] = list(dict.fromkeys([*there, *split(st.query_params["more_placements"])]))
+        del st.query_params["more_placements"]
+        st.rerun()  # boxes are filled from the address that a run begins with
+
+
+def split(typed: str) -> list[str]:
+    """The names in a text that has blanks or commas between them."""
+    return [part for part in re.split(r"[,\s]+", typed) if part]
+
+
+def _start(subject: Subject, request: SweepRequest, count: int, problems: list[str], notes: list[str]) -> None:
+    """Presets, the button with what belongs beside it, and the job that was started."""
+    config, probe = request.sweep, request.probe
+
+    def estimate(config: SweepConfig) -> estimates.Estimate | None:
+        return estimates.of_sweep(
+            subject.name, subject.task_name, config, count * len(config.methods) * config.variants
+        )
+
+    def time(settings: Mapping[str, Any]) -> estimates.Estimate | None:
+        held = {name: value for name, value in settings.items() if name != "rates"}
+        rates = tuple(map(float, split(settings["rates"])))
+        return estimate(config.model_copy(update={**held, "learning_rates": rates}))
+
+    rates = ", ".join(f"{rate:g}" for rate in config.learning_rates)
+    now = config.model_dump() | {"rates": next((r for r in _preset_rates() if _same_rates(r, config)), rates)}
+    presets.choose(presets.COMPARISON, now, time)
+    known = None if problems else measured.of_sweep(subject, probe, config)
+    variants, takes = count * len(config.methods) * config.variants, estimate(config)
+    pressed = start.row(
+        f"Trains {words.count(count, 'placement')} on {subject.name} with {subject.task_name}.", problems,
+        [
+            words.size_of(config, count, variants),
+            takes.sentence if takes else "No earlier measurement of this model to judge time by.",
+            " ".join(notes),
+        ],
+        None if known is None else lambda: measured.say("Compared", known.created, "compare/page.py", _address(known)),
+    )  # fmt: skip
+    if pressed == "open" and known is not None:
+        st.switch_page("compare/page.py", query_params=_address(known))
+    if pressed:
+        request = request.model_copy(update={"refresh": pressed == "again"})
         st.query_params["job"] = queries.submit(request).id
+    job_view.launched()
+
+
+def _address(run: Run) -> dict[str, str]:
+    return {"run": queries.run_label(run)}
+
+
+def _preset_rates() -> list[str]:
+    return [str(one["rates"]) for one in presets.COMPARISON.values()]
+
+
+def _same_rates(written: str, config: SweepConfig) -> bool:
+    return tuple(map(float, split(written))) == config.learning_rates
 
 
 def _checked(
@@ -127,50 +197,28 @@ def _trained(
     return len(names)
 
 
-def way_to_run(job_id: str) -> None:
-    """The link to the run that a comparison's job fills, as soon as there is one."""
-    job = queries.queue().get(job_id)
-    if job.request.kind != "sweep" or job.status == "done":
-        return  # `job_view` leads to the result
-    run = queries.run_of_job(job_id)
-    if run is not None:
-        st.page_link(
-            "compare/page.py", label="Watch it on Compare" if not job.ended else "See it on Compare",
-            icon=":material/compare_arrows:", query_params={"run": queries.run_label(run)},
-        )  # fmt: skip
-    elif not job.ended:
-        _wait_for_run(job_id)
-
-
-@st.fragment(run_every=2.0)
-def _wait_for_run(job_id: str) -> None:
-    """Runs until the sweep has begun, then never again."""
-    if queries.run_of_job(job_id) is not None or queries.queue().get(job_id).ended:
-        st.rerun()
-    st.caption("Its curves can be watched on Compare as soon as training begins.")
-
-
 def _placements(energy: EnergyMap | None) -> tuple[str, ...]:
     """The names that were chosen, typed and picked."""
-    left, right = st.columns([3, 2])
-    presets = left.multiselect(
-        setting(SweepConfig, "placements").title, _presets(), list(DEFAULT.placements), key="placements",
-        bind="query-params", wrap=True, help="\n".join(f"- `{name}`: {text}" for name, text in NAMES.items()),
+    offered = _presets()
+    own = st.session_state.get("placements", [name for name in st.query_params.get_all("placements") if name])
+    offered += [name for name in own if name not in offered]
+    chosen = st.multiselect(
+        setting(SweepConfig, "placements").title, offered, list(DEFAULT.placements), key="placements",
+        bind="query-params", wrap=True, accept_new_options=True,
+        placeholder="choose, or type others, as in top-k:5 or down@11",
+        help="\n".join(f"- `{name}`: {text}" for name, text in NAMES.items()),
     )  # fmt: skip
-    typed = right.text_input(
-        "Further placements", key="more_placements", bind="query-params", placeholder="top-k:5, down@11"
-    )
-    names = [*presets, *(part.strip() for part in re.split(r"[,\s]+", typed) if part.strip())]
+    names = list(dict.fromkeys(part for one in chosen for part in split(one)))
     with st.expander("Pick cells on the energy map", key="pick", on_change="rerun") as box:
         if energy is None:
             st.caption("There is no energy map of this model yet: probe it first to pick cells.")
+            fields.say_not_taken(st, fields.not_taken("picked", lambda _: False))
         else:
             modules = list(energy.modules["module"])
-            keep_known("picked", modules)
             if box.open:
                 st.caption(f"Energy map of {energy.provenance.model} on {energy.provenance.task}.")
                 _pick(energy)
-            st.multiselect("Picked modules", modules, key="picked", bind="query-params", wrap=True)
+            fields.several(st, "picked", modules, label="Picked modules", wrap=True)
             if st.session_state["picked"]:
                 names.append("module:" + "+".join(sorted(st.session_state["picked"], key=modules.index)))
     return tuple(names)
@@ -201,9 +249,10 @@ def _settings(first: Sequence[Any], names: tuple[str, ...]) -> tuple[dict[str, A
     _numbers(settings, st.columns(4, vertical_alignment="bottom"), "rank", "alpha", "batch_size", "max_length")
     with st.expander("More settings"):
         settings["methods"] = tuple(
-            st.multiselect(
-                setting(SweepConfig, "methods").title, list(METHODS), list(DEFAULT.methods), key="methods",
-                bind="query-params", help="\n".join(f"- `{name}`: {info.words}" for name, info in METHODS.items()),
+            fields.several(
+                st, "methods", list(METHODS), label=setting(SweepConfig, "methods").title,
+                default=list(DEFAULT.methods),
+                help="\n".join(f"- `{name}`: {info.words}" for name, info in METHODS.items()),
             )
         )  # fmt: skip
         columns = st.columns(4, vertical_alignment="bottom")
@@ -245,10 +294,7 @@ def _sending() -> dict[str, Any]:
     left, right = st.columns(2, vertical_alignment="bottom")
     here = [service for service in SERVICES if installed(service)]
     missing = [service for service in SERVICES if service not in here]
-    keep_known("log_to", here)
-    chosen = left.multiselect(
-        **fields.label_and_help(SweepRequest, "log_to"), options=here, key="log_to", bind="query-params"
-    )
+    chosen = fields.several(left, "log_to", here, **fields.label_and_help(SweepRequest, "log_to"))
     project = fields.text(right, SweepRequest, "log_project").strip() or None
     if missing:
         commands = ", ".join(f"`{how_to_install(service)}`" for service in missing)

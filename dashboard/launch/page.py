@@ -3,24 +3,23 @@
 import streamlit as st
 
 from dashboard.launch import comparison, probe
-from dashboard.shared import job_view, subject
+from dashboard.shared import fields, subject
 from domlora.errors import DomLoRAError
 
 st.title("Launch")
+KINDS = ["Probe", "Comparison"]
+wrong = fields.not_taken("kind", KINDS.__contains__)
 kind = st.segmented_control(
-    "What to launch", ["Probe", "Comparison"], default="Probe", required=True, key="kind", bind="query-params",
+    "What to launch", KINDS, default="Probe", required=True, key="kind", bind="query-params",
     help="A probe measures where the gradient energy is; a comparison trains placements side by side.",
     label_visibility="collapsed",
 )  # fmt: skip
+fields.say_not_taken(st, wrong)
 try:
     chosen = subject.choose()
     if kind == "Comparison":
         comparison.form(chosen)
     else:
         probe.form(chosen)
-    if "job" in st.query_params:
-        st.divider()
-        job_view.show(st.query_params["job"])
-        comparison.way_to_run(st.query_params["job"])
 except DomLoRAError as error:
     st.error(str(error))

@@ -1,70 +1,146 @@
-"""How long a probe or a comparison will take, judging by what this store has measured before, in words."""
+"""How long a probe or a comparison will take, judging by what this store has measured before.
+
+In: what is asked for, in passes of rows as `training.meter` counts them. Out: a range, since nobody knows exactly: rows
+differ in length, and a machine is not always as busy. None where nothing was measured that tells.
+"""
 
 from __future__ import annotations
 
-from dashboard.shared.queries import energy, page_rows, run_rows
-from dashboard.shared.words import duration
+from dataclasses import dataclass
+
+from dashboard.shared.queries import SHIPPED, MapRow, energy, page_rows, run_rows
+from dashboard.shared.words import count, span
 from domlora.comparison.config import SweepConfig
+from domlora.comparison.run import Run
+from domlora.data.tasks import BUILTIN
+from domlora.training.meter import ANSWER_COST, TRAIN_COST
 
-FORWARD_PART = 0.4  # of a forward and a backward
+# A probe takes the energy of every module of each sample by itself, where training runs the blocks below an adapter
+# once for all variants: a row of training took 0.5 of a probed one with 66 variants of smollm2-135m, on ref-llama 0.5
+# (one module), 0.6 (a mixture), 1.0 (all linear modules alone), all on a CPU.
+OF_A_PROBED_ROW = (0.3, 1.0)
+SAME = (0.8, 1.3)  # of what was measured here on the same task
+OTHER = (0.6, 1.7)  # ... on rows of another task
+ELSEWHERE = (0.4, 2.5)  # ... on another machine
 
 
-def estimate(model: str, samples: int, max_length: int) -> str | None:
-    """Time and memory that earlier probes of this model suggest, in words; None if there are none."""
+@dataclass(frozen=True)
+class Estimate:
+    """Time and memory.
+
+    Attributes:
+        low, high: seconds.
+        memory: gigabytes in words; empty where it is not known.
+        basis: what it is judged by.
+    """
+
+    low: float
+    high: float
+    memory: str
+    basis: str
+
+    @property
+    def time(self) -> str:
+        """In hours and minutes."""
+        return span(self.low, self.high)
+
+    @property
+    def sentence(self) -> str:
+        memory = f" and {self.memory}" if self.memory else ""
+        return f"Takes about {self.time}{memory}, judging by {self.basis}."
+
+
+def of_probe(model: str, task: str, samples: int, max_length: int) -> Estimate | None:
+    """Of a probe of one model, by earlier ones of it.
+
+    Args:
+        task: its name, since rows of one task are about as long as each other.
+    """
+    found = _probed(model, task)
+    if found is None:
+        return None
+    seconds, (low, high), memory, basis = found
+    tokens = min(1.0, max_length / basis.tokens)
+    return Estimate(low * seconds * samples * tokens, high * seconds * samples * tokens, memory, basis.words)
+
+
+def of_sweep(model: str, task: str, config: SweepConfig, variants: int) -> Estimate | None:
+    """Of a comparison, by earlier ones of this model, or else by its probes.
+
+    Args:
+        variants: how many are trained.
+    """
+    passes = _passes(config, variants)
+    rows = [run for run in run_rows() if run.model == model and _tells(run)]
+    rows.sort(key=lambda run: run.task != task)  # a stable order: the newest first among each
+    if rows:
+        run = rows[0]
+        seconds = run.facts["seconds"] / _passes(run.config, len(run.variants)) * passes
+        low, high = SAME if run.task == task and run.config.max_length == config.max_length else OTHER
+        peak = run.facts.get("peak_memory_bytes")
+        basis = (
+            f"{count(len(run.variants), 'variant')} of {run.config.steps} steps with "
+            f"{count(run.config.rows_per_step, 'row')} each ({run.task}) on {run.facts.get('device', 'this machine')}"
+        )
+        return Estimate(low * seconds, high * seconds, f"{peak / 1e9:.1f} GB" if peak else "", basis)
+    found = _probed(model, task)
+    if found is None:
+        return None
+    seconds, (low, high), memory, basis = found
+    row = seconds / TRAIN_COST * passes
+    words = f"{basis.words}; there is no comparison of this model yet"
+    return Estimate(OF_A_PROBED_ROW[0] * low * row, OF_A_PROBED_ROW[1] * high * row, f"at least {memory}", words)
+
+
+def estimate_sweep(model: str, config: SweepConfig, variants: int, task: str = "") -> str:
+    """What `of_sweep` finds, in words."""
+    found = of_sweep(model, task, config, variants)
+    return found.sentence if found else "No earlier comparison of this model to judge time and memory by."
+
+
+@dataclass(frozen=True)
+class _Basis:
+    tokens: float  # of a sample
+    words: str
+
+
+def _probed(model: str, task: str) -> tuple[float, tuple[float, float], str, _Basis] | None:
+    """Seconds a sample of an earlier probe, how far off they may be, its memory, and what it was."""
     rows = [row for row in page_rows() if row.model == model]
     if not rows:
         return None
-    p = energy(rows[0].id).provenance
-    seconds = p.seconds / p.samples * samples
-    return (
-        f"About {max(1, round(seconds))} s and {p.peak_memory_bytes / 1e9:.1f} GB, judging by {p.samples} samples of "
-        f"{p.tokens / p.samples:.0f} tokens ({p.task}) on {p.device}; samples here have at most {max_length} tokens."
-    )
+
+    def distance(row: MapRow) -> tuple[bool, bool]:
+        return row.source == SHIPPED, row.task != task
+
+    best = min(rows, key=distance)
+    p = energy(best.id).provenance
+    spread = ELSEWHERE if best.source == SHIPPED else SAME if best.task == task else OTHER
+    tokens = p.tokens / p.samples
+    where = f"{p.device}, elsewhere" if best.source == SHIPPED else p.device
+    words = f"a probe of {p.samples} samples of {tokens:.0f} tokens ({p.task}) on {where}"
+    return p.seconds / p.samples, spread, f"{p.peak_memory_bytes / 1e9:.1f} GB", _Basis(tokens, words)
 
 
-def estimate_sweep(model: str, config: SweepConfig, variants: int) -> str:
-    """Time and memory that earlier comparisons of this model suggest, or else its probes; or that there are none."""
-    for row in run_rows():
-        seconds, trained = row.facts.get("seconds"), len(row.variants) * _rows_trained(row.config)
-        if row.model != model or row.status != "done" or not seconds or not trained:
-            continue
-        # Most of its variants were trained before, in seconds that are not its own; a race's end at different steps.
-        if row.config.race or "continues" in row.facts:
-            continue
-        time = seconds / trained * variants * _rows_trained(config)
-        peak = row.facts.get("peak_memory_bytes")
-        memory = f" and {peak / 1e9:.1f} GB" if peak else ""
-        return (
-            f"About {duration(max(1, time))}{memory}{_for_maps(config)}, judging by {len(row.variants)} variants of "
-            f"{row.config.steps} steps with {row.config.rows_per_step} rows each ({row.task}) on "
-            f"{row.facts.get('device', 'the same machine')}."
-        )
-    return _estimate_from_probe(model, config, variants)
+def _tells(run: Run) -> bool:
+    """Whether a run's seconds are those of its settings: not where it went on with another, raced, or ended early."""
+    ended = sum(variant.status == "done" for variant in run.variants)
+    whole = run.status == "done" and ended >= 0.75 * len(run.variants) > 0
+    return whole and bool(run.facts.get("seconds")) and not run.config.race and "continues" not in run.facts
 
 
-def _estimate_from_probe(model: str, config: SweepConfig, variants: int) -> str:
-    """A training row costs about what a probed one does (a forward and an activation-only backward)."""
-    rows = [row for row in page_rows() if row.model == model]
-    if not rows:
-        return "No earlier comparison of this model to judge time and memory by."
-    p = energy(rows[0].id).provenance
-    evaluations = 1 + (config.steps - 1) // config.evaluate_every
-    held_out = FORWARD_PART * (config.validation_rows * evaluations + config.test_rows)
-    time = p.seconds / p.samples * variants * (_rows_trained(config) + held_out)
-    memory = f"at least {p.peak_memory_bytes / 1e9:.1f} GB"
-    return (
-        f"Very roughly {duration(max(1, time))} and {memory}{_for_maps(config)}, judging by "
-        f"a probe of {p.samples} samples ({p.task}) on {p.device}; there is no comparison of this model yet to judge "
-        "by."
-    )
-
-
-def _rows_trained(config: SweepConfig) -> int:
-    """By one variant, and as many more as its energy maps read: a probed row costs about what a trained one does."""
+def _passes(config: SweepConfig, variants: int) -> float:
+    """Passes of rows of a whole comparison: training, energies, evaluations, other tasks, answers."""
     maps = max(0, len(config.energy_steps) - 1)  # before training all variants are alike, and have one together
-    return config.steps * config.rows_per_step + maps * config.energy_samples
-
-
-def _for_maps(config: SweepConfig) -> str:
-    maps = max(0, len(config.energy_steps) - 1)
-    return f", {maps} energy maps of each variant included" if maps else ""
+    between = (config.steps - 1) // config.evaluate_every
+    each = TRAIN_COST * (config.steps * config.rows_per_step + maps * config.energy_samples)
+    each += (between + 1) * config.validation_rows
+    judged = variants * len(config.judging) / config.variants  # of these the test rows, one rate a contestant
+    if not config.choosing or config.choosing == config.judging:
+        tested, judged = variants, judged / max(1, len(config.learning_rates))
+    else:
+        tested = judged
+    others = config.forgetting_rows * (len(config.keep) or len(BUILTIN) - 1)
+    asked = ANSWER_COST * config.answers / len(config.judging)
+    base = config.validation_rows + config.test_rows + others + ANSWER_COST * config.answers
+    return variants * each + tested * config.test_rows + judged * (others + asked) + base

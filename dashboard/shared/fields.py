@@ -7,11 +7,15 @@ the field's name unless another is given, since keys are part of a page's addres
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import streamlit as st
 from pydantic import BaseModel, ValidationError
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard.shared import words
+from dashboard.shared.widgets import keep_known
 from domlora.comparison.config import SweepConfig
 from domlora.probes.config import ProbeConfig
 from domlora.settings import Setting, setting
@@ -41,10 +45,14 @@ def number(
     one = setting(model, name)
     value = one.default if defaults is None or one.follows else getattr(defaults, name)
     least, most = _bounds(one)
-    return where.number_input(
-        label or one.title, least if low is None else low, most, value, key=name, bind="query-params",
+    least = least if low is None else low
+    wrong = not_taken(name, lambda text: _is_between(text, least, most))
+    found = where.number_input(
+        label or one.title, least, most, value, key=name, bind="query-params",
         help=_help(one, more), placeholder=one.unset if one.default is None else None, disabled=disabled,
     )  # fmt: skip
+    say_not_taken(where, wrong)
+    return found
 
 
 def probe_samples(where: DeltaGenerator, more: str = "") -> int:
@@ -57,10 +65,14 @@ def choice(where: DeltaGenerator, model: type[BaseModel], name: str) -> str:
     """Asks for one of the field's choices."""
     one = setting(model, name)
     options = one.choices or one.examples
-    return where.selectbox(
+    shown = [one.words.get(value, value) for value in options]  # the address holds what is shown
+    wrong = not_taken(name, shown.__contains__)
+    found = where.selectbox(
         one.title, options, options.index(one.default), key=name, bind="query-params", help=_help(one),
         format_func=lambda value: one.words.get(value, value),
     )  # fmt: skip
+    say_not_taken(where, wrong)
+    return found
 
 
 def text(where: DeltaGenerator, model: type[BaseModel], name: str) -> str:
@@ -72,6 +84,31 @@ def text(where: DeltaGenerator, model: type[BaseModel], name: str) -> str:
 def switch(where: Any, model: type[BaseModel], name: str) -> bool:
     """Asks for yes or no."""
     return where.toggle(**label_and_help(model, name), key=name, bind="query-params")
+
+
+def several(where: DeltaGenerator, key: str, options: Sequence[str], **more: Any) -> list[str]:
+    """Asks for some of the options; what was chosen before and is none of them any more is dropped.
+
+    Args:
+        more: of the widget, its label among it.
+    """
+    wrong = not_taken(key, options.__contains__)
+    keep_known(key, options)
+    found = where.multiselect(options=options, key=key, bind="query-params", **more)
+    say_not_taken(where, wrong)
+    return found
+
+
+def not_taken(key: str, fits: Callable[[str], bool]) -> list[str]:
+    """What the address asks of a widget that does not take it; to be asked for before the widget is drawn."""
+    return [said for said in st.query_params.get_all(key) if said and not fits(said)]
+
+
+def say_not_taken(where: DeltaGenerator, wrong: Sequence[str]) -> None:
+    """One line for what an address asks for in vain."""
+    if wrong:
+        names = words.literal(", ".join(words.cut(one, 60) for one in wrong))
+        where.caption(f":material/link_off: Left out of the address, as it cannot be chosen here: {names}.")
 
 
 def label_and_help(model: type[BaseModel], name: str, more: str = "") -> dict[str, str]:
@@ -109,6 +146,12 @@ def _rates_of(written: str, example: str) -> tuple[tuple[float, ...], list[str]]
     return tuple(found), problems
 
 
+def say(problems: Iterable[str]) -> None:
+    """Draws a line for each thing that is wrong. They name what somebody typed or linked to, which is no markup."""
+    for problem in problems:
+        st.error(words.literal(f"{problem[:1].upper()}{problem[1:]}"))
+
+
 def refused(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line for each setting that the model refuses, under the label of its widget."""
     lines = []
@@ -120,6 +163,14 @@ def refused(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 def _help(one: Setting, more: str = "") -> str:
     return f"{one.sentence} {more}".rstrip()
+
+
+def _is_between(text: str, least: Any, most: Any) -> bool:
+    try:
+        value = float(text)
+    except ValueError:
+        return False
+    return (least is None or value >= least) and (most is None or value <= most)
 
 
 def _bounds(one: Setting) -> tuple[Any, Any]:

@@ -1,23 +1,32 @@
-"""What probe and comparison ask alike: which model, which task, and what is wrong with either."""
+"""What probe and comparison ask alike: which model, which task, and what is wrong with either.
+
+In: two select boxes that also take what is typed into them, so that what a box shows is what is run. Out: a `Subject`.
+Addresses of earlier versions (`model=another one&own_model=...`) lead to the same boxes.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from dashboard.shared import fields, task_facts, words
+from domlora.data.compression import PACKED_SUFFIXES
+from domlora.data.containers import DATA_SUFFIXES
 from domlora.data.tasks import NamedTask, builtin_tasks
 from domlora.errors import DomLoRAError
 from domlora.jobs.spec import ProbeRequest
-from domlora.models.catalogue import is_ready, known_models
+from domlora.models.catalogue import known_models
+from domlora.models.fetch import forbidden_by, found_here
 from domlora.models.reference import resolve
 from domlora.paths import home
 
-OWN = "another one"
+OWN = "another one"  # what a box held in earlier versions while `own_...` of the address said what
 UPLOAD = "upload a file"
 MOST = 12  # names of columns that are listed
 
@@ -27,7 +36,7 @@ class Subject:
     """The model and task of a request.
 
     Attributes:
-        name: the model's short name, as maps and runs carry it.
+        name, task_name: the short names of model and task, as maps and runs carry them.
         splits: rows of each split; empty where the task cannot be read.
         problems: one line for each thing that is wrong.
     """
@@ -36,6 +45,7 @@ class Subject:
     revision: str | None
     name: str
     task: NamedTask
+    task_name: str
     splits: Mapping[str, int]
     problems: tuple[str, ...]
 
@@ -54,34 +64,62 @@ class Subject:
 
 def choose() -> Subject:
     """Draws the choosers of model and task."""
+    _take_old_address()
     left, right = st.columns(2)
     with left:
-        model, revision = _model()
+        model, revision, name, problems = _model()
     with right:
         source = _source()
     task = _task(source)
-    problems = []
-    name = model
-    if not model:
-        problems.append("Name a model: a Hub id, a folder or a .gguf file.")
-    else:
-        try:
-            name = resolve(model, revision).name
-        except DomLoRAError as error:
-            problems.append(str(error))
     splits: Mapping[str, int] = {}
+    task_name = task.source
     if not task.source:
-        problems.append("Choose a file with the task's rows.")
+        problems.append(
+            "Choose a file with the task's rows."
+            if st.session_state["task"] == UPLOAD
+            else "Name a task: a built-in one, a file or folder with rows, or a Hub data set."
+        )
     else:
         facts = task_facts.task_facts(task)
         if isinstance(facts, str):
             problems.append(facts)
         else:
-            splits = facts.splits
+            splits, task_name = facts.splits, facts.name
             rows = ", ".join(f"{count} {split} rows" for split, count in splits.items())
             st.caption(f"Task: format {facts.format}, {rows}.")
             _say(facts)
-    return Subject(model, revision, name, task, splits, tuple(problems))
+    return Subject(model, revision, name, task, task_name, splits, tuple(problems))
+
+
+def _take_old_address() -> None:
+    """Moves what `own_model` and `own_task` say into the boxes, before these are drawn for the first time."""
+    moved = False
+    for box in ("model", "task"):
+        own = st.query_params.get(f"own_{box}")
+        if own and st.query_params.get(box) == OWN and box not in st.session_state:
+            st.query_params[box] = own
+            del st.query_params[f"own_{box}"]
+            moved = True
+    if moved:
+        st.rerun()  # boxes are filled from the address that a run begins with
+
+
+def _box(name: str, options: list[str], typed: str) -> str:
+    """A select box that takes what is typed as well; empty where nothing is chosen.
+
+    Args:
+        typed: what can be.
+    """
+    own = st.session_state.get(name, st.query_params.get(name))
+    if own and own not in options:
+        options = [*options, own]  # it can be chosen again
+    said = fields.label_and_help(ProbeRequest, name)
+    said["label"] += f" :small[(choose, or type {typed})]"
+    chosen = st.selectbox(
+        **said, options=options, key=name, bind="query-params", accept_new_options=True,
+        placeholder="nothing chosen",
+    )  # fmt: skip
+    return "" if chosen in (None, OWN) else chosen.strip()
 
 
 def _say(facts: task_facts.TaskFacts) -> None:
@@ -100,21 +138,35 @@ def _as_code(name: str) -> str:
     return f"`{' '.join(name.replace('`', ' ').split())[:40]}`"
 
 
-def _model() -> tuple[str, str | None]:
+def _model() -> tuple[str, str | None, str, list[str]]:
+    """The model, its revision, its short name, and what is wrong with them."""
     known = known_models()
-    choice = st.selectbox(
-        **fields.label_and_help(ProbeRequest, "model"), options=[*known, OWN], key="model", bind="query-params"
-    )
-    if choice == OWN:
-        model = st.text_input(
-            "Hub id, folder or .gguf file", key="own_model", bind="query-params", placeholder="org/name"
+    model = _box("model", list(known), "a Hub id, a folder, a .gguf file")
+    revision = None
+    if model not in known:
+        revision = st.text_input(
+            **fields.label_and_help(ProbeRequest, "revision"), key="revision", bind="query-params"
+        ).strip()
+    if not model:
+        return "", None, "", ["Name a model: a Hub id, a folder or a .gguf file."]
+    try:
+        ref = resolve(model, revision or None)
+        here = found_here(ref) is not None
+    except DomLoRAError as error:
+        return model, revision or None, model, [str(error)]
+    if model in known:
+        one = known[model]
+        what = f"{one.title}: {one.description}, {one.parameters / 1e6:.3g} M parameters"
+    else:
+        what = {"hub": "Hub id", "folder": "Folder", "gguf": "GGUF file"}[ref.kind]
+    problems = []
+    if not here and (variable := forbidden_by()):
+        problems.append(
+            f"{model} is not on this machine, and {variable} forbids to fetch it: unset it and start the dashboard "
+            "again, or name a folder or .gguf file that you have."
         )
-        revision = st.text_input(**fields.label_and_help(ProbeRequest, "revision"), key="revision", bind="query-params")
-        return model, revision or None
-    built_in = known[choice]
-    ready = "on this machine" if is_ready(choice) else "will be fetched first"
-    st.caption(f"{built_in.title}: {built_in.description}, {built_in.parameters / 1e6:.3g} M parameters, {ready}.")
-    return choice, None
+    st.caption(f"{what}, {'on this machine' if here else 'will be fetched first' if not problems else 'not here'}.")
+    return model, revision or None, ref.name, problems
 
 
 def _task(source: str) -> NamedTask:
@@ -131,23 +183,31 @@ def _task(source: str) -> NamedTask:
 
 
 def _source() -> str:
-    choice = st.selectbox(
-        **fields.label_and_help(ProbeRequest, "task"), options=[*builtin_tasks(), OWN, UPLOAD], key="task",
-        bind="query-params",
-    )  # fmt: skip
-    if choice == OWN:
-        return st.text_input(
-            "File or folder, or Hub data set id", key="own_task", bind="query-params", placeholder="rows.jsonl"
-        )
-    if choice != UPLOAD:
-        st.caption(builtin_tasks()[choice].capitalize())
-        return choice
+    known = builtin_tasks()
+    source = _box("task", [*known, UPLOAD], "a file, a folder, a Hub data set")
+    if source != UPLOAD:
+        st.caption(known[source].capitalize() if source in known else "Rows of your own.")
+        return source
     upload = st.file_uploader("JSON, JSONL, Parquet, Arrow or CSV, or a zip of them", key="upload")
-    if upload is None:
-        return ""
-    content = upload.getvalue()
-    path = home() / "uploads" / f"{hashlib.sha256(content).hexdigest()[:12]}-{upload.name}"
+    return "" if upload is None else str(kept(upload.name, upload.getvalue()))
+
+
+def kept(name: str, content: bytes) -> Path:
+    """Where an uploaded file is kept: its place is made of its content alone.
+
+    Args:
+        name: as the person's browser says it, and so never part of a path but for a suffix that is known here.
+    """
+    packing = _ending(name.lower(), PACKED_SUFFIXES)
+    suffix = _ending(name.lower().removesuffix(packing), (*DATA_SUFFIXES, ".zip")) + packing
+    path = home() / "uploads" / f"upload-{hashlib.sha256(content).hexdigest()[:12]}{suffix}"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return str(path)
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        part.write_bytes(content)
+        part.replace(path)  # at once: half a file would be taken for the whole one later
+    return path
+
+
+def _ending(name: str, suffixes: Iterable[str]) -> str:
+    return next((one for one in suffixes if name.endswith(one)), "")

@@ -22,12 +22,14 @@ class TaskFacts(NamedTuple):
     """What a form says of a task.
 
     Attributes:
+        name: as maps and runs carry it.
         splits: rows of each split.
         remarks: what of its rows is not used, or not as it stands.
         warning: one line if that is a lot.
         unread: columns that no reader knows.
     """
 
+    name: str
     format: str
     splits: dict[str, int]
     remarks: list[str]
@@ -42,7 +44,9 @@ def task_facts(named: NamedTask) -> TaskFacts | str:
         task = named.load()
     except DomLoRAError as error:
         return str(error)
-    return TaskFacts(task.format, task.splits, [remark.words for remark in task.remarks], task.warning, task.unread)
+    return TaskFacts(
+        task.name, task.format, task.splits, [remark.words for remark in task.remarks], task.warning, task.unread
+    )
 
 
 @st.cache_data(ttl=60, show_spinner=False)

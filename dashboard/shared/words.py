@@ -131,9 +131,14 @@ def budget_warning(placements: Sequence[Placement]) -> str | None:
 
 def progress_of(done: int, total: int, statuses: Sequence[str]) -> str:
     """Steps done and what became of the variants."""
+    return f"{done:,} of {total:,} optimizer steps; {variants_of(statuses)}"
+
+
+def variants_of(statuses: Sequence[str]) -> str:
+    """What became of the variants."""
     counts = Counter(statuses)
     names = [f"{counts[s]} {s}" for s in ("training", "queued", "done", "diverged", "cancelled") if counts[s]]
-    return f"{done:,} of {total:,} optimizer steps; variants: {', '.join(names) or 'none yet'}"
+    return f"variants: {', '.join(names) or 'none yet'}"
 
 
 def duration(seconds: float) -> str:
@@ -142,6 +147,22 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def roughly(seconds: float) -> str:
+    """A duration that nobody knows exactly: `a few seconds`, `25 s`, `2 h 10 min`."""
+    if seconds < 7.5:
+        return "a few seconds"
+    if seconds < 90:
+        return duration(5 * round(seconds / 5))
+    step = 60 if seconds < 1200 else 300 if seconds < 7200 else 600
+    return duration(step * max(1, round(seconds / step)))
+
+
+def span(low: float, high: float) -> str:
+    """A range of durations: `20 min to 1 h 05 min`; one where both are the same in words."""
+    least, most = roughly(low), roughly(high)
+    return most if least == most else f"{least} to {most}"
 
 
 def count(number: int, thing: str) -> str:

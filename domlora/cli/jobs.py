@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 from domlora.cli.actions import command, group, open_queue
 from domlora.cli.output import plain, print_json, print_table
@@ -32,6 +31,7 @@ def add_worker(parser: argparse.ArgumentParser) -> None:
 
 def _list(arguments: argparse.Namespace) -> None:
     from domlora.jobs.spec import KIND_NAMES
+    from domlora.progress import in_words
 
     jobs = open_queue().list()
     if arguments.json:
@@ -41,19 +41,12 @@ def _list(arguments: argparse.Namespace) -> None:
     print_table(
         ("id", "kind", "status", "model", "task", "progress", "result"),
         [
-            (j.id, KIND_NAMES[j.request.kind], j.status, j.request.model, j.request.task, _progress(j),
-             j.result or j.error or "")
+            (j.id, KIND_NAMES[j.request.kind], j.status, j.request.model, j.request.task,
+             in_words(j.stage, j.done, j.total) if j.stage else "", j.result or j.error or "")
             for j in jobs
         ],
         status=2,
     )  # fmt: skip
-
-
-def _progress(job: Any) -> str:
-    if not job.total:
-        return job.stage
-    of = f"{job.done}/{job.total}" if job.request.kind == "probe" else f"{job.done / job.total:.0%}"
-    return f"{job.stage} {of}"
 
 
 def _show(arguments: argparse.Namespace) -> None:

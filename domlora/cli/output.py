@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pydantic import BaseModel
 
-from domlora.progress import Progress
+from domlora.progress import FETCHING, Pace, Progress, in_words
 from domlora.visible import visible
 
 if TYPE_CHECKING:
@@ -235,8 +235,11 @@ def _moving_bar(unit: str, total: int | None) -> Iterator[Progress]:
     )
     lock = threading.Lock()
     shown: tuple[str, int] | None = None
+    pace = Pace()
 
-    def amount(done: int, of: int) -> str:
+    def amount(done: int, of: int, stage: str = "") -> str:
+        if stage == FETCHING:
+            return in_words(stage, done, of, pace).partition(": ")[2]
         return "" if not of else f"{unit} {done}/{of}" if of == total else f"{done}/{of}"
 
     task = bar.add_task("starting", total=total, amount=amount(0, total or 0))
@@ -244,11 +247,13 @@ def _moving_bar(unit: str, total: int | None) -> Iterator[Progress]:
     def progress(stage: str, done: int, total: int) -> None:
         nonlocal task, shown
         with lock:
+            pace.saw(done, total)
             if (stage, total) != shown:  # the time left is that of this stage
                 bar.remove_task(task)
-                task = bar.add_task(visible(stage), total=total or None, amount=amount(done, total))
+                words = visible(stage).removesuffix(" (MB)")
+                task = bar.add_task(words, total=total or None, amount=amount(done, total, stage))
                 shown = (stage, total)
-            bar.update(task, completed=done, amount=amount(done, total))
+            bar.update(task, completed=done, amount=amount(done, total, stage))
 
     with bar, _logging_to(sys.stderr, instead_of=stream):
         yield progress
@@ -277,15 +282,20 @@ def _lines(stream: TextIO, wait: Callable[[threading.Event, float], bool] = thre
     state = ("starting", 0, 0)
     ended = threading.Event()
 
+    pace = Pace()
+
     def progress(stage: str, done: int, total: int) -> None:
         nonlocal state
         state = (stage, done, total)
+        pace.saw(done, total)
 
     def report() -> None:
         while not wait(ended, LINE_SECONDS):
             stage, done, total = state
+            counted = f"{stage} {done}/{total} ({done / total:.0%})" if total else stage
+            line = in_words(stage, done, total, pace) if stage == FETCHING else counted
             try:
-                print(f"{stage} {done}/{total} ({done / total:.0%})" if total else stage, file=stream, flush=True)
+                print(line, file=stream, flush=True)
             except (OSError, ValueError):  # nobody reads any more: the work goes on
                 return
 

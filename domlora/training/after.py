@@ -19,10 +19,8 @@ from domlora.store.runs import Runs
 from domlora.training.adapters import Adapter, Adapters
 from domlora.training.evaluation import evaluate_base, evaluate_variants
 from domlora.training.lockstep import Lockstep
-from domlora.training.meter import Meter
+from domlora.training.meter import ANSWER_COST, Meter
 from domlora.training.rows import SweepRows
-
-ANSWER_COST = 4  # passes of a row that answering costs, where evaluating costs one
 
 
 def evaluate_chosen(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from domlora.comparison.config import SweepConfig
 from domlora.training.rows import SweepRows
 
+ANSWER_COST = 4  # passes of a row that answering costs, where evaluating costs one
 TRAIN_COST = 3  # passes of a row that training (or measuring its energy) costs, where evaluating costs one
 
 

@@ -32,13 +32,13 @@ from domlora.progress import Progress, silent
 from domlora.store.runs import Runs
 from domlora.store.store import Store
 from domlora.tracking.services import NOWHERE, Destination
-from domlora.training.after import ANSWER_COST, evaluate_chosen
+from domlora.training.after import evaluate_chosen
 from domlora.training.asked import Plan
 from domlora.training.carried import ROWS, carry, check_same
 from domlora.training.energy import TrainingEnergy
 from domlora.training.kept_rows import keep
 from domlora.training.lock import alone, run_folder
-from domlora.training.meter import Meter, total_passes
+from domlora.training.meter import ANSWER_COST, Meter, total_passes
 from domlora.training.rows import SweepRows, encode_rows
 from domlora.training.sending import send_known, sent
 from domlora.training.sweep import Sweep

@@ -59,7 +59,7 @@ def test_comparing_three_placements_from_start_to_download(app, page, tiny_folde
     page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_role("link", name="Watch it on Compare").click(timeout=120_000)
 
-    expect(page.get_by_text("optimizer steps; variants: 6 training")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("variants: 6 training")).to_be_visible(timeout=120_000)
     wait_beyond(page, wait_beyond(page, 0))
 
     page.get_by_text("Cancel", exact=True).click()

@@ -74,7 +74,10 @@ def test_bad_input_is_one_line_with_a_way_out(capsys, tmp_path, tiny_folder, tas
     (pickled / "pytorch_model.bin").write_bytes(b"x")
     cases = [
         (("probe", "nonsense", "--task", task_file, "--samples", 4), "no model 'nonsense'.*built-in name"),
-        (("probe", "someone/unknown-model", "--task", task_file, "--samples", 4), "Hub is not reachable"),
+        (
+            ("probe", "someone/unknown-model", "--task", task_file, "--samples", 4),
+            "HF_HUB_OFFLINE=1 forbids to fetch it",
+        ),
         (("probe", broken_folder(tmp_path, tiny_folder), "--task", task_file, "--samples", 4), "no weights"),
         (("probe", pickled, "--task", task_file, "--samples", 4), "pickle weights only.*refused"),
         (("probe", tmp_path / "cut.gguf", "--task", task_file, "--samples", 4), "truncated or damaged"),

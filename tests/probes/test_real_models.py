@@ -26,6 +26,7 @@ def models_home(tmp_path_factory):
 def real(request, models_home, monkeypatch):
     """A real model with its modules and three samples of 128 tokens, fetched once."""
     monkeypatch.setenv("DOMLORA_HOME", str(models_home))
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     model = load_model(request.param)
     samples = encode(load_task("math").draw(3, seed=0), model.tokenizer, TOKENS).samples
     return model.model, find_modules(model.model).modules, samples
