@@ -154,8 +154,9 @@ def submit(request: ProbeRequest | SweepRequest | FindRequest) -> Job:
 
 
 def forget_lists() -> None:
-    """After a job has ended: its map shall be in the lists at once."""
+    """After a job has ended or runs were changed: lists shall say so at once."""
     _map_rows.clear()
+    _run_rows.clear()
 
 
 @st.cache_data(ttl=LIST_SECONDS, show_spinner=False)

@@ -2,14 +2,15 @@
 
 import json
 
-from tests.helpers.command import run
 from domlora.store.store import Store
+from tests.helpers.command import run
 from tests.helpers.runs import a_run
 
 
 def printed(capsys, *arguments: str) -> str:
-    assert main(list(arguments)) == 0
-    return capsys.readouterr().out
+    status, out, _ = run(capsys, *arguments)
+    assert status == 0
+    return out
 
 
 def test_lists_show_names_and_leave_out_what_is_archived(capsys, home):
