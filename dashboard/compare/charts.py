@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard.compare.tables import GROUPS
+from dashboard.shared import words
 from dashboard.shared.contestants import LOSS, colours, finish_compared, symbols
-from dashboard.shared.figures import COLOURS, DASHES, error_bars
+from dashboard.shared.figures import ACCENT, COLOURS, DASHES, error_bars
 
 METRICS = {
     "eval_loss": "validation loss",
@@ -34,6 +34,7 @@ UNITS = {
     "grad_norm": "before clipping",
 }
 HIGHER_IS_BETTER = ("eval_accuracy",)
+LEADER = {"line": {"color": ACCENT, "width": 3}}  # the ring around the best
 FAR = 3  # times the distance of the best from the middle: what is farther off than that is not drawn to scale
 
 
@@ -54,7 +55,8 @@ def smooth(values: np.ndarray, weight: float) -> np.ndarray:
 
 def curves(
     metrics: pd.DataFrame, variants: pd.DataFrame, order: Sequence[str], metric: str, *,
-    group: str = "contestant and rate", smoothing: float = 0.0, log: bool = False, revision: str = "",
+    group: str = "contestant and rate", smoothing: float = 0.0, log: bool = False, steps: int | None = None,
+    ranked: bool = True, revision: str = "",
 ) -> go.Figure:  # fmt: skip
     """One line a group of variants with the range of its members as a band.
 
@@ -63,17 +65,22 @@ def curves(
 
     Args:
         metrics: columns variant, step, name, value.
-        variants: those to draw, a table of `dashboard.compare.tables.variant_table`.
-        order: all contestants of the run in order; it fixes the colours.
+        variants: those to draw, a table of `dashboard.compare.tables.variant_table`; with a column `run` where they are
+            of several: a line is then of one run, and its dash says which.
+        order: all contestants of the runs in order; it fixes the colours.
         group: a key of `GROUPS`.
+        steps: of the whole run, where the axis shall not grow with the curves.
+        ranked: whether values of different lines may be compared, so that the title may name the best.
         revision: the zoom is kept as long as this stays.
     """
     figure = go.Figure()
     points = metrics[(metrics["name"] == metric) & np.isfinite(metrics["value"])]
     points = points.merge(variants, on="variant").sort_values(["variant", "step"])
-    columns = list(GROUPS[group])
+    columns = ["run"] * ("run" in variants) + list(GROUPS[group])
     values = variants[columns].drop_duplicates() if columns else pd.DataFrame()
-    palette, rates = colours(order), sorted(variants["learning_rate"].unique())
+    palette = colours(order)
+    dashed = "run" if "run" in variants else "learning_rate"  # what a line's dash tells apart
+    dashes = list(variants["run"].unique()) if dashed == "run" else sorted(variants["learning_rate"].unique())
     ends: list[tuple[str, float, int]] = []
     for i, row in enumerate(values.itertuples(index=False)):
         fixed = dict(zip(columns, row, strict=True))
@@ -83,44 +90,33 @@ def curves(
         members = points[mask]
         if members.empty:
             continue
-        colour, dash = _line_style(fixed, str(members["contestant"].iloc[0]), i, palette, rates)
+        own_colour = "contestant" in fixed or "placement" in fixed
+        colour = palette[str(members["contestant"].iloc[0])] if own_colour else COLOURS[i % len(COLOURS)]
+        dash = DASHES[dashes.index(fixed[dashed]) % len(DASHES)] if dashed in fixed else "solid"
         label = _label(fixed)
         ended = members["status"].isin(["diverged", "cancelled"])
-        for i_lost, (name, lost) in enumerate(members[ended].groupby("variant", sort=False)):
-            _lost_line(figure, str(name), lost, smoothing, colour, dash, f"{label}: stopped early", i_lost == 0)
-        steps, middle, low, high, count = _mean(members[~ended], smoothing)
-        if not len(steps):
+        for i_lost, (_, lost) in enumerate(members[ended].groupby("variant", sort=False)):
+            _lost_line(figure, lost, smoothing, colour, dash, f"{label}: stopped early", i_lost == 0)
+        at, middle, low, high, count = _mean(members[~ended], smoothing)
+        if not len(at):
             continue
-        ends.append((label, float(middle[-1]), int(steps[-1])))
-        _band(figure, steps, low, high, colour, label, count)
+        ends.append((label, float(middle[-1]), int(at[-1])))
+        _band(figure, at, low, high, colour, label, count)
         figure.add_scatter(
-            x=steps, y=middle, mode="lines" if len(steps) > 1 else "markers", name=label, legendgroup=label,
+            x=at, y=middle, mode="lines" if len(at) > 1 else "markers", name=label, legendgroup=label,
             line={"color": colour, "width": 2, "dash": dash}, marker={"color": colour},
             customdata=np.stack([low, high], axis=1),
             hovertemplate="%{y:.4g}" + (" (%{customdata[0]:.4g} to %{customdata[1]:.4g})" if count > 1 else ""),
         )  # fmt: skip
     figure.update_xaxes(title="optimizer step", rangemode="tozero", hoverformat="d", unifiedhovertitle_text="step %{x}")
     figure.update_yaxes(title=f"{METRICS[metric]} ({UNITS[metric]}{', log' if log else ''})")
+    if steps is not None:
+        figure.update_xaxes(range=[-0.01 * steps, 1.01 * steps])
     if log:
-        figure.update_yaxes(type="log", dtick="D2" if _narrow(points["value"]) else None)
+        figure.update_yaxes(type="log", dtick=_log_tick(points["value"]))
     figure.update_layout(hovermode="x unified", hoverlabel={"namelength": -1})
-    return finish_compared(figure, _curve_title(metric, ends), 400, revision=f"{revision}-{metric}-{log}")
-
-
-def _line_style(
-    fixed: Mapping[str, Any], contestant: str, place: int, palette: Mapping[str, str], rates: Sequence[float]
-) -> tuple[str, str]:
-    """Colour and dash of a group: its contestant's colour where it has one, its learning rate's dash where it has one.
-
-    Args:
-        fixed: what all members of the group have in common.
-        contestant: of the first member; it also gives a group of one placement its colour.
-        place: of the group among all, for the colour of others.
-    """
-    own_colour = "contestant" in fixed or "placement" in fixed
-    colour = palette[contestant] if own_colour else COLOURS[place % len(COLOURS)]
-    dash = DASHES[rates.index(fixed["learning_rate"]) % len(DASHES)] if "learning_rate" in fixed else "solid"
-    return colour, dash
+    title = _curve_title(metric, ends) if ranked else f"{METRICS[metric].capitalize()} of several runs over the steps"
+    return finish_compared(figure, title, 400, revision=f"{revision}-{metric}-{log}-{steps}")
 
 
 def _mean(members: pd.DataFrame, smoothing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
@@ -147,14 +143,14 @@ def _band(
 
 
 def _lost_line(
-    figure: go.Figure, name: str, lost: pd.DataFrame, smoothing: float, colour: str, dash: str, group: str, first: bool
+    figure: go.Figure, lost: pd.DataFrame, smoothing: float, colour: str, dash: str, group: str, first: bool
 ) -> None:  # fmt: skip
     """A variant that ended early; the legend has one entry for all of a group."""
     x, y = lost["step"].to_numpy(), smooth(lost["value"].to_numpy(), smoothing)
-    status = lost["status"].iloc[0]
+    said = f"{lost['status'].iloc[0]}, lr={lost['learning_rate'].iloc[0]:g}, seed {lost['seed'].iloc[0]}"
     figure.add_scatter(
         x=x, y=y, mode="lines+markers", name=group, legendgroup=group, showlegend=first, opacity=0.8,
-        line={"color": colour, "width": 1, "dash": dash}, text=[f"{name}, {status}"] * len(x),
+        line={"color": colour, "width": 1, "dash": dash}, text=[said] * len(x),
         marker={"color": colour, "symbol": "x", "size": [0] * (len(x) - 1) + [10]},
         hovertemplate="%{y:.4g} (%{text})",
     )  # fmt: skip
@@ -204,6 +200,7 @@ def pareto(
             x=front["trainable_parameters"], y=front["loss"], mode="lines", name="Pareto front", hoverinfo="skip",
             line={"color": "grey", "dash": "dot", "shape": "hv"},
         )  # fmt: skip
+    best = table["loss"].astype(float).min()
     for row in table.itertuples():
         interval = np.isfinite(row.low) and np.isfinite(row.high)
         span = f"<br>95 % interval {row.low:.3f} to {row.high:.3f}" if interval else "<br>one seed: no interval"
@@ -214,10 +211,11 @@ def pareto(
         )
         figure.add_scatter(
             x=[row.trainable_parameters], y=[row.loss], mode="markers", name=row.contestant, error_y=error,
-            marker={"color": palette[row.contestant], "symbol": marks[row.contestant], "size": 12},
+            marker={"color": palette[row.contestant], "symbol": marks[row.contestant], "size": 12,
+                    **(LEADER if row.loss == best else {})},
             hovertemplate=f"<b>{row.contestant}</b><br>loss {row.loss:.3f}{span}"
                           f"<br>{row.trainable_parameters:,} trainable parameters<br>"
-                          f"learning rate {row.learning_rate:g}, {row.seeds} seeds<extra></extra>",
+                          f"learning rate {row.learning_rate:g}, {words.count(row.seeds, 'seed')}<extra></extra>",
         )  # fmt: skip
     if reference is not None:
         figure.add_hline(
@@ -226,7 +224,7 @@ def pareto(
         )  # fmt: skip
     figure.update_xaxes(
         title="trainable parameters (log)", type="log", tickformat="~s",
-        dtick="D2" if _narrow(table["trainable_parameters"]) else 1,
+        dtick=_log_tick(table["trainable_parameters"]),
     )  # fmt: skip
     figure.update_yaxes(title=f"{part} {LOSS}")
     return finish_compared(figure, _pareto_title(table, front), 340, revision=revision)
@@ -237,6 +235,8 @@ def _pareto_title(table: pd.DataFrame, front: pd.DataFrame) -> str:
         return "Nothing has been measured to the end yet"
     best = table.loc[table["loss"].astype(float).idxmin()]
     small = table.loc[table["trainable_parameters"].astype(int).idxmin()]
+    if len(table) == 1:
+        return f"{best['contestant']}: loss {best['loss']:.3f} with {best['trainable_parameters']:,} parameters"
     if len(front) > 1 and best["contestant"] != small["contestant"]:
         factor = best["trainable_parameters"] / small["trainable_parameters"]
         return f"{best['contestant']} has the lowest loss, with {factor:,.0f} times the fewest parameters"
@@ -254,7 +254,7 @@ def sensitivity(table: pd.DataFrame, order: Sequence[str], *, revision: str = ""
     palette, marks = colours(order), symbols(order)
     finite = table[np.isfinite(table["loss"])]
     top = float(finite["high"].fillna(finite["loss"]).max()) if len(finite) else 1.0
-    lowest, edge = _near_the_best(finite["loss"].to_numpy(dtype=float))
+    lowest, edge = near_the_best(finite["loss"].to_numpy(dtype=float))
     if top - lowest > FAR * (edge - lowest):  # else a rate far too high leaves no room for those that matter
         beyond, pad = int((finite["loss"] > edge).sum()), 0.06 * (edge - lowest)
         figure.update_yaxes(range=[lowest - pad, edge + pad])
@@ -267,7 +267,7 @@ def sensitivity(table: pd.DataFrame, order: Sequence[str], *, revision: str = ""
         rows = table[table["contestant"] == name].sort_values("learning_rate")
         good = rows[np.isfinite(rows["loss"])]
         text = [
-            f"{row.loss:.3f} at {row.learning_rate:g}" + (f", diverged seeds: {row.diverged}" if row.diverged else "")
+            f"{row.loss:.3f}" + (f", diverged seeds: {row.diverged}" if row.diverged else "")
             for row in good.itertuples()
         ]
         above, below = (good["high"] - good["loss"]).fillna(0), (good["loss"] - good["low"]).fillna(0)
@@ -275,13 +275,15 @@ def sensitivity(table: pd.DataFrame, order: Sequence[str], *, revision: str = ""
             x=good["learning_rate"], y=good["loss"], error_y=error_bars(above, below, thickness=1.2),
             mode="lines+markers", name=name, hovertext=text, legendgroup=name,
             line={"color": palette[name], "width": 2}, hovertemplate="%{hovertext}",
-            marker={"color": palette[name], "symbol": marks[name], "size": 9},
+            marker={"color": palette[name], "symbol": marks[name], "size": 9, "line": {
+                "color": LEADER["line"]["color"], "width": [2 if row.chosen else 0 for row in good.itertuples()],
+            }},
         )  # fmt: skip
         bad = rows[~np.isfinite(rows["loss"]) & (rows["diverged"] > 0)]
         if len(bad):
             figure.add_scatter(
                 x=bad["learning_rate"], y=[top] * len(bad), mode="markers", name=f"{name}, all diverged",
-                marker={"color": palette[name], "symbol": "x", "size": 11}, hovertemplate="all seeds diverged",
+                marker={"color": palette[name], "symbol": "x", "size": 11}, hovertemplate="no loss",
             )  # fmt: skip
     rates = sorted(table["learning_rate"].unique())
     figure.update_xaxes(title="learning rate (log)", type="log", tickvals=rates, ticktext=[f"{r:g}" for r in rates])
@@ -290,7 +292,7 @@ def sensitivity(table: pd.DataFrame, order: Sequence[str], *, revision: str = ""
     return finish_compared(figure, _sensitivity_title(finite, rates), 400, revision=revision)
 
 
-def _near_the_best(losses: np.ndarray) -> tuple[float, float]:
+def near_the_best(losses: np.ndarray) -> tuple[float, float]:
     """The lowest loss, and the highest that is at most `FAR` times as far above the median as the lowest is below."""
     if not len(losses):
         return 0.0, 1.0
@@ -342,9 +344,11 @@ def forgetting(table: pd.DataFrame, order: Sequence[str], *, revision: str = "")
     return finish_compared(figure, title, 380, revision=revision)
 
 
-def _narrow(values: pd.Series) -> bool:
-    """Whether a log axis would have no more than one power of ten to label."""
-    return len(values) > 0 and values.min() > 0 and math.log10(values.max() / values.min()) < 1.5
+def _log_tick(values: pd.Series) -> str | int | None:
+    """Between the ticks of a log axis: so that two at least are labelled, over however narrow a range."""
+    values = values[values > 0]
+    decades = math.log10(values.max() / values.min()) if len(values) else 0.0
+    return 1 if decades >= 3 else "D2" if decades >= 1 else None  # Plotly itself then counts in equal steps
 
 
 def _faint(colour: str, opacity: float) -> str:

@@ -10,8 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.compare import tables
-from dashboard.shared import contestants, queries, taking, words
-from dashboard.shared.widgets import forget_unknown
+from dashboard.shared import address, contestants, files, queries, taking, words
 from domlora.comparison.run import BASE, Answer, Run
 from domlora.errors import DomLoRAError
 from domlora.export.taken import Taken
@@ -33,13 +32,11 @@ def answers(run: Run) -> None:
     rows = sorted({answer.row for answer in given})
     names = list(dict.fromkeys(answer.variant for answer in given))
     trained = [name for name in names if name != BASE]
-    forget_unknown("answer_row", rows)
-    forget_unknown("answer_variants", trained)
     left, right = st.columns([1, 3])
-    row = left.selectbox(
-        "Test row", rows, key="answer_row", bind="query-params", format_func=lambda row: f"row {row + 1}"
-    )
-    shown = right.multiselect("Variants", trained, trained[:2], key="answer_variants", bind="query-params")
+    address.follow("answer_row", rows, rows[0], _row)
+    row = left.selectbox("Test row", rows, key="answer_row", format_func=_row, **address.kept("answer_row", _row))
+    address.follow_many("answer_variants", trained, trained[:2])
+    shown = right.multiselect("Variants", trained, key="answer_variants", **address.kept("answer_variants"))
     by_name = {answer.variant: answer for answer in given if answer.row == row}
     if not by_name:
         st.info("No variant answered this row.")
@@ -59,6 +56,10 @@ def answers(run: Run) -> None:
             _answer(column, name, text, correct)
 
 
+def _row(row: int) -> str:
+    return f"row {row + 1}"
+
+
 def _answer_measures(run: Run) -> None:
     """How good the answers of each contestant are over all rows, where that can be measured."""
     table = contestants.shortened(queries.comparison(run, None).answers)
@@ -74,6 +75,7 @@ def _answer_measures(run: Run) -> None:
             "high": st.column_config.NumberColumn("to", format="percent"),
         },
     )  # fmt: skip
+    files.table(table, f"{run.id}-answers", "answers")
 
 
 def _answer(column: DeltaGenerator, name: str, text: str, correct: bool | None) -> None:
@@ -86,18 +88,20 @@ def settings(run: Run, runs: Sequence[Run]) -> None:
     """Where the run came from, what was trained, and how another run differs."""
     others = {queries.run_label(other): other.id for other in runs if other.id != run.id}
     left, right = st.columns([3, 1], vertical_alignment="bottom")
-    forget_unknown("other", list(others))
+    address.follow("other", list(others), None, lambda label: others[label])
     other = left.selectbox(
-        "Compare the settings with those of", list(others), index=None, key="other", bind="query-params",
-        placeholder="another run",
+        "Compare the settings with those of", list(others), index=None, key="other", placeholder="another run",
+        **address.kept("other", lambda label: others[label]),
     )  # fmt: skip
     if other is not None:
-        only = right.toggle("Differences only", True, key="differences_only", bind="query-params")
+        address.follow_switch("differences_only", True)
+        only = right.toggle("Differences only", key="differences_only", **address.kept("differences_only"))
         table = tables.settings_diff(run, queries.run(others[other]), only)
         if table.empty:
             st.info("The two runs have the same settings.")
         else:
             st.dataframe(table, key="settings_diff", hide_index=True, width="stretch")
+            files.table(table, f"{run.id}-{others[other]}-settings", "settings_diff")
     st.markdown("**Placements as trained**")
     attached = {v.placement: v.modules for v in run.variants}
     table = pd.DataFrame(words.placement_rows(run.placements))
@@ -111,9 +115,11 @@ def settings(run: Run, runs: Sequence[Run]) -> None:
                 "trainable parameters": st.column_config.NumberColumn(format="localized"),
             },
         )  # fmt: skip
+        files.table(table, f"{run.id}-placements", "placements")
     st.markdown("**Settings and provenance**")
-    rows = [{"setting": name, "value": str(value)} for name, value in tables.provenance(run).items()]
-    st.dataframe(pd.DataFrame(rows), key="settings", hide_index=True, width="stretch", height=420)
+    rows = pd.DataFrame([{"setting": name, "value": str(value)} for name, value in tables.provenance(run).items()])
+    st.dataframe(rows, key="settings", hide_index=True, width="stretch", height=420)
+    files.table(rows, f"{run.id}-settings", "settings")
 
 
 def take_away(run: Run) -> None:
@@ -141,9 +147,10 @@ def take_away(run: Run) -> None:
     st.markdown("**Adapter**")
     names = [v.name for v in run.variants]
     best = next((c.variants[0].name for c in comparison.contestants if c.name == comparison.best), None)
-    forget_unknown("variant", names)
+    if names:
+        address.follow("variant", names, best or names[0])
     chosen = st.selectbox(
-        "Variant", names, names.index(best) if best else 0, key="variant", bind="query-params",
+        "Variant", names, key="variant", **address.kept("variant"),
         help="At first the best contestant's, at the learning rate chosen for it.",
     )  # fmt: skip
     variant = next((v for v in run.variants if v.name == chosen), None)
@@ -157,7 +164,7 @@ def take_away(run: Run) -> None:
     if placement is not None:
         st.markdown(f"The `LoraConfig` of {words.short_name(placement.name)}:")
         taking.snippet(placement, variant.method, run.config.dropout)
-    st.caption("SVG of any chart: the camera button at its upper right.")
+    st.caption("SVG or PNG of any chart: the camera at its upper right; Options say which.")
 
 
 def _where_it_runs(taken: Taken) -> None:

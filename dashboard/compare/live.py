@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.compare import charts, tables
-from dashboard.shared import contestants, job_view, queries, result_view, words
+from dashboard.compare import charts, parallel, tables
+from dashboard.compare.controls import SHOWN, Choice
+from dashboard.shared import address, contestants, files, job_view, queries, result_view, words
 from dashboard.shared.running import is_live, job_of
+from dashboard.shared.widgets import keep_known
 from domlora.comparison.run import ENDED_VARIANT, Run
+from domlora.errors import DomLoRAError
+from domlora.jobs.local import log_tail
 from domlora.jobs.spec import Job
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
 
 REFRESH_SECONDS = 2.0
-CHART = {"toImageButtonOptions": {"format": "svg", "filename": "domlora-comparison"}, "displaylogo": False}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the widgets say."""
-
-    metric: str = "eval_loss"
-    best_only: bool = True
-    group: str = "contestant and rate"
-    smoothing: float = 0.0
-    log: bool = False
-    pattern: str = ""
-    baseline: str | None = None
+LOG_LINES = 40
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
@@ -52,8 +44,11 @@ def body(run: Run, job: Job | None, view: str, choice: Choice) -> None:
     if view == "Curves":
         _curves(run, metrics, choice)
         return
+    if view == "Variants":
+        _variants(run, choice)
+        return
     comparison = queries.comparison(run, choice.baseline)
-    {"Result": _result, "Learning rates": _rates, "Forgetting": _forgetting}[view](comparison)
+    {"Result": _result, "Learning rates": _rates, "Forgetting": _forgetting}[view](comparison, choice)
 
 
 def conclusion(run: Run) -> None:
@@ -76,17 +71,36 @@ def cancel(run: Run, job: Job | None) -> None:
     with st.expander("Cancel", key="cancel_box"):
         left, right = st.columns([3, 1], vertical_alignment="bottom")
         names = [v.name for v in run.variants if v.status not in ENDED_VARIANT and not v.cancel_requested]
+        keep_known("cancel_variants", names)
         chosen = left.multiselect("Variants", names, key="cancel_variants", placeholder="choose variants to stop")
-        if right.button("Cancel these", key="cancel_these", disabled=not chosen, width="stretch"):
-            for name in chosen:
-                queries.store().runs.cancel_variant(run.id, name)
-            st.toast(f"{len(chosen)} variants will stop at the next step.")
+        right.button(
+            "Cancel these", key="cancel_these", disabled=not chosen, width="stretch", on_click=_cancel, args=(run.id,)
+        )
         asked = [v.name for v in run.variants if v.cancel_requested and v.status not in ENDED_VARIANT]
         if asked:
             st.caption(f"Stopping: {', '.join(asked)}.")
         if job is not None and st.button("Cancel the whole run", key="cancel_run", disabled=job.cancel_requested):
             queries.queue().cancel(job.id)
             st.toast("The run will stop at the next step; its curves stay.")
+
+
+def _cancel(run_id: str) -> None:
+    """Before the page is drawn again, so that what is cancelled is in no list any more."""
+    chosen = st.session_state["cancel_variants"]
+    try:
+        for name in chosen:
+            queries.store().runs.cancel_variant(run_id, name)
+        st.toast(f"{words.count(len(chosen), 'variant')} will stop at the next step.")
+    except DomLoRAError as error:  # it ended in the meantime
+        st.toast(str(error))
+    st.session_state["cancel_variants"] = []
+
+
+def log(job: Job) -> None:
+    """The end of what the job wrote, as far as it is on this machine."""
+    box = st.expander("Log of the job", expanded=job.status == "failed", key="log_box", on_change="rerun")
+    if box.open:
+        box.code(log_tail(job.id, LOG_LINES) or "No log of this job on this machine.", language=None, height=280)
 
 
 def _status(run: Run, job: Job | None, metrics: pd.DataFrame) -> None:
@@ -114,24 +128,110 @@ def _status(run: Run, job: Job | None, metrics: pd.DataFrame) -> None:
 
 
 def _curves(run: Run, metrics: pd.DataFrame, choice: Choice) -> None:
-    table = tables.variant_table(run)
-    best = tables.best_rates(table, metrics)
-    best |= tables.chosen_rates(queries.comparison(run, None))
-    table = tables.filtered(table, choice.pattern, best if choice.best_only else None)
+    others = [queries.run(id) for id in choice.others]
+    table, points, best = _variants_to_draw(run, metrics, choice)
+    order = contestants.names_of(run)
+    if others:
+        several = [tables.of_run(run, label, table, points) for label in [_run_label(run, others)]]
+        for other in others:
+            theirs, curves, _ = _variants_to_draw(other, queries.metrics(other.id), choice)
+            several.append(tables.of_run(other, _run_label(other, [run, *others]), theirs, curves))
+            order = list(dict.fromkeys([*order, *contestants.names_of(other)]))
+        table, points = (pd.concat(parts, ignore_index=True) for parts in zip(*several, strict=True))
     if table.empty:
         st.info("No variant fits the filter." if run.variants else "No variant has begun yet.")
         return
+    shown = _shown(table)
+    comparable = all(tables.on_same_rows(run, other) for other in others)
     figure = charts.curves(
-        metrics, table, contestants.names_of(run), choice.metric, group=choice.group,
-        smoothing=choice.smoothing, log=choice.log, revision=run.id,
+        points, table[table["contestant"].isin(shown)], order, choice.metric, group=choice.group,
+        smoothing=choice.smoothing, log=choice.log, steps=run.config.steps if run.status == "running" else None,
+        ranked=comparable, revision=run.id,
     )  # fmt: skip
-    st.plotly_chart(figure, key=f"curves-{run.id}", width="stretch", config=CHART)
-    if choice.best_only and run.config.learning_rates[1:]:
+    st.plotly_chart(figure, key=f"curves-{run.id}", width="stretch", config=choice.chart)
+    if not comparable:
+        st.caption("These runs have other held-out rows or another model: compare shapes, and no losses.")
+    elif choice.best_only and run.config.learning_rates[1:]:
         so_far = ", ".join(f"{name} {rate:g}" for name, rate in best.items())
         st.caption(f"Learning rate with the lowest validation loss: {so_far}.")
+    _legend(tables.last_values(table, points, choice.metric), charts.METRICS[choice.metric])
 
 
-def _result(comparison: Comparison) -> None:
+def _variants_to_draw(
+    run: Run, metrics: pd.DataFrame, choice: Choice
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
+    """The variants of a run that the options leave, its curves, and the best rate of each contestant."""
+    table = tables.variant_table(run)
+    best = tables.best_rates(table, metrics)
+    best |= tables.chosen_rates(queries.comparison(run, None))
+    return tables.filtered(table, choice.pattern, best if choice.best_only else None), metrics, best
+
+
+def _run_label(run: Run, others: Sequence[Run]) -> str:
+    """Its name, with its id where another run is called the same."""
+    name = tables.run_name(run)
+    return f"{name} ({run.id[:4]})" if any(tables.run_name(o) == name and o.id != run.id for o in others) else name
+
+
+def _shown(table: pd.DataFrame) -> list[str]:
+    """The contestants that the address asks for; all of them where it asks for none that there is."""
+    names = list(dict.fromkeys(table["contestant"]))
+    return [name for name in names if name in address.many(SHOWN)] or names
+
+
+def _legend(table: pd.DataFrame, metric: str) -> None:
+    """A table whose chosen rows are what charts show."""
+    asked = address.many(SHOWN)
+    rows = [i for i, name in enumerate(table["contestant"]) if name in asked]
+    key = f"legend-{hash((*table['contestant'], *asked))}"  # another table has other rows under the same numbers
+
+    def choose() -> None:
+        chosen = [table["contestant"].iloc[i] for i in st.session_state[key].selection.rows]
+        address.put(SHOWN, list(dict.fromkeys(chosen)) or None)
+
+    st.dataframe(
+        table, key=key, hide_index=True, width="stretch", on_select=choose, selection_mode="multi-row",
+        selection_default={"selection": {"rows": rows, "columns": [], "cells": []}},
+        column_config={
+            "learning_rate": st.column_config.NumberColumn("rate", format="%g"),
+            "value": st.column_config.NumberColumn(
+                metric, format="%.4g", help="the mean of its variants, at their last step"
+            ),
+        },
+    )  # fmt: skip
+    with st.container(horizontal=True):
+        st.caption("Choose rows to draw only those.")
+        files.table(table, "curves-last", "legend")
+
+
+def _variants(run: Run, choice: Choice) -> None:
+    others = [queries.run(id) for id in choice.others]
+    several = [
+        tables.variant_table(one).assign(**({"run": _run_label(one, [run, *others])} if others else {}))
+        for one in (run, *others)
+    ]
+    table = pd.concat(several, ignore_index=True)
+    table["loss"] = table.get("eval_loss_after", pd.Series(math.nan, index=table.index))
+    figure = parallel.parallel(table[table["status"] == "done"], revision=run.id)
+    st.plotly_chart(figure, key=f"parallel-{run.id}", width="stretch", config=choice.chart)
+    if all(tables.on_same_rows(run, other) for other in others):
+        st.caption("Drag along an axis to keep the lines that cross it there; a click on the axis lets go.")
+    else:
+        st.caption("These runs have other held-out rows or another model: losses of one run belong together.")
+    shown = table.drop(columns="loss").dropna(axis="columns", how="all")
+    number = st.column_config.NumberColumn
+    results = [name for name in shown if name.endswith(("_before", "_after"))]
+    st.dataframe(
+        shown, key="variants_table", hide_index=True, width="stretch",
+        column_config={
+            "learning_rate": number("rate", format="%g"), "parameters": number(format="localized"),
+            **{name: number(name.replace("_", " "), format="%.3f") for name in results},
+        },
+    )  # fmt: skip
+    files.table(shown, f"{run.id}-variants", "variants")
+
+
+def _result(comparison: Comparison, choice: Choice) -> None:
     run, order = comparison.run, contestants.names_of(comparison.run)
     table = contestants.shortened(comparison.table)
     if comparison.best is None:
@@ -139,17 +239,23 @@ def _result(comparison: Comparison) -> None:
         return
     before = table["loss_before"].dropna()
     figure = charts.pareto(
-        table, order, reference=float(before.iloc[0]) if len(before) else None, part=comparison.part, revision=run.id
-    )
-    st.plotly_chart(figure, key=f"pareto-{run.id}", width="stretch", config=CHART)
-    result_view.differences(comparison)
+        table[table["contestant"].isin(_shown(table))], order, part=comparison.part, revision=run.id,
+        reference=float(before.iloc[0]) if len(before) else None,
+    )  # fmt: skip
+    st.plotly_chart(figure, key=f"pareto-{run.id}", width="stretch", config=choice.chart)
+    result_view.differences(comparison, only=address.many(SHOWN), choose=_choose_contestants, config=choice.chart)
+    files.table(comparison.table.reset_index(), f"{run.id}-result", "result")
 
 
-def _rates(comparison: Comparison) -> None:
+def _choose_contestants(names: list[str]) -> None:
+    address.put(SHOWN, names or None)
+
+
+def _rates(comparison: Comparison, choice: Choice) -> None:
     run, order = comparison.run, contestants.names_of(comparison.run)
     table = contestants.shortened(comparison.learning_rates)
     figure = charts.sensitivity(table, order, revision=run.id)
-    st.plotly_chart(figure, key=f"sensitivity-{run.id}", width="stretch", config=CHART)
+    st.plotly_chart(figure, key=f"sensitivity-{run.id}", width="stretch", config=choice.chart)
     shown = table[["contestant", "learning_rate", "loss", "low", "high", "finished", "diverged", "cancelled", "chosen"]]
     number = st.column_config.NumberColumn
     st.dataframe(
@@ -160,9 +266,10 @@ def _rates(comparison: Comparison) -> None:
             "finished": number("seeds finished"), "chosen": st.column_config.CheckboxColumn("chosen"),
         },
     )  # fmt: skip
+    files.table(shown, f"{run.id}-rates", "rates")
 
 
-def _forgetting(comparison: Comparison) -> None:
+def _forgetting(comparison: Comparison, choice: Choice) -> None:
     table = contestants.shortened(comparison.forgetting)
     if table.empty:
         st.info(
@@ -171,14 +278,15 @@ def _forgetting(comparison: Comparison) -> None:
         )
         return
     figure = charts.forgetting(table, contestants.names_of(comparison.run), revision=comparison.run.id)
-    st.plotly_chart(figure, key=f"forgetting-{comparison.run.id}", width="stretch", config=CHART)
+    st.plotly_chart(figure, key=f"forgetting-{comparison.run.id}", width="stretch", config=choice.chart)
     number = st.column_config.NumberColumn
+    shown = table[["contestant", "task", "rows", "seeds", "loss_before", "loss", "change", "low", "high"]]
     st.dataframe(
-        table[["contestant", "task", "rows", "seeds", "loss_before", "loss", "change", "low", "high"]],
-        key="forgetting_table", hide_index=True, width="stretch",
+        shown, key="forgetting_table", hide_index=True, width="stretch",
         column_config={
             "loss_before": number("loss before", format="%.3f"), "loss": number("loss after", format="%.3f"),
             "change": number(format="%+.3f"), "low": number("95 % from", format="%+.3f"),
             "high": number("to", format="%+.3f"),
         },
     )  # fmt: skip
+    files.table(shown, f"{comparison.run.id}-forgetting", "forgetting")

@@ -1,91 +1,71 @@
-"""One comparison: what can be concluded, the curves as they grow, what it cost, and the way to take it away."""
+"""One comparison: what can be concluded, the picture, the curves as they grow, and the way to take it away."""
 
 import re
 
 import streamlit as st
 
-from dashboard.compare import charts, details, live, more, tables
-from dashboard.compare.live import Choice
-from dashboard.shared import queries, words
+from dashboard.compare import controls, details, live, more, table
+from dashboard.shared import address, queries
 from dashboard.shared.running import is_live, job_of
-from dashboard.shared.widgets import forget_unknown
-from domlora.errors import DomLoRAError
+from domlora.comparison.run import Run
+from domlora.errors import DomLoRAError, StoreError
 
-VIEWS = ("Curves", "Result", "Learning rates", "Forgetting", "Answers", "Settings", "Take away")
-LIVE_VIEWS = ("Curves", "Result", "Learning rates", "Forgetting")
+FINISHED, BEGUN = "Result", "Curves"  # the first view of a run
+VIEWS = (
+    FINISHED, BEGUN, "Variants", "Learning rates", "Forgetting", "Answers", "Settings", "Take away", "All runs",
+)  # fmt: skip
+LIVE_VIEWS = VIEWS[:5]
+RUN, VIEW = "run", "view"  # in the address
+OPENED = "run_opened"  # in the session: the run that was looked at last
 
-st.title("Compare")
-try:
-    runs = queries.run_rows()
-except DomLoRAError as error:
-    st.error(str(error))
-    st.stop()
-if not runs:
-    st.info("No comparison yet: choose placements and train them side by side first.")
-    st.page_link(
-        "launch/page.py", label="Launch a comparison", icon=":material/play_arrow:",
-        query_params={"kind": "Comparison"},
+
+def opened(runs: list[Run]) -> Run:
+    """The run that the address names, which from now on it does by its whole id; else the last one, or the newest."""
+    asked = address.text(RUN)
+    if asked is None:
+        known = {run.id for run in runs}
+        last = st.session_state.get(OPENED)
+        newest = next((run.id for run in runs if not run.notes.archived), runs[0].id)
+        run = queries.run(last if last in known else newest)
+    else:
+        labelled = re.search(r"\(([0-9a-f]{12})\)$", asked)  # links of before had all of a run's label
+        run = queries.run(labelled[1] if labelled else asked)
+    if asked != run.id:
+        address.put(RUN, run.id)
+    st.session_state[OPENED] = run.id
+    return run
+
+
+def choose(runs: list[Run], current: Run | None) -> None:
+    """The box that opens another run; it writes the address, which decides."""
+    listed = [run for run in runs if not run.notes.archived or (current and run.id == current.id)]
+    if current and current.id not in {run.id for run in listed}:
+        listed.insert(0, current)  # younger than the list
+    listed.sort(key=lambda run: not run.notes.pinned)
+    labels = {table.label(run): run.id for run in listed}
+    shown = next((label for label, id in labels.items() if current and id == current.id), None)
+    if st.session_state.get("run_box") != shown:
+        st.session_state["run_box"] = shown
+    st.selectbox(
+        "Run", list(labels), index=None, key="run_box", placeholder="choose a run",
+        on_change=lambda: address.put(RUN, labels.get(st.session_state["run_box"]) or (current and current.id)),
     )  # fmt: skip
-    st.stop()
 
-labels = {queries.run_label(run): run.id for run in runs}
-asked = st.query_params.get("run")
-by_id = {id: label for label, id in labels.items()}
-if asked in by_id:  # links may name a run by its id alone
-    st.session_state["run"] = by_id[asked]
-elif asked and asked not in labels:
-    st.warning(f"The store has no run {asked!r}; this is the latest one.")
-run_id = labels[st.selectbox("Run", list(labels), key="run", bind="query-params")]
 
-try:
-    run = queries.run(run_id)
+def draw(run: Run, runs: list[Run]) -> None:
+    """Everything below the choice of the run."""
     job = job_of(run)
     running = is_live(run, job)
     if not running:
         live.conclusion(run)
-        if run.status == "done" and not run.config.race:
-            more.form(run)
+    address.follow(VIEW, VIEWS, BEGUN if running or run.status != "done" else FINISHED)
     view = st.segmented_control(
-        "View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
-    )  # fmt: skip
-    choice = Choice()
-    if view == "Curves":
-        columns = st.columns([3, 3, 4])
-        metric = columns[0].selectbox(
-            "Metric", list(charts.METRICS), key="metric", bind="query-params",
-            format_func=charts.METRICS.get,
-        )  # fmt: skip
-        rates = columns[1].selectbox("Learning rates", ["best of each", "all"], key="rates_shown", bind="query-params")
-        group = columns[2].selectbox(
-            "One line for each", list(tables.GROUPS), key="group", bind="query-params",
-            help="The band goes from the least to the largest of the variants that a line stands for.",
-        )  # fmt: skip
-        columns = st.columns([4, 3, 2], vertical_alignment="bottom")
-        pattern = columns[0].text_input(
-            "Filter (regular expression)", key="variant_filter", bind="query-params",
-            placeholder="dominant|random.*seed=0",
-        )  # fmt: skip
-        smoothing = columns[1].slider("Smoothing", 0.0, 0.95, 0.0, 0.05, key="smoothing", bind="query-params")
-        log = columns[2].toggle("Log", key="log_axis", bind="query-params")
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            st.error(
-                f"The filter is not a regular expression: {error}. Put a backslash before ( [ * + ? to search for it."
-            )
-            pattern = ""
-        choice = Choice(
-            metric=metric, best_only=rates != "all", group=group, smoothing=smoothing, log=log, pattern=pattern
-        )
-    elif view == "Result":
-        comparison = queries.comparison(run, None)
-        names = [contestant.name for contestant in comparison.contestants]
-        forget_unknown("baseline", names)
-        baseline = st.selectbox(
-            "Baseline of the differences", names, names.index(comparison.baseline) if comparison.baseline else 0,
-            key="baseline", bind="query-params", format_func=words.short_name,
-        )  # fmt: skip
-        choice = Choice(baseline=baseline)
+        "View", VIEWS, required=True, key=VIEW, label_visibility="collapsed", **address.kept(VIEW)
+    )
+    with st.container(horizontal=True):
+        choice = controls.draw(run, runs, view, running)
+        if not running and run.status == "done" and not run.config.race:
+            more.form(run)
     if view in LIVE_VIEWS:
         if running:
             live.live(run.id, view, choice)
@@ -95,9 +75,34 @@ try:
         details.answers(run)
     elif view == "Settings":
         details.settings(run, runs)
-    else:
+    elif view == "Take away":
         details.take_away(run)
+    else:
+        table.draw(runs, run)
+    if job is not None and view in LIVE_VIEWS:
+        live.log(job)
     if running:
         live.cancel(run, job)
+
+
+st.title("Compare")
+try:
+    runs = queries.run_rows()
+    if not runs:
+        st.info("No comparison yet: choose placements and train them side by side first.")
+        st.page_link(
+            "launch/page.py", label="Launch a comparison", icon=":material/play_arrow:",
+            query_params={"kind": "Comparison"},
+        )  # fmt: skip
+        st.stop()
+    try:
+        run = opened(runs)
+    except StoreError:
+        st.warning(f"The store has no run {address.text(RUN)!r}: it was deleted, or is of another store.")
+        choose(runs, None)
+        table.draw(runs, None)
+        st.stop()
+    choose(runs, run)
+    draw(run, runs)
 except DomLoRAError as error:
     st.error(str(error))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from dashboard.shared.filtering import matcher
 from dashboard.shared.words import short_name
-from domlora.comparison.selection import contestant_name
+from domlora.comparison.selection import contestant_name, contestants_of
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
     from domlora.comparison.run import Run
 
+RESULT = {"test": "test_loss_after", "validation": "eval_loss_after"}  # among a variant's results
 # What one line of a chart stands for, and the columns whose values it fixes.
 GROUPS: dict[str, tuple[str, ...]] = {
     "contestant and rate": ("contestant", "learning_rate"),
@@ -42,18 +44,80 @@ def variant_table(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
 
 
-def filtered(table: pd.DataFrame, pattern: str, best: Mapping[str, float] | None) -> pd.DataFrame:
-    """Variants whose name fits a regular expression and, where `best` is given, at their contestant's best rate.
-
-    Raises:
-        re.error: the pattern is none.
-    """
-    wanted = re.compile(pattern, re.IGNORECASE)
-    table = table[[bool(wanted.search(name)) for name in table["variant"]]]
+def filtered(table: pd.DataFrame, typed: str, best: Mapping[str, float] | None) -> pd.DataFrame:
+    """Variants whose name fits a filter (`shared.filtering`) and, where `best` is given, at their contestant's best
+    rate."""
+    fits = matcher(typed)
+    table = table[[fits(name) for name in table["variant"]]]
     if best is None:
         return table
     keep = [best.get(row.contestant, row.learning_rate) == row.learning_rate for row in table.itertuples()]
     return table[keep]
+
+
+def of_run(run: Run, label: str, variants: pd.DataFrame, metrics: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The variants and curves of one run of several: a column says which, and names are then unique among them all."""
+    return (
+        variants.assign(run=label, variant=[f"{run.id} {name}" for name in variants["variant"]]),
+        metrics.assign(variant=[f"{run.id} {name}" for name in metrics["variant"]]),
+    )
+
+
+def last_values(variants: pd.DataFrame, metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One row a contestant, its rate and, of several runs, the run: the mean last value of its variants, and how they
+    stand."""
+    points = metrics[metrics["name"] == metric].sort_values("step")
+    last = points.groupby("variant")[["step", "value"]].last()
+    keys = ["contestant", *(["run"] if "run" in variants else []), "learning_rate"]
+    joined = variants.join(last, on="variant")
+    found = joined.groupby(keys, sort=False).agg(value=("value", "mean"), step=("step", "max")).reset_index()
+    statuses = joined.groupby(keys, sort=False)["status"].apply(
+        lambda s: ", ".join(f"{n} {status}" for status, n in s.value_counts().items())
+    )
+    found["variants"] = list(statuses)
+    return found
+
+
+def on_same_rows(run: Run, other: Run) -> bool:
+    """Whether losses of two runs may be compared: the same tokens of the same held-out rows."""
+    same = (run.task_hash, run.facts.get("rows_hash")) == (other.task_hash, other.facts.get("rows_hash"))
+    return same and run.model_revision == other.model_revision
+
+
+def run_name(run: Run) -> str:
+    """What a run is called in charts and tables."""
+    return run.notes.name or f"{run.model} on {run.task}, {run.created:%d %b %H:%M}"
+
+
+def run_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row a run, the pinned first, then the newest: what it is, how it stands, and its best placement so far.
+
+    The loss is the mean over seeds on test rows, or on validation rows where there are no others.
+    """
+    rows = []
+    for run in sorted(runs, key=lambda run: not run.notes.pinned):
+        name, loss, part = _best(run)
+        done = sum(variant.status == "done" for variant in run.variants)
+        rows.append({
+            "id": run.id, "pinned": run.notes.pinned, "name": run.notes.name, "model": run.model, "task": run.task,
+            "created": run.created, "status": "archived" if run.notes.archived else run.status,
+            "best placement": name, "loss": loss, "rows": part, "variants": f"{done} of {len(run.variants)}",
+            "steps": run.config.steps, "tags": list(run.notes.tags), "notes": run.notes.text,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _best(run: Run) -> tuple[str, float, str]:
+    """The contestant with the lowest mean loss, that loss, and the rows that it is of."""
+    contestants = [one for one in contestants_of(run, ()) if one.variants]
+    for part, result in RESULT.items():
+        means = [
+            (sum(v.results.get(result, math.nan) for v in one.variants) / len(one.variants), short_name(one.name))
+            for one in contestants
+        ]
+        if measured := [pair for pair in means if math.isfinite(pair[0])]:
+            return (*min(measured)[::-1], part)
+    return "", math.nan, ""
 
 
 def steps_done(metrics: pd.DataFrame) -> dict[str, int]:

@@ -14,7 +14,7 @@ from domlora.errors import StoreError, UsageError
 from domlora.jobs.spec import Job
 from domlora.paths import home
 from domlora.search.answer import Answer, answer_of, is_search
-from domlora.search.facts import FINAL, RUNGS
+from domlora.search.facts import FINAL
 
 SEARCH, JOB = "search", "job"  # as the address names what is open
 
@@ -71,16 +71,15 @@ def searches() -> list[Run]:
 
 
 def answer(race: Run) -> Answer:
-    """What a search says so far; read anew only when a rung or a finalist has ended."""
-    told, judged = race.facts.get(FINAL), None
+    """What a search says so far; read anew when anything was written that it is made of."""
+    told, judged, evaluations = race.facts.get(FINAL), None, []
     if told is not None:
         try:
             judged = queries.run(told["run"])
+            evaluations = queries.store().runs.evaluations(judged.id)
         except StoreError:  # not begun yet, or removed
             judged = None
-    variants = tuple((v.name, v.status, len(v.results)) for v in judged.variants) if judged is not None else ()
-    stamp = (race.status, len(race.facts[RUNGS]), told is not None, race.warnings, variants)
-    return _answer(race.id, hash(stamp), str(home()))
+    return _answer(race.id, queries.stamp(race, judged, evaluations), str(home()))
 
 
 @st.cache_resource(show_spinner="Reading the search …", max_entries=64)

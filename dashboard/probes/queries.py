@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard.shared import queries, task_facts, words
 from dashboard.shared.subject import Subject
 from domlora.comparison.config import SweepConfig
-from domlora.comparison.run import Run
+from domlora.comparison.run import Evaluation, Run
 from domlora.energy.summary import MapSummary
 from domlora.jobs.spec import HeldOut, Job, ProbeRequest, SweepRequest
 from domlora.paths import home
@@ -47,13 +47,16 @@ def ranked(run: Run) -> Ranking:
     Raises:
         DomLoRAError: no probe has, or the run lacks what a ranking needs.
     """
-    return _ranked(run.id, tuple(one.id for one in maps_of(run)), str(home()))
+    evaluations, maps = queries.store().runs.evaluations(run.id), maps_of(run)
+    stamp = queries.stamp(run, evaluations, maps)
+    return _ranked(run.id, tuple(one.id for one in maps), stamp, str(home()), run, evaluations)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def _ranked(run_id: str, maps: tuple[str, ...], where: str) -> Ranking:
-    store = queries.store()
-    return rank.rank(store.runs.get(run_id), store.runs.evaluations(run_id), [queries.energy(id) for id in maps])
+def _ranked(
+    run_id: str, maps: tuple[str, ...], stamp: int, where: str, _run: Run, _evaluations: list[Evaluation]
+) -> Ranking:
+    return rank.rank(_run, _evaluations, [queries.energy(id) for id in maps])
 
 
 def submit(subject: Subject, sweep: SweepConfig, samples: int) -> list[Job]:

@@ -23,7 +23,7 @@ from domlora.store.store import Store
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
-    from domlora.comparison.run import Answer, Run
+    from domlora.comparison.run import Answer, Evaluation, Run
 
 LIST_SECONDS = 2
 SHIPPED, HERE = "shipped", "measured here"  # where a map comes from
@@ -164,8 +164,9 @@ def submit(request: ProbeRequest | SweepRequest | FindRequest) -> Job:
 
 
 def forget_lists() -> None:
-    """After a job has ended: its map shall be in the lists at once."""
+    """After a job has ended or runs were changed: lists shall say so at once."""
     _map_rows.clear()
+    _run_rows.clear()
 
 
 @st.cache_data(ttl=LIST_SECONDS, show_spinner=False)
@@ -204,17 +205,24 @@ def answers(run_id: str) -> list[Answer]:
 
 
 def comparison(run: Run, baseline: str | None) -> Comparison:
-    """What can be concluded of a run; computed anew only when another variant has ended.
+    """What can be concluded of a run; computed anew when anything was written that it is made of.
 
     Raises:
         DomLoRAError: nothing to compare yet.
     """
-    stamp = tuple((v.name, v.status, len(v.results)) for v in run.variants)
-    return _comparison(run.id, baseline, hash(stamp), str(home()))
+    evaluations = store().runs.evaluations(run.id)
+    return _comparison(run.id, baseline, stamp(run, evaluations), str(home()), run, evaluations)
+
+
+def stamp(*read: object) -> int:
+    """Differs as soon as anything differs that was read of the store: a count alone would miss what came later."""
+    return hash(repr(read))
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def _comparison(run_id: str, baseline: str | None, stamp: int, where: str) -> Comparison:
+def _comparison(
+    run_id: str, baseline: str | None, stamp: int, where: str, _run: Run, _evaluations: list[Evaluation]
+) -> Comparison:
     from domlora.comparison.analysis import compare_run
 
-    return compare_run(store().runs.get(run_id), store().runs.evaluations(run_id), baseline=baseline)
+    return compare_run(_run, _evaluations, baseline=baseline)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -14,18 +15,42 @@ if TYPE_CHECKING:
 CHART = {"toImageButtonOptions": {"format": "svg", "filename": "domlora-comparison"}, "displaylogo": False}
 
 
-def differences(comparison: Comparison) -> None:
-    """Draws the differences to the baseline, and every contestant in a row of a table."""
+def differences(
+    comparison: Comparison, *, only: Sequence[str] = (), choose: Callable[[list[str]], None] | None = None,
+    config: Mapping[str, Any] = CHART,
+) -> None:  # fmt: skip
+    """Draws the differences to the baseline, and every contestant in a row of a table.
+
+    Args:
+        only: short names of the contestants that are drawn; all where none is named.
+        choose: takes the names of the rows that a person chooses in the table.
+        config: of the chart.
+    """
     run, order = comparison.run, contestants.names_of(comparison.run)
     table, baseline = contestants.shortened(comparison.table), words.short_name(str(comparison.baseline))
-    figure = contestants.differences(table, order, baseline, revision=run.id)
-    st.plotly_chart(figure, key=f"differences-{run.id}", width="stretch", config=CHART)
+    names = list(table["contestant"])
+    drawn = table[table["contestant"].isin(only)] if set(only) & set(names) else table
+    figure = contestants.differences(drawn, order, baseline, revision=run.id)
+    st.plotly_chart(figure, key=f"differences-{run.id}", width="stretch", config=dict(config))
+    if choose is None:
+        selecting = {}
+        key = "result"
+    else:
+        key = f"result-{hash((*names, *only))}"  # another order has other contestants under the same numbers
+        selecting = {
+            "on_select": lambda: choose([names[i] for i in st.session_state[key].selection.rows]),
+            "selection_mode": "multi-row",
+            "selection_default": {
+                "selection": {"rows": [i for i, n in enumerate(names) if n in only], "columns": [], "cells": []}
+            },
+        }
     st.dataframe(
-        contestants.result_table(table), key="result", hide_index=True, width="stretch",
-        column_config=_columns(comparison),
+        contestants.result_table(table), key=key, hide_index=True, width="stretch",
+        column_config=_columns(comparison), **selecting,
     )  # fmt: skip
     st.caption(
-        f"Losses on {comparison.rows} {comparison.part} rows at the learning rate chosen on validation rows; "
+        ("Choose rows to draw only those. " if choose else "")
+        + f"Losses on {comparison.rows} {comparison.part} rows at the learning rate chosen on validation rows; "
         f"differences to {baseline} on the same seeds and rows. Intervals of "
         "differences hold for all pairs at once, each loss's own interval for itself."
     )

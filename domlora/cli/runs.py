@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from domlora.store.store import Store
 
 
+ALL = "also those that are archived"
 RUN_ID = "of a comparison, or how it begins (`domlora runs`)"
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
     """`domlora runs`."""
     runs = group(parser, _list)
-    command(runs, "list", _list, "all comparisons, newest first", json_output=True)
+    parser.add_argument("--all", action="store_true", help=ALL)
+    listing = command(runs, "list", _list, "all comparisons, newest first", json_output=True)
+    listing.add_argument("--all", action="store_true", default=argparse.SUPPRESS, help=ALL)
     show = command(runs, "show", _show, "one comparison or search: its table and what it says", json_output=True)
     show.add_argument("id", help=RUN_ID)
     add_baseline(show)
@@ -96,22 +99,36 @@ def print_comparison(comparison: Comparison, as_json: bool) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    runs = open_store().runs.list()
+    known = open_store().runs.list()
+    runs = [run for run in known if arguments.all or not run.notes.archived]
+    runs.sort(key=lambda run: not run.notes.pinned)  # the pinned first, the others as they were
     if arguments.json:
         return print_json([_json(run) for run in runs])
-    if not runs:
+    if not known:
         return print("No comparisons yet: `domlora compare smollm2-135m --task math` makes one.")
+    said = any(_said(run) for run in runs)  # a column of nothing is left out
+    head = ("id", "status", *(["called"] if said else []), "model", "task", "placements", "variants", "steps", "made")
     print_table(
-        ("id", "status", "model", "task", "placements", "variants", "steps", "made"),
+        head,
         [
             (
-                run.id, run.status, run.model, run.task, _shortened([p.name for p in run.placements]),
-                _counts(run), str(run.config.steps), f"{run.created:%Y-%m-%d %H:%M}",
+                run.id, run.status, *([_said(run)] if said else []), run.model, run.task,
+                _shortened([p.name for p in run.placements]), _counts(run), str(run.config.steps),
+                f"{run.created:%Y-%m-%d %H:%M}",
             )
             for run in runs
         ],
         status=1,
     )  # fmt: skip
+    if len(runs) < len(known):
+        say(f"{len(known) - len(runs)} archived: `domlora runs --all` lists them too.")
+
+
+def _said(run: Run) -> str:
+    """What its owner calls a run, and its tags."""
+    notes = run.notes
+    marks = [*(f"#{tag}" for tag in notes.tags), *(["pinned"] if notes.pinned else [])]
+    return " ".join(filter(None, (notes.name, *marks, "(archived)" if notes.archived else "")))
 
 
 def _json(run: Run) -> dict[str, Any]:
@@ -218,13 +235,6 @@ def _cancel(arguments: argparse.Namespace) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> None:
-    import shutil
+    from domlora.jobs.removing import remove_run
 
-    from domlora.training.lock import run_folder
-
-    store = open_store()
-    removed = store.runs.remove(arguments.id)
-    for energy in store.maps.list(run=removed):
-        store.maps.remove(energy.id)
-    shutil.rmtree(run_folder(removed), ignore_errors=True)
-    print(f"removed run {removed}", file=sys.stderr)
+    print(f"removed run {remove_run(open_store(), arguments.id)}", file=sys.stderr)

@@ -97,6 +97,25 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Notes:
+    """What a run's owner says of it; nothing of it changes what was measured.
+
+    Attributes:
+        name: what the run is called; empty for none.
+        tags: each once, in the order in which they were given.
+        text: anything worth remembering.
+        pinned: whether lists show it first.
+        archived: whether lists leave it out unless they are asked for all.
+    """
+
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    text: str = ""
+    pinned: bool = False
+    archived: bool = False
+
+
+@dataclass(frozen=True)
 class Run:
     """A comparison, finished or not.
 
@@ -111,6 +130,7 @@ class Run:
         warnings: whole sentences for the user.
         model_origin, task_origin: where both came from, as fields; None where the words of an earlier version say
             nothing.
+        notes: what its owner says of it.
     """
 
     id: str
@@ -132,6 +152,7 @@ class Run:
     variants: tuple[Variant, ...] = ()
     model_origin: ModelOrigin | None = None
     task_origin: TaskOrigin | None = None
+    notes: Notes = field(default_factory=Notes)
 
     def __post_init__(self) -> None:
         """A run of an earlier version has its origins in words alone."""

@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from domlora.comparison.config import SweepConfig
-from domlora.comparison.run import BASE, ENDED_VARIANT, Answer, Evaluation, Metric, Run, Variant, VariantStatus
+from domlora.comparison.run import BASE, ENDED_VARIANT, Answer, Evaluation, Metric, Notes, Run, Variant, VariantStatus
 from domlora.data.origin import TaskOrigin
 from domlora.errors import StoreError
 from domlora.models.origin import ModelOrigin
 from domlora.placements.placement import Placement
+from domlora.store import notes
 from domlora.store.database import Database, finite, now, only, retrying_conflicts, text
 from domlora.store.schema import answers, evaluations, metrics, runs, variants
 
@@ -226,6 +227,22 @@ class Runs:
         with self._database.reading() as connection:
             return frozenset(connection.scalars(asked))
 
+    def set_notes(self, ids: Collection[str], **changes: Any) -> None:
+        """Changes what the owner says of runs, for all of them alike; what is not named stays.
+
+        Args:
+            ids: of runs, whole.
+            changes: fields of `Notes`.
+        """
+
+        def write() -> None:
+            with self._database.writing() as connection:
+                for id in ids:
+                    _check(connection, id)
+                    notes.change(connection, id, changes)
+
+        retrying_conflicts(write)
+
     def get(self, id_or_prefix: str) -> Run:
         """The run whose id or key begins so.
 
@@ -281,6 +298,7 @@ class Runs:
         id = self.get(id_or_prefix).id
         with self._database.writing() as connection:
             connection.execute(runs.delete().where(runs.c.id == id))
+            notes.remove(connection, id)
         return id
 
     def _load(self, *conditions: Any) -> list[Run]:
@@ -289,10 +307,11 @@ class Runs:
             rows = connection.execute(of_runs).mappings().all()
             of_variants = sa.select(variants).where(variants.c.run.in_([row["id"] for row in rows]))
             found = connection.execute(of_variants.order_by(variants.c.run, variants.c.position)).mappings().all()
+            said = notes.read(connection, [row["id"] for row in rows])
         members: dict[str, list[Variant]] = {row["id"]: [] for row in rows}
         for row in found:
             members[row["run"]].append(_as_variant(row))
-        return [_as_run(row, members[row["id"]]) for row in rows]
+        return [_as_run(row, members[row["id"]], said.get(row["id"], Notes())) for row in rows]
 
     def _rows(self, run_id: str, query: sa.Select) -> Sequence[sa.Row]:
         """What belongs to a run that exists."""
@@ -369,7 +388,7 @@ def _variant_row(variant: Variant, run_id: str, position: int) -> dict[str, Any]
     return fields | {"run": run_id, "position": position, "results": finite(dict(variant.results))}
 
 
-def _as_run(row: Any, members: Sequence[Variant]) -> Run:
+def _as_run(row: Any, members: Sequence[Variant], said: Notes) -> Run:
     known = {name: row[name] for name in Run.__dataclass_fields__ if name in row}
     known["facts"] = {name: value for name, value in row["facts"].items() if name != ORIGINS}
     try:
@@ -378,7 +397,7 @@ def _as_run(row: Any, members: Sequence[Variant]) -> Run:
         known["placements"] = tuple(Placement.model_validate(placement) for placement in row["placements"])
     except ValidationError as error:
         raise StoreError(f"run {row['id']} was written by another version of domlora: upgrade domlora") from error
-    return Run(**known | {"warnings": tuple(row["warnings"]), "variants": tuple(members)})
+    return Run(**known | {"warnings": tuple(row["warnings"]), "variants": tuple(members), "notes": said})
 
 
 def _origins_row(run: Run) -> dict[str, Any]:

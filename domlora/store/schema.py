@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-REVISIONS = ("1", "2", "3")  # of the scripts, the newest last
+REVISIONS = ("1", "2", "3", "4")  # of the scripts, the newest last
 
 
 class UTCDateTime(sa.TypeDecorator[datetime]):
@@ -146,4 +146,15 @@ answers = sa.Table(
     sa.Column("reference", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("correct", sa.Boolean),
+)
+# What a run's owner says of it. No foreign key: a run that is trained anew under its id keeps its name.
+run_notes = sa.Table(
+    "run_notes",
+    metadata,
+    sa.Column("run", sa.String(12), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("pinned", sa.Boolean, nullable=False),
+    sa.Column("archived", sa.Boolean, nullable=False),
 )

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from domlora.comparison.run import Answer, Metric, Run, Variant
+from domlora.comparison.run import Answer, Metric, Notes, Run, Variant
 from domlora.errors import StoreError
 from domlora.store import schema
 from domlora.store.store import Store
@@ -121,6 +122,29 @@ def test_removed_run_takes_all_with_it(store):
         for table in ("variants", "metrics", "evaluations", "answers"):
             counted = sa.text(f"SELECT DISTINCT run FROM {table}")
             assert list(connection.scalars(counted)) == [other.id]
+
+
+def test_what_the_owner_says_of_runs_is_kept_apart_from_what_was_measured(store):
+    run, other = store.runs.start(a_run("a")), store.runs.start(a_run("b"))
+    assert run.notes == Notes()
+    store.runs.set_notes([run.id, other.id], tags=[" gsm8k", "gsm8k", " "], pinned=True)
+    store.runs.set_notes([run.id], name=" the first ", text="rates were too high", archived=True)
+    store.runs.set_notes([run.id], pinned=False)
+    said = Notes("the first", ("gsm8k",), "rates were too high", pinned=False, archived=True)
+    assert store.runs.get(run.id) == replace(run, notes=said)
+    assert store.runs.get(other.id).notes == Notes(tags=("gsm8k",), pinned=True)
+    with pytest.raises(StoreError, match="no run 'cccc'"):
+        store.runs.set_notes([other.id, "cccc"], name="lost")
+    assert store.runs.get(other.id).notes.name == ""
+
+
+def test_notes_stay_when_a_run_is_trained_anew_and_go_with_it(store):
+    run = store.runs.start(a_run())
+    store.runs.set_notes([run.id], name="mine")
+    store.runs.finish(run.id)
+    assert store.runs.start(a_run(job="beef"), replace=True).notes.name == "mine"
+    store.runs.remove(run.id)
+    assert store.runs.start(a_run()).notes == Notes()
 
 
 # A run goes on
