@@ -1,6 +1,6 @@
 """A search beside the exhaustive comparison of its own candidates: what it loses, and which part of the time it takes.
 
-    python benchmarks/exhaustive.py ref-llama ref-qwen3 ref-gpt2 --tasks gsm8k_train.jsonl,code --minutes 4
+    python benchmarks/exhaustive.py ref-llama ref-qwen3 ref-gpt2 --tasks math,instruction --minutes 2
 
 For each model and task: `domlora find` within so many minutes, then every candidate of it at its three first rates for
 as many steps as the finalists had, with a seed that chooses the rate and three that judge it, on the same rows.
@@ -24,12 +24,14 @@ from domlora.search.config import find_config
 from domlora.search.facts import FIND
 from domlora.store.store import Store
 
+ROWS = {"max_length": 96, "validation_rows": 16, "test_rows": 48, "forgetting_rows": 0}  # short, so that many fit
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+")
     parser.add_argument("--tasks", required=True, help="separated by commas")
-    parser.add_argument("--minutes", type=float, default=4.0, help="of each search")
+    parser.add_argument("--minutes", type=float, default=2.0, help="of each search")
     parser.add_argument("--steps", type=int, default=60, help="of a finalist at most")
     arguments = parser.parse_args()
     head = (
@@ -53,7 +55,7 @@ def main() -> None:
 
 def row(model: LoadedModel, task: Task, minutes: float, steps: int) -> tuple[str, ...]:
     """One line of the table."""
-    store, config = Store(), find_config({"minutes": minutes, "steps": steps, "forgetting_rows": 0})
+    store, config = Store(), find_config({"minutes": minutes, "steps": steps, **ROWS})
     began = time.monotonic()
     answer = domlora.find(model, task, config, store=store)
     searched = time.monotonic() - began

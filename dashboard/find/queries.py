@@ -62,7 +62,7 @@ def race_of(job: Job) -> Run | None:
     """The run of a job's race, once it has begun."""
     if job.result is not None:
         return queries.run(job.result)
-    return next((run for run in queries.store().runs.list() if run.job == job.id and is_search(run)), None)
+    return next((run for run in queries.store().runs.of_job(job.id) if is_search(run)), None)
 
 
 def searches() -> list[Run]:

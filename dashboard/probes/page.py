@@ -51,8 +51,8 @@ def show(run: Run) -> None:
     )  # fmt: skip
     st.caption(
         f"{len(found.modules)} single modules, {run.config.steps} steps, each at its best rate, judged on {found.rows} "
-        f"{found.part} rows; in brackets: trivial rules that a probe must beat. **rho**: 1 orders the modules as training "
-        "does, 0 no better than chance, below 0 the wrong way round. **Regret**: what its first pick loses to the best one."
+        f"{found.part} rows; in brackets: trivial rules that a probe must beat. **rho**: 1 orders them as training does, 0 "
+        "no better than chance, below 0 the wrong way round. **Regret**: what its first pick loses to the best one."
     )
     st.plotly_chart(charts.rhos(found), key="rhos", width="stretch", config=CHART)
     _scatter(found)

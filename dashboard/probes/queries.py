@@ -32,7 +32,7 @@ def runs() -> list[Run]:
 
 def maps_of(run: Run) -> list[MapSummary]:
     """The maps that a run's modules can be ranked by, one a probe."""
-    return rank.fitting(run, queries.store().maps.list())
+    return rank.fitting(run, queries.map_summaries())
 
 
 def missing(run: Run) -> list[ProbeName]:
@@ -74,7 +74,7 @@ def submit(subject: Subject, sweep: SweepConfig, samples: int) -> list[Job]:
 def measure(run: Run) -> Job:
     """Queues the missing probes of a run in one pass, with the settings of the map that its modules were chosen by."""
     map_id = run.facts.get("energy_map")
-    known = {one.id for one in queries.store().maps.list()}
+    known = {one.id for one in queries.map_summaries()}
     config = queries.energy(map_id).provenance.config if map_id in known else ProbeConfig()
     config = config.model_copy(update={"probe": missing(run)[0], "against": None})
     model, revision = words.named_again(run)

@@ -6,6 +6,7 @@ A map never changes under its id, so whole maps are cached for good; lists are r
 from __future__ import annotations
 
 import socket
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import streamlit as st
 
 from domlora.energy import files as energy_files
 from domlora.energy.energy_map import EnergyMap
+from domlora.energy.summary import MapSummary
 from domlora.jobs.queue import Queue
 from domlora.jobs.spec import FindRequest, Job, ProbeRequest, SweepRequest
 from domlora.paths import home, sample_data_path
@@ -83,7 +85,23 @@ def _shipped() -> dict[str, EnergyMap]:
 
 
 @st.cache_data(ttl=LIST_SECONDS, show_spinner=False)
-def _map_rows(where: str) -> list[MapRow]:
+def _maps_stamp(where: str) -> Hashable:
+    return store().maps.stamp()
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _map_summaries(where: str, stamp: Hashable) -> list[MapSummary]:
+    return store().maps.list()
+
+
+def map_summaries() -> list[MapSummary]:
+    """The maps of models as they come that are in the store, newest first."""
+    where = str(home())
+    return _map_summaries(where, _maps_stamp(where))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _map_rows(where: str, stamp: Hashable) -> list[MapRow]:
     not_own = maps_of_runs(sample_data_path() / "runs")
     measured = [
         MapRow(
@@ -91,7 +109,7 @@ def _map_rows(where: str) -> list[MapRow]:
             m.samples, m.estimator, m.reduction, m.dominant.module, m.dominant.layer or 0, m.dominant.kind,
             m.dominant.share, m.effective_modules, m.modules, m.level, m.probe,
         )
-        for m in store().maps.list()
+        for m in map_summaries()
     ]  # fmt: skip
     known = {row.id for row in measured}
     return measured + [_shipped_row(energy) for id, energy in _shipped().items() if id not in known]
@@ -108,7 +126,8 @@ def _shipped_row(energy: EnergyMap) -> MapRow:
 
 def map_rows() -> list[MapRow]:
     """All maps of models as they come, by any probe, newest first, the shipped ones last."""
-    return _map_rows(str(home()))
+    where = str(home())
+    return _map_rows(where, _maps_stamp(where))
 
 
 def anything_own() -> bool:
@@ -165,13 +184,26 @@ def submit(request: ProbeRequest | SweepRequest | FindRequest) -> Job:
 
 def forget_lists() -> None:
     """After a job has ended or runs were changed: lists shall say so at once."""
-    _map_rows.clear()
+    _maps_stamp.clear()
+    _run_rows.clear()
     _run_rows.clear()
 
 
-@st.cache_data(ttl=LIST_SECONDS, show_spinner=False)
+@st.cache_resource(show_spinner=False)
+def _read_runs(where: str) -> dict[str, tuple[Hashable, Run]]:
+    """Runs that were read before with what they were known by: to read hundreds anew every time takes seconds."""
+    return {}
+
+
+@st.cache_resource(ttl=LIST_SECONDS, show_spinner=False)
 def _run_rows(where: str) -> list[Run]:
-    return store().runs.list()
+    known, stamps = _read_runs(where), store().runs.stamps()
+    same = {id for id, (stamp, run) in known.items() if stamps.get(id) == stamp and run.status == "done"}
+    if changed := [id for id in stamps if id not in same]:
+        known.update({run.id: (stamps[run.id], run) for run in store().runs.list(changed)})
+    for id in known.keys() - stamps.keys():
+        known.pop(id, None)
+    return [known[id][1] for id in stamps if id in known]
 
 
 def run_rows() -> list[Run]:
@@ -191,7 +223,7 @@ def run(id: str) -> Run:
 
 def run_of_job(job_id: str) -> Run | None:
     """The run that a job fills, once it has begun."""
-    return next((row for row in store().runs.list() if row.job == job_id), None)
+    return next(iter(store().runs.of_job(job_id)), None)
 
 
 def metrics(run_id: str) -> pd.DataFrame:

@@ -19,8 +19,9 @@ from domlora.training.meter import TRAIN_COST
 ENOUGH = 8  # entries from which the finalists are taken
 FINALISTS = 4
 LEAST_STEPS = 4  # of the first rung: warm-up is over by then, and the losses have begun to differ
+LEAST_FINAL = 8  # steps of a finalist: twice those of the shortest race, or its finals would say little beyond it
 MOST_RUNGS = 6
-EVALUATIONS = 4  # of a finalist on validation rows
+EVALUATIONS = 2  # of a finalist on validation rows, for its curve: nothing is chosen by them
 RATES_OF_CONTROL = 3  # a control that did not race has its rate chosen before it is judged
 MOST_GOING_ON = 0.75  # of the entries of a rung, whatever ties
 MARGIN = 0.95  # of the time is worked with
@@ -93,7 +94,7 @@ def forecast(
 ) -> Plan:
     """The race in which each rung has twice the steps of the one before, until few are left or the rungs are done.
 
-    Its finals have as many steps as its last rung: more, where there is time for more.
+    Its finals have as many steps as its last rung, `LEAST_FINAL` at least: more, where there is time for more.
 
     Args:
         first: steps of the first rung.
@@ -107,7 +108,7 @@ def forecast(
     while len(planned) < rungs and step <= steps and (running > ENOUGH or not planned):
         planned.append(Planned(step, running, work.rung(running, before, step, joined) * pace))
         running, joined, before, step = better_half(running), 0, step, 2 * step
-    last = min(before, steps)
+    last = min(max(before, LEAST_FINAL), steps)
     return Plan(tuple(planned), Planned(last, FINALISTS * work.seeds + RATES_OF_CONTROL, work.finals(last) * pace))
 
 
@@ -164,7 +165,7 @@ class Pacing:
         left = self.left()
         if left is not None:
             joined = len(done[-1].joined)
-            passes = self.work.rung(running, done[-1].step, step, joined) + self.work.finals(step)
+            passes = self.work.rung(running, done[-1].step, step, joined) + self.work.finals(max(step, LEAST_FINAL))
             if passes * self.pace(done) > MARGIN * left:
                 return None
         return step
@@ -188,12 +189,13 @@ class Pacing:
         return next((more for more in range(limit, 0, -1) if fits(more)), 0)
 
     def final_steps(self, done: Sequence[Rung], variants: int) -> int:
-        """As many steps for so many variants of finalists as there is time for: no fewer than the last rung had."""
+        """As many steps for so many variants of finalists as there is time for: no fewer than are planned."""
         left, pace = self.left(), self.pace(done)
         if left is None or pace <= 0:
             return self.steps
         passes = MARGIN * left / pace / variants
-        return max(min(done[-1].step, self.steps), min(self.steps, int((passes - self.work.final) / self.work.step)))
+        least = min(max(done[-1].step, LEAST_FINAL), self.steps)
+        return max(least, min(self.steps, int((passes - self.work.final) / self.work.step)))
 
     def rest(self, done: Sequence[Rung], running: int) -> float:
         """Seconds that the rungs to come and the finals are thought to take."""

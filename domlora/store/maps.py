@@ -7,6 +7,7 @@ a map is read or written, so that a list opens fast.
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,12 @@ class Maps:
             return energy_files.from_parquet(data)
         except ProbeError as error:
             raise StoreError(f"energy map {key[:12]} cannot be read ({error}): remove it and measure again") from error
+
+    def stamp(self) -> Hashable:
+        """What changes whenever a map comes, goes or is measured anew. Much faster than `list`."""
+        query = sa.select(sa.func.count(), sa.func.max(energy_maps.c.created))
+        with self._database.reading() as connection:
+            return tuple(connection.execute(query).one())
 
     def list(self, run: str | None = None) -> list[MapSummary]:  # last: in this class it hides the type of this name
         """All maps of models as they come, newest first, without their tables.

@@ -18,9 +18,10 @@ from domlora.store.schema import run_notes
 FIELDS = tuple(Notes.__dataclass_fields__)
 
 
-def read(connection: sa.Connection, ids: Collection[str]) -> dict[str, Notes]:
-    """By run; a run of which nothing is said is left out."""
-    rows = connection.execute(sa.select(run_notes).where(run_notes.c.run.in_(ids))).mappings()
+def read(connection: sa.Connection, ids: Collection[str] | None) -> dict[str, Notes]:
+    """By run, of these runs or of all; a run of which nothing is said is left out."""
+    query = sa.select(run_notes) if ids is None else sa.select(run_notes).where(run_notes.c.run.in_(ids))
+    rows = connection.execute(query).mappings()
     return {row["run"]: Notes(**{name: row[name] for name in FIELDS} | {"tags": tuple(row["tags"])}) for row in rows}
 
 

@@ -8,7 +8,7 @@ Nothing is computed here, torch is not imported; pandas only where curves are re
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -346,9 +346,26 @@ class Runs:
             values["warnings"] = list(dict.fromkeys([*known.warnings, *warnings]))
             connection.execute(runs.update().where(runs.c.id == run_id).values(values))
 
-    def list(self) -> list[Run]:  # the last one, since in this class it hides the type of the same name
-        """All runs, newest first, with their variants."""
-        return self._load()
+    def of_job(self, job_id: str) -> list[Run]:
+        """The runs that a job fills, newest first."""
+        return self._load(runs.c.job == job_id)
+
+    def stamps(self) -> dict[str, Hashable]:
+        """Of each run what changes whenever it does, for a reader that has read it before. Much faster than `list`.
+
+        Returns:
+            By id, newest first. A run that is not done may change under the same stamp.
+        """
+        texts = [sa.cast(runs.c[name], sa.Text) for name in ("facts", "warnings")]
+        query = sa.select(runs.c.id, runs.c.status, runs.c.job, runs.c.created, runs.c.finished, *texts)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(runs.c.created.desc(), runs.c.id)).all()
+            said = notes.read(connection, None)
+        return {row[0]: (*row[1:5], hash(tuple(row[5:])), said.get(row[0])) for row in rows}
+
+    def list(self, ids: Collection[str] | None = None) -> list[Run]:  # last: in this class it hides the type `list`
+        """All runs, or those of these ids, newest first, with their variants."""
+        return self._load() if ids is None else self._load(runs.c.id.in_(ids))
 
 
 def _check(connection: sa.Connection, run_id: str) -> None:

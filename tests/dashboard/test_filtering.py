@@ -13,7 +13,8 @@ from dashboard.shared.filtering import matcher
         ("", "anything", True), ("  ", "anything", True), ("Math", "smollm2 on math", True),
         ("math smollm2", "smollm2 on math", True), ("math gemma", "smollm2 on math", False),
         ("gemma|smollm2 math", "smollm2 on math", True), ("gemma | code", "smollm2 on math", False),
-        ("|", "anything", True), ("down@(", "module down@(3", True), (".*", "smollm2", False),
+        ("smoll.*math", "smollm2 on math", True), ("smoll*code", "smollm2 on math", False),
+        ("|", "anything", True), ("down@(", "module down@(3", True), (".*", "smollm2", True),
     ],
 )  # fmt: skip
 def test_every_word_of_one_alternative_must_occur(pattern, text, fits):

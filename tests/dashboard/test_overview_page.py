@@ -1,4 +1,4 @@
-"""Overview: what is known of each model, the three steps for newcomers, everything in one table that can be filtered."""
+"""Overview: what is known of each model, three steps for newcomers, everything in one table that can be filtered."""
 
 import pytest
 from streamlit.testing.v1 import AppTest

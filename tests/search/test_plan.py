@@ -21,7 +21,7 @@ def rung(step, running, seconds=0.0):
 
 def test_work_is_counted_as_a_sweep_counts_it():
     work = Work.of(SweepConfig(batch_size=4, accumulation=2), validation=10, test=20, forgetting=5, seeds=3)
-    assert work == Work(step=24, judged=10, final=4 * 10 + 20 + 5, seeds=3)
+    assert work == Work(step=24, judged=10, final=2 * 10 + 20 + 5, seeds=3)
 
 
 def test_each_rung_has_half_the_entries_and_twice_the_steps():
