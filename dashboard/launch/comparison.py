@@ -79,12 +79,12 @@ def _take_old_address() -> None:
     """Moves what `more_placements` says into the one box for placements, before it is drawn for the first time."""
     if st.query_params.get("more_placements") and "placements" not in st.session_state:
         there = [name for name in st.query_params.get_all("placements") if name] or list(DEFAULT.placements)
-        st.query_params["placements"] = list(dict.fromkeys([*there, *split(st.query_params["more_placements"])]))
+        st.query_params["placements"] = list(dict.fromkeys([*there, *names_in(st.query_params["more_placements"])]))
         del st.query_params["more_placements"]
         st.rerun()  # boxes are filled from the address that a run begins with
 
 
-def split(typed: str) -> list[str]:
+def names_in(typed: str) -> list[str]:
     """The names in a text that has blanks or commas between them."""
     return [part for part in re.split(r"[,\s]+", typed) if part]
 
@@ -99,13 +99,9 @@ def _start(subject: Subject, request: SweepRequest, count: int, problems: list[s
         )
 
     def time(settings: Mapping[str, Any]) -> estimates.Estimate | None:
-        held = {name: value for name, value in settings.items() if name != "rates"}
-        rates = tuple(map(float, split(settings["rates"])))
-        return estimate(config.model_copy(update={**held, "learning_rates": rates}))
+        return estimate(config.model_copy(update=dict(settings)))
 
-    rates = ", ".join(f"{rate:g}" for rate in config.learning_rates)
-    now = config.model_dump() | {"rates": next((r for r in _preset_rates() if _same_rates(r, config)), rates)}
-    presets.choose(presets.COMPARISON, now, time)
+    presets.choose(presets.COMPARISON, config.model_dump(), time)
     known = None if problems else measured.of_sweep(subject, probe, config)
     variants, takes = count * len(config.methods) * config.variants, estimate(config)
     pressed = start.row(
@@ -127,14 +123,6 @@ def _start(subject: Subject, request: SweepRequest, count: int, problems: list[s
 
 def _address(run: Run) -> dict[str, str]:
     return {"run": queries.run_label(run)}
-
-
-def _preset_rates() -> list[str]:
-    return [str(one["rates"]) for one in presets.COMPARISON.values()]
-
-
-def _same_rates(written: str, config: SweepConfig) -> bool:
-    return tuple(map(float, split(written))) == config.learning_rates
 
 
 def _checked(
@@ -208,7 +196,7 @@ def _placements(energy: EnergyMap | None) -> tuple[str, ...]:
         placeholder="choose, or type others, as in top-k:5 or down@11",
         help="\n".join(f"- `{name}`: {text}" for name, text in NAMES.items()),
     )  # fmt: skip
-    names = list(dict.fromkeys(part for one in chosen for part in split(one)))
+    names = list(dict.fromkeys(part for one in chosen for part in names_in(one)))
     with st.expander("Pick cells on the energy map", key="pick", on_change="rerun") as box:
         if energy is None:
             st.caption("There is no energy map of this model yet: probe it first to pick cells.")

@@ -1,6 +1,6 @@
 """Settings that belong together under a name, for those who do not want to think of each: a click fills the form.
 
-In: the widgets of a form by their keys. Out: a row of names, each with the time that it takes; the one is lit whose
+In: the fields of a form's settings. Out: a row of names, each with the time that it takes; the one is lit whose
 settings the form holds.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.shared.estimates import Estimate
+from dashboard.shared.fields import rates_in_words
 
 KEY = "preset"
 PROBE: Mapping[str, Mapping[str, Any]] = {
@@ -21,16 +22,16 @@ PROBE: Mapping[str, Mapping[str, Any]] = {
 }
 COMPARISON: Mapping[str, Mapping[str, Any]] = {
     "quick look": {
-        "rates": "3e-3", "seeds": 1, "steps": 30, "max_length": 256, "validation_rows": 16, "test_rows": 32,
+        "learning_rates": (3e-3,), "seeds": 1, "steps": 30, "max_length": 256, "validation_rows": 16, "test_rows": 32,
         "forgetting_rows": 0, "answers": 0,
     },
     "standard": {
-        "rates": "1e-3, 3e-3, 1e-2", "seeds": 2, "steps": 60, "max_length": 512, "validation_rows": 48, "test_rows": 96,
-        "forgetting_rows": 16, "answers": 4,
+        "learning_rates": (1e-3, 3e-3, 1e-2), "seeds": 2, "steps": 60, "max_length": 512, "validation_rows": 48,
+        "test_rows": 96, "forgetting_rows": 16, "answers": 4,
     },
     "thorough": {
-        "rates": "3e-4, 1e-3, 3e-3, 1e-2", "seeds": 3, "steps": 200, "max_length": 512, "validation_rows": 64,
-        "test_rows": 192, "forgetting_rows": 32, "answers": 8,
+        "learning_rates": (3e-4, 1e-3, 3e-3, 1e-2), "seeds": 3, "steps": 200, "max_length": 512,
+        "validation_rows": 64, "test_rows": 192, "forgetting_rows": 32, "answers": 8,
     },
 }  # fmt: skip
 
@@ -64,4 +65,7 @@ def _fill(presets: Mapping[str, Mapping[str, Any]]) -> None:
     """Puts the settings of a preset into the form's widgets; the rest of the form stays."""
     name = st.session_state[KEY]
     for key, value in presets[name].items() if name else ():
-        st.session_state[key] = value
+        if key == "learning_rates":
+            st.session_state["rates"] = rates_in_words(value)
+        else:
+            st.session_state[key] = value

@@ -120,9 +120,14 @@ def label_and_help(model: type[BaseModel], name: str, more: str = "") -> dict[st
 def rates(where: DeltaGenerator, defaults: SweepConfig) -> tuple[tuple[float, ...], list[str]]:
     """Asks for learning rates; also says which words are no numbers."""
     one = setting(SweepConfig, "learning_rates")
-    default = one.in_words(defaults.learning_rates).replace(",", ", ")
+    default = rates_in_words(defaults.learning_rates)
     written = where.text_input(one.title, default, key="rates", bind="query-params", help=_help(one))
     return _rates_of(written, default)
+
+
+def rates_in_words(rates: Sequence[float]) -> str:
+    """As they are written into the box: `1e-3, 3e-3`."""
+    return setting(SweepConfig, "learning_rates").in_words(tuple(rates)).replace(",", ", ")
 
 
 def further_rates(where: DeltaGenerator, key: str) -> tuple[float, ...]:

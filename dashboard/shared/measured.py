@@ -26,10 +26,11 @@ from domlora.probes.config import ProbeConfig
 def of_probe(subject: Subject, config: ProbeConfig) -> queries.MapRow | None:
     """The newest map of exactly this probe, None where there is none."""
     wanted = None if subject.problems else task_hash(subject.task)
-    asked = (config.probe, config.samples, config.estimator, config.reduction)
+    asked = (subject.name, subject.task_name, config.probe, config.estimator, config.reduction)
     for row in queries.map_rows() if wanted else ():
-        if row.model != subject.name or (row.probe, row.samples, row.estimator, row.reduction) != asked:
-            continue
+        listed = (row.model, row.task, row.probe, row.estimator, row.reduction)
+        if listed != asked or row.samples > config.samples:
+            continue  # whole maps are read only where the list does not rule them out
         p = queries.energy(row.id).provenance
         if p.task_hash == wanted and p.config == config and _is_model(p.model_origin, p.model_revision, subject):
             return row

@@ -71,7 +71,9 @@ def map_for(
     """
     rows = [row for row in page_rows() if row.model == model]
     wanted = _rows_hash(task, config) if task.source and rows else None
-    for row in rows:
+    for row in rows if wanted else ():
+        if (row.estimator, row.reduction) != (probe.estimator, probe.reduction) or row.samples > probe.samples:
+            continue  # whole maps are read only where the list does not rule them out
         found = energy(row.id)
         if found.provenance.task_hash == wanted and found.provenance.config == probe:
             return found, True

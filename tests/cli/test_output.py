@@ -16,6 +16,7 @@ from fcntl import ioctl
 import pytest
 
 from domlora.cli import output
+from domlora.progress import FETCHING
 
 HEAD = ("id", "status", "module", "share")
 ROWS = [
@@ -218,12 +219,14 @@ def test_without_a_terminal_long_work_says_every_half_minute_how_far_it_is():
         assert asked.get() == 30
         progress("loading the model", 0, 0)
         half_a_minute_passes()
+        progress(FETCHING, 12, 93)
+        half_a_minute_passes()
         progress("probing", 1, 32)
         progress("probing", 12, 32)
         half_a_minute_passes()
         progress("probing", 32, 32)
         turns.put(True)
-    assert stream.getvalue() == "loading the model\nprobing 12/32 (38%)\n"
+    assert stream.getvalue() == "loading the model\nfetching the model: 12 of 93 MB\nprobing 12/32 (38%)\n"
 
 
 def test_short_work_says_nothing_without_a_terminal(capsys):

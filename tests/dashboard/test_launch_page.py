@@ -1,14 +1,17 @@
 """Launch: presets, any probe, what is measured already, what an address asks for in vain."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from dashboard.launch import presets
 from dashboard.shared import measured
 from domlora.comparison.config import SweepConfig
+from domlora.data.tasks import NamedTask, load_task
 from domlora.energy.files import read
 from domlora.jobs.queue import Queue
+from domlora.models.origin import ModelOrigin
 from domlora.paths import sample_data_path
 from domlora.probes.config import ProbeConfig
 from domlora.probes.registry import PROBES
@@ -53,11 +56,14 @@ def test_what_is_measured_already_is_said_and_starts_nothing(queue):
         assert not any("Measured" in link.proto.label for link in app.get("page_link")), other
 
 
-def test_a_comparison_that_was_made_is_found_by_all_its_settings(tmp_path):
+def test_a_comparison_that_was_made_is_found_by_all_its_settings():
     energy = read(sample_data_path() / "maps" / "smollm2-135m-math.parquet")
-    run = fill(energy, steps=20, ended=True)
-    Store().runs.set_facts(run.id, {"energy_map": energy.id})
-    run = Store().runs.get(run.id)
+    made = fill(energy, steps=20, ended=True)
+    made = replace(
+        made, id="", key="cd" * 32, task_hash=load_task("math").content_hash,
+        facts=made.facts | {"energy_map": energy.id}, model_origin=ModelOrigin(kind="builtin", place="smollm2-135m"),
+    )  # fmt: skip
+    run = Store().runs.start(made)
     subject = _Subject(run)
     assert measured.of_sweep(subject, ProbeConfig(), run.config).id == run.id
     assert measured.of_sweep(subject, ProbeConfig(samples=7), run.config) is None
@@ -67,10 +73,8 @@ def test_a_comparison_that_was_made_is_found_by_all_its_settings(tmp_path):
 
 class _Subject:
     def __init__(self, run, model="smollm2-135m"):
-        from domlora.data.tasks import NamedTask
-
         self.model, self.revision, self.name, self.problems = model, None, run.model, ()
-        self.task = NamedTask(run.task)
+        self.task, self.task_name = NamedTask(run.task), run.task
 
 
 def test_presets_fill_the_form_and_light_up_where_it_holds_them():
@@ -93,10 +97,7 @@ def test_presets_hold_settings_that_are_allowed_and_the_standard_ones_are_the_de
     for settings in presets.PROBE.values():
         ProbeConfig(**settings)
     for settings in presets.COMPARISON.values():
-        rates = tuple(map(float, settings["rates"].split(",")))
-        config = SweepConfig(
-            **{name: value for name, value in settings.items() if name != "rates"}, learning_rates=rates
-        )
+        config = SweepConfig(**settings)
         if settings is presets.COMPARISON["standard"]:
             assert config == SweepConfig()
     assert ProbeConfig(**presets.PROBE["standard"]) == ProbeConfig()
