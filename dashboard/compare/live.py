@@ -52,18 +52,27 @@ def body(run: Run, job: Job | None, view: str, choice: Choice) -> None:
 
 
 def conclusion(run: Run) -> None:
-    """What can and what cannot be said of a run that has ended, and what makes it unequal or incomplete."""
+    """What can and what cannot be said of a run that has ended: the headline, and behind it all of it with warnings."""
     comparison = queries.comparison(run, None)
-    st.markdown(comparison.conclusion)
+    headline = tables.headline(comparison)
+    st.markdown(f"#### {words.literal(headline)}")
     placements = {variant.placement for variant in run.variants}  # a warning that begins with a name stays as it is
     said = [w if w.split(" ")[0] in placements else w[0].upper() + w[1:] for w in (*run.warnings, *comparison.warnings)]
     warnings = list(dict.fromkeys(warning.rstrip(".") + "." for warning in said))
-    if len(warnings) == 1:
-        st.warning(warnings[0])
-    elif warnings:
-        st.warning("\n".join(f"- {warning}" for warning in warnings))
-    if remarks := run.facts.get("remarks"):
-        st.caption(words.of_rows(remarks))
+    remarks = run.facts.get("remarks")
+    rest = comparison.conclusion if comparison.conclusion != headline else ""
+    if not (rest or warnings or remarks):
+        return
+    label = "How sure that is" + (f", and {words.count(len(warnings), 'warning')}" if warnings else "")
+    with st.expander(label, icon=":material/warning:" if warnings else None, key="conclusion"):
+        if rest:
+            st.markdown(words.literal(rest))
+        if len(warnings) == 1:
+            st.warning(words.literal(warnings[0]))
+        elif warnings:
+            st.warning("\n".join(f"- {words.literal(warning)}" for warning in warnings))
+        if remarks:
+            st.caption(words.of_rows(remarks))
 
 
 def cancel(run: Run, job: Job | None) -> None:

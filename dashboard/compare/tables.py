@@ -12,6 +12,7 @@ import pandas as pd
 from dashboard.shared.filtering import matcher
 from dashboard.shared.words import short_name
 from domlora.comparison.selection import contestant_name, contestants_of
+from domlora.wording import listed
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
@@ -118,6 +119,24 @@ def _best(run: Run) -> tuple[str, float, str]:
         if measured := [pair for pair in means if math.isfinite(pair[0])]:
             return (*min(measured)[::-1], part)
     return "", math.nan, ""
+
+
+def headline(comparison: Comparison) -> str:
+    """Who leads, and whether that is sure: one sentence. The whole conclusion where there is no leader."""
+    best = comparison.best
+    if best is None:
+        return comparison.conclusion
+    row, names = comparison.table.loc[best], comparison.table.index
+    others = [str(name) for name in names if name != best and pd.notna(comparison.table.loc[name, "loss"])]
+    alike = [short_name(name) for name in others if not comparison.difference(best, name)[2] < 0]
+    text = f"{short_name(best)} has the lowest {comparison.part} loss ({row['loss']:.3f})"
+    if alike:
+        text += f", but is not told apart from {listed(alike, most=4)}"
+    elif others:
+        text += f", below {listed([short_name(name) for name in others], most=3)} beyond the interval"
+    if row["change_high"] >= 0:
+        text += ", nor from the base model" if alike else ", but not below the base model's"
+    return f"{text}."
 
 
 def steps_done(metrics: pd.DataFrame) -> dict[str, int]:
