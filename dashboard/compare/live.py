@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
 
 REFRESH_SECONDS = 2.0
-LOG_LINES = 40
+LOG_LINES, LOG_HEIGHT = 40, 280  # lines, pixels
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
@@ -43,12 +43,13 @@ def body(run: Run, job: Job | None, view: str, choice: Choice) -> None:
     _status(run, job, metrics)
     if view == "Curves":
         _curves(run, metrics, choice)
-        return
-    if view == "Variants":
+    elif view == "Variants":
         _variants(run, choice)
-        return
-    comparison = queries.comparison(run, choice.baseline)
-    {"Result": _result, "Learning rates": _rates, "Forgetting": _forgetting}[view](comparison, choice)
+    else:
+        comparison = queries.comparison(run, choice.baseline)
+        {"Result": _result, "Learning rates": _rates, "Forgetting": _forgetting}[view](comparison, choice)
+    if job is not None:
+        _log(job)
 
 
 def conclusion(run: Run) -> None:
@@ -105,11 +106,12 @@ def _cancel(run_id: str) -> None:
     st.session_state["cancel_variants"] = []
 
 
-def log(job: Job) -> None:
-    """The end of what the job wrote, as far as it is on this machine."""
-    box = st.expander("Log of the job", expanded=job.status == "failed", key="log_box", on_change="rerun")
-    if box.open:
-        box.code(log_tail(job.id, LOG_LINES) or "No log of this job on this machine.", language=None, height=280)
+def _log(job: Job) -> None:
+    """The end of what the job wrote, where that is on this machine."""
+    tail = log_tail(job.id, LOG_LINES)
+    if tail:
+        with st.expander("Log of the job", expanded=job.status == "failed", key="log_box"):
+            st.code(tail, language=None, height=LOG_HEIGHT)
 
 
 def _status(run: Run, job: Job | None, metrics: pd.DataFrame) -> None:

@@ -79,8 +79,6 @@ def draw(run: Run, runs: list[Run]) -> None:
         details.take_away(run)
     else:
         table.draw(runs, run)
-    if job is not None and view in LIVE_VIEWS:
-        live.log(job)
     if running:
         live.cancel(run, job)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -90,8 +90,11 @@ def run_name(run: Run) -> str:
     return run.notes.name or f"{run.model} on {run.task}, {run.created:%d %b %H:%M}"
 
 
-def run_table(runs: Sequence[Run]) -> pd.DataFrame:
+def run_table(runs: Sequence[Run], live: Collection[str] = ()) -> pd.DataFrame:
     """One row a run, the pinned first, then the newest: what it is, how it stands, and its best placement so far.
+
+    Args:
+        live: ids of those that are being computed; another one that is not done ended early.
 
     The loss is the mean over seeds on test rows, or on validation rows where there are no others.
     """
@@ -101,9 +104,11 @@ def run_table(runs: Sequence[Run]) -> pd.DataFrame:
         done = sum(variant.status == "done" for variant in run.variants)
         rows.append({
             "id": run.id, "pinned": run.notes.pinned, "name": run.notes.name, "model": run.model, "task": run.task,
-            "created": run.created, "status": "archived" if run.notes.archived else run.status,
+            "created": run.created,
+            "status": "done" if run.status == "done" else "running" if run.id in live else "ended early",
             "best placement": name, "loss": loss, "rows": part, "variants": f"{done} of {len(run.variants)}",
             "steps": run.config.steps, "tags": list(run.notes.tags), "notes": run.notes.text,
+            "archived": run.notes.archived,
         })  # fmt: skip
     return pd.DataFrame(rows)
 

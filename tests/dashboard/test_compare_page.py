@@ -58,7 +58,7 @@ def test_every_view_works_in_every_state(energy, view, state):
 def test_a_finished_run_says_what_can_be_concluded_first(energy):
     run = fill(energy, steps=20, ended=True)
     app = page(run=run.id)
-    assert "all\\-linear has the lowest test loss" in app.markdown[0].value
+    assert "all-linear has the lowest test loss" in app.markdown[0].value
     assert "below qv and dominant beyond the interval" in app.markdown[0].value
     assert app.segmented_control(key="view").value == "Result"
     assert "240 of 240 optimizer steps; variants: 12 done" in text(app)
