@@ -339,7 +339,11 @@ def forgetting(table: pd.DataFrame, order: Sequence[str], *, revision: str = "")
         title = "Forgetting was not measured"
     else:
         mean = table.groupby("contestant")["change"].mean()
-        title = f"{mean.idxmax()} changes the other tasks' loss most upward ({mean.max():+.3f} on average)"
+        title = (
+            "Nobody forgets: no mean loss on the other tasks rises"
+            if mean.max() <= 0
+            else (f"{mean.idxmax()} changes the other tasks' loss most upward ({mean.max():+.3f} on average)")
+        )
     figure.update_layout(barmode="group", bargap=0.25)
     return finish_compared(figure, title, 380, revision=revision)
 

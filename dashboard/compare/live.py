@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
 
 REFRESH_SECONDS = 2.0
-LOG_LINES = 40
+LOG_LINES, LOG_HEIGHT = 40, 280  # lines, pixels
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
@@ -43,27 +43,37 @@ def body(run: Run, job: Job | None, view: str, choice: Choice) -> None:
     _status(run, job, metrics)
     if view == "Curves":
         _curves(run, metrics, choice)
-        return
-    if view == "Variants":
+    elif view == "Variants":
         _variants(run, choice)
-        return
-    comparison = queries.comparison(run, choice.baseline)
-    {"Result": _result, "Learning rates": _rates, "Forgetting": _forgetting}[view](comparison, choice)
+    else:
+        comparison = queries.comparison(run, choice.baseline)
+        {"Result": _result, "Learning rates": _rates, "Forgetting": _forgetting}[view](comparison, choice)
+    if job is not None:
+        _log(job)
 
 
 def conclusion(run: Run) -> None:
-    """What can and what cannot be said of a run that has ended, and what makes it unequal or incomplete."""
+    """What can and what cannot be said of a run that has ended: the headline, and behind it all of it with warnings."""
     comparison = queries.comparison(run, None)
-    st.markdown(comparison.conclusion)
+    headline = tables.headline(comparison)
+    st.markdown(f"#### {words.literal(headline)}")
     placements = {variant.placement for variant in run.variants}  # a warning that begins with a name stays as it is
     said = [w if w.split(" ")[0] in placements else w[0].upper() + w[1:] for w in (*run.warnings, *comparison.warnings)]
     warnings = list(dict.fromkeys(warning.rstrip(".") + "." for warning in said))
-    if len(warnings) == 1:
-        st.warning(warnings[0])
-    elif warnings:
-        st.warning("\n".join(f"- {warning}" for warning in warnings))
-    if remarks := run.facts.get("remarks"):
-        st.caption(words.of_rows(remarks))
+    remarks = run.facts.get("remarks")
+    rest = comparison.conclusion if comparison.conclusion != headline else ""
+    if not (rest or warnings or remarks):
+        return
+    label = "How sure that is" + (f", and {words.count(len(warnings), 'warning')}" if warnings else "")
+    with st.expander(label, icon=":material/warning:" if warnings else None, key="conclusion"):
+        if rest:
+            st.markdown(words.literal(rest))
+        if len(warnings) == 1:
+            st.warning(words.literal(warnings[0]))
+        elif warnings:
+            st.warning("\n".join(f"- {words.literal(warning)}" for warning in warnings))
+        if remarks:
+            st.caption(words.of_rows(remarks))
 
 
 def cancel(run: Run, job: Job | None) -> None:
@@ -96,11 +106,12 @@ def _cancel(run_id: str) -> None:
     st.session_state["cancel_variants"] = []
 
 
-def log(job: Job) -> None:
-    """The end of what the job wrote, as far as it is on this machine."""
-    box = st.expander("Log of the job", expanded=job.status == "failed", key="log_box", on_change="rerun")
-    if box.open:
-        box.code(log_tail(job.id, LOG_LINES) or "No log of this job on this machine.", language=None, height=280)
+def _log(job: Job) -> None:
+    """The end of what the job wrote, where that is on this machine."""
+    tail = log_tail(job.id, LOG_LINES)
+    if tail:
+        with st.expander("Log of the job", expanded=job.status == "failed", key="log_box"):
+            st.code(tail, language=None, height=LOG_HEIGHT)
 
 
 def _status(run: Run, job: Job | None, metrics: pd.DataFrame) -> None:

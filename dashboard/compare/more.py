@@ -24,7 +24,7 @@ JOB = "added_job"  # in the session: the job that was started last, by run
 def form(run: Run) -> None:
     """A button that opens the form, and the way to the job once it is started."""
     started = st.session_state.get(JOB, {}).get(run.id)
-    with st.popover("Add to this comparison", icon=":material/add:"):
+    with st.popover("Add more", icon=":material/add:", width="content"):
         st.caption(
             "What is trained already is taken over into a new run; only what is added is trained. With more steps, "
             "each variant goes on from where it ended."

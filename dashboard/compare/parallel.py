@@ -10,10 +10,11 @@ import plotly.graph_objects as go
 
 from dashboard.compare.charts import near_the_best
 from dashboard.shared.contestants import finish_compared
-from dashboard.shared.figures import COLOURSCALE
+from dashboard.shared.figures import ACCENT
 from dashboard.shared.words import cut
 
 NAMES = ("run", "placement", "method")
+BEST_TO_WORST = ((0, ACCENT), (0.4, "#E69F00"), (1, "#A8A8A8"))  # seen on white and on black
 TICKS = 6  # of a logarithmic axis
 
 
@@ -30,12 +31,11 @@ def parallel(table: pd.DataFrame, *, revision: str = "") -> go.Figure:
         dimensions = [
             *(_names(rows, name) for name in NAMES if name in rows and rows[name].nunique() > 1),
             _logs(rows, "parameters"), _logs(rows, "learning_rate", "learning rate"),
-            *([_names(rows, "seed")] if rows["seed"].nunique() > 1 else []),
             {"label": "validation loss", "values": rows["loss"].clip(upper=edge), "tickformat": ".3f"},
         ]  # fmt: skip
         figure.add_parcoords(
             dimensions=dimensions, labelside="bottom",
-            line={"color": rows["loss"], "colorscale": COLOURSCALE, "reversescale": True, "cmin": lowest,
+            line={"color": rows["loss"], "colorscale": BEST_TO_WORST, "cmin": lowest,
                   "cmax": edge if edge > lowest else lowest + 1, "showscale": False},
         )  # fmt: skip
     finish_compared(figure, _parallel_title(rows), 420, legend=False, revision=revision)

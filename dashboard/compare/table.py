@@ -19,7 +19,7 @@ from domlora.jobs.removing import is_computed, remove_run
 HEIGHT = 36  # pixels of a row
 ORDER = (
     "pinned", "name", "model", "task", "best placement", "loss", "rows", "variants", "steps", "status", "created",
-    "tags", "notes", "id",
+    "tags", "notes", "archived", "id",
 )  # fmt: skip
 MOST = 14  # rows before the table scrolls
 
@@ -46,7 +46,8 @@ def draw(runs: Sequence[Run], current: Run | None) -> None:
     if not listed:
         st.info("No run fits the filter." if typed else f"All {hidden} runs are archived.")
         return
-    frame = tables.run_table(listed)
+    store = queries.store()
+    frame = tables.run_table(listed, {run.id for run in listed if is_computed(store, run)})
     ids = list(frame["id"])
     chosen = _table(frame, ids)
     files.table(frame, "runs", "runs")
@@ -71,8 +72,7 @@ def _table(frame: pd.DataFrame, ids: list[str]) -> list[str]:
     columns = st.column_config
     shown = frame.assign(notes=[text.partition("\n")[0] for text in frame["notes"]])
     optional = [name for name in ("name", "tags", "notes") if not frame[name].map(bool).any()]
-    if not frame["pinned"].any():
-        optional.append("pinned")
+    optional += [name for name in ("pinned", "archived") if not frame[name].any()]
     event = st.dataframe(
         shown.drop(columns=optional), key=key, hide_index=True, width="stretch", on_select="rerun",
         selection_mode="multi-row", height=HEIGHT * (min(MOST, len(ids)) + 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from dashboard.shared.filtering import matcher
 from dashboard.shared.words import short_name
 from domlora.comparison.selection import contestant_name, contestants_of
+from domlora.wording import listed
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
@@ -89,8 +90,11 @@ def run_name(run: Run) -> str:
     return run.notes.name or f"{run.model} on {run.task}, {run.created:%d %b %H:%M}"
 
 
-def run_table(runs: Sequence[Run]) -> pd.DataFrame:
+def run_table(runs: Sequence[Run], live: Collection[str] = ()) -> pd.DataFrame:
     """One row a run, the pinned first, then the newest: what it is, how it stands, and its best placement so far.
+
+    Args:
+        live: ids of those that are being computed; another one that is not done ended early.
 
     The loss is the mean over seeds on test rows, or on validation rows where there are no others.
     """
@@ -100,9 +104,11 @@ def run_table(runs: Sequence[Run]) -> pd.DataFrame:
         done = sum(variant.status == "done" for variant in run.variants)
         rows.append({
             "id": run.id, "pinned": run.notes.pinned, "name": run.notes.name, "model": run.model, "task": run.task,
-            "created": run.created, "status": "archived" if run.notes.archived else run.status,
+            "created": run.created,
+            "status": "done" if run.status == "done" else "running" if run.id in live else "ended early",
             "best placement": name, "loss": loss, "rows": part, "variants": f"{done} of {len(run.variants)}",
             "steps": run.config.steps, "tags": list(run.notes.tags), "notes": run.notes.text,
+            "archived": run.notes.archived,
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -118,6 +124,24 @@ def _best(run: Run) -> tuple[str, float, str]:
         if measured := [pair for pair in means if math.isfinite(pair[0])]:
             return (*min(measured)[::-1], part)
     return "", math.nan, ""
+
+
+def headline(comparison: Comparison) -> str:
+    """Who leads, and whether that is sure: one sentence. The whole conclusion where there is no leader."""
+    best = comparison.best
+    if best is None:
+        return comparison.conclusion
+    row, names = comparison.table.loc[best], comparison.table.index
+    others = [str(name) for name in names if name != best and pd.notna(comparison.table.loc[name, "loss"])]
+    alike = [short_name(name) for name in others if not comparison.difference(best, name)[2] < 0]
+    text = f"{short_name(best)} has the lowest {comparison.part} loss ({row['loss']:.3f})"
+    if alike:
+        text += f", but is not told apart from {listed(alike, most=4)}"
+    elif others:
+        text += f", below {listed([short_name(name) for name in others], most=3)} beyond the interval"
+    if row["change_high"] >= 0:
+        text += ", nor from the base model" if alike else ", but not below the base model's"
+    return f"{text}."
 
 
 def steps_done(metrics: pd.DataFrame) -> dict[str, int]:

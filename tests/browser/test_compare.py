@@ -5,7 +5,11 @@ import re
 
 import pytest
 
+from domlora.energy.files import read
+from domlora.paths import sample_data_path
+from domlora.store.store import Store
 from tests.helpers.browser import MARKS
+from tests.helpers.compared import fill
 
 pytestmark = MARKS
 PLACEMENTS = ("dominant", "qv", "all-linear")
@@ -68,6 +72,13 @@ def test_comparing_three_placements_from_start_to_download(app, page, tiny_folde
     page.get_by_role("option", name="qv lr=0.01 seed=1000").click()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Cancel these").click()
+    expect(
+        page.get_by_text("Stopping: qv lr=0.01 seed=1000.").or_(page.get_by_text("1 cancelled")).first
+    ).to_be_visible()
+    page.get_by_role("combobox", name="Variants").click()
+    expect(page.get_by_role("option", name="qv lr=0.001 seed=1000")).to_be_visible()
+    assert not page.get_by_role("option", name="qv lr=0.01 seed=1000").count(), "it leaves the list at once"
+    page.keyboard.press("Escape")
     expect(page.get_by_text("1 cancelled").first).to_be_visible()
 
     expect(page.get_by_text("11 done, 1 cancelled").first).to_be_visible(timeout=300_000)
@@ -86,3 +97,77 @@ def test_comparing_three_placements_from_start_to_download(app, page, tiny_folde
     with page.expect_download() as download:
         page.get_by_role("button", name="Adapter and recipes as ZIP").click()
     assert download.value.path().read_bytes().startswith(b"PK")
+
+
+@pytest.fixture
+def two_runs(home):
+    """The newer and the older of two finished runs."""
+    energy = read(sample_data_path() / "maps" / "smollm2-135m-math.parquet")
+    return fill(energy, steps=20, ended=True, key="ab"), fill(energy, steps=20, ended=True, key="cd")
+
+
+@pytest.mark.parametrize("width", [1440, 800])
+def test_back_and_forward_bring_view_and_address_together(app, page, two_runs, width):
+    from playwright.sync_api import expect
+
+    newer, older = two_runs
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.goto(f"{app}/compare")
+    result, curves = page.get_by_text("differ from all-linear beyond"), page.get_by_text("qv, lr=0.001 is lowest")
+    expect(page).to_have_url(f"{app}/compare?run={newer.id}")  # at once, though it is the newest
+    expect(result).to_be_visible(timeout=60_000)
+    page.get_by_text("Curves", exact=True).click()
+    expect(page.get_by_text("all-linear, lr=0.001 is")).to_be_visible()
+    page.get_by_role("button", name="Options").click()
+    page.get_by_role("textbox", name="Filter").fill("qv")
+    page.get_by_role("textbox", name="Filter").press("Enter")
+    expect(curves).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_text("Result", exact=True).click()
+    expect(result).to_be_visible()
+    page.go_back()
+    expect(page).to_have_url(f"{app}/compare?run={newer.id}&view=Curves&variant_filter=qv")
+    expect(curves).to_be_visible()
+    expect(result).to_be_hidden()
+    page.go_forward()
+    expect(result).to_be_visible()
+    page.get_by_role("combobox", name="Run").fill(older.id)
+    page.get_by_role("option", name=older.id).click()
+    expect(page).to_have_url(re.compile(f"run={older.id}"))
+    page.go_back()
+    expect(page).to_have_url(re.compile(f"run={newer.id}"))
+    expect(page.get_by_role("combobox", name="Run")).to_have_value(re.compile(newer.id))
+
+
+def test_a_run_is_named_in_the_table_and_deleted_once_that_is_said_twice(app, page, two_runs):
+    from playwright.sync_api import expect
+
+    newer, older = two_runs
+    page.goto(f"{app}/compare?run={newer.id}&view=All+runs")
+    expect(page.get_by_text("2 runs. Choose rows")).to_be_visible(timeout=60_000)
+    choose_row(page, 1)
+    page.get_by_role("textbox", name="Name").fill("the older")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("the older")).to_be_attached()
+    assert Store().runs.get(older.id).notes.name == "the older"
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page).to_have_url(f"{app}/compare?run={older.id}")
+    expect(page.get_by_role("combobox", name="Run")).to_have_value(re.compile("the older"))
+    page.go_back()
+    expect(page.get_by_text("2 runs. Choose rows")).to_be_visible()
+    choose_row(page, 0)
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("Nothing brings them back")).to_be_visible()
+    assert len(Store().runs.list()) == 2
+    page.get_by_role("button", name="Delete 1 run").click()
+    expect(page).to_have_url(re.compile(f"run={older.id}"))
+    assert [run.id for run in Store().runs.list()] == [older.id]
+    page.goto(f"{app}/compare?run={newer.id}")
+    expect(page.get_by_text(f"The store has no run '{newer.id}'")).to_be_visible()
+    assert not page.locator(".js-plotly-plot").count(), "no other run is shown in its place"
+
+
+def choose_row(page, row: int) -> None:
+    """Ticks the box at the left of a table's row."""
+    box = page.get_by_test_id("stDataFrame").first.bounding_box()
+    page.mouse.click(box["x"] + 16, box["y"] + 35 * (row + 1.5))

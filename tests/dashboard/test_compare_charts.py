@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from dashboard.compare.charts import curves, forgetting, pareto, sensitivity, smooth
+from dashboard.compare.parallel import parallel
 from dashboard.shared.contestants import colours, differences, symbols
 
 ORDER = ["dominant", "qv", "all-linear"]
@@ -89,7 +90,8 @@ def test_a_diverged_variant_is_a_line_of_its_own_and_leaves_the_mean_alone(metri
     metrics = metrics[(metrics["variant"] != lost) | (metrics["step"] < 10)]
     lines = drawn(curves(metrics, variants, ORDER, "eval_loss"))
     assert np.allclose(lines["dominant, lr=0.001"].y, [2.0, 1.5, 1.0])
-    assert list(lines["dominant, lr=0.001: stopped early"].x) == [0, 5]
+    early = lines["dominant, lr=0.001: stopped early"]
+    assert list(early.x) == [0, 5] and early.text[0] == "diverged, lr=0.001, seed 1"
 
 
 def test_losses_that_are_not_numbers_are_not_drawn(metrics, variants):
@@ -106,6 +108,17 @@ def test_zoom_is_kept_while_the_curves_grow_and_lost_with_the_metric(metrics, va
     after = curves(metrics, variants, ORDER, "eval_loss", revision="r")
     other = curves(metrics, variants, ORDER, "train_loss", revision="r")
     assert before.layout.uirevision == after.layout.uirevision != other.layout.uirevision
+
+
+def test_a_live_run_has_room_for_all_its_steps(metrics, variants):
+    low, high = curves(metrics, variants, ORDER, "eval_loss", steps=400).layout.xaxis.range
+    assert low < 0 and 400 < high < 410
+
+
+def test_curves_of_runs_that_cannot_be_compared_name_no_best(metrics, variants):
+    figure = curves(metrics, variants.assign(run="one"), ORDER, "eval_loss", ranked=False)
+    assert title(figure) == "Validation loss of several runs over the steps"
+    assert set(drawn(figure)) == {f"one, {name}, lr={rate}" for name in ORDER for rate in ("0.001", "0.01")}
 
 
 def test_smoothing_keeps_a_constant_and_starts_at_the_first_value():
@@ -142,18 +155,56 @@ def test_pareto_says_so_when_the_smallest_is_the_best():
     assert title(figure) == "dominant has the lowest loss (1.000) and no more parameters than the others"
 
 
+def test_pareto_of_one_contestant_compares_it_with_nobody():
+    figure = pareto(results().iloc[:1], ORDER)
+    assert title(figure) == "dominant: loss 1.700 with 16,896 parameters"
+
+
+def test_pareto_rings_the_lowest_loss_alone():
+    marked = drawn(pareto(results(), ORDER))
+    assert marked["all-linear"].marker.line.width and not marked["qv"].marker.line.width
+
+
+@pytest.mark.parametrize(
+    ("values", "tick"), [([1.71, 1.95], None), ([2.0], None), ([10_000, 400_000], "D2"), ([1e3, 1e7], 1)]
+)
+def test_a_log_axis_has_ticks_over_a_narrow_range_too(values, tick):
+    """Ticks at powers of ten, or at 1, 2 and 5 times these, may all lie outside of a narrow range."""
+    table = results().iloc[: len(values)].assign(trainable_parameters=values)
+    assert pareto(table, ORDER).layout.xaxis.dtick == tick
+
+
+def test_forgetting_names_nobody_where_no_loss_rises():
+    table = pd.DataFrame({"contestant": ["qv"], "task": "chat", "change": [-0.1], "low": [-0.2], "high": [0.0]})
+    assert title(forgetting(table, ORDER)) == "Nobody forgets: no mean loss on the other tasks rises"
+
+
+def test_variants_run_through_their_settings_to_their_loss(variants):
+    table = variants.assign(loss=[2 + i / 10 for i in range(len(variants))])
+    table.loc[0, "loss"] = np.nan
+    figure = parallel(table)
+    axes = {axis.label: axis for axis in figure.data[0].dimensions}
+    assert list(axes) == ["placement", "parameters", "learning rate", "validation loss"]
+    assert axes["learning rate"].ticktext == ("0.001", "0.01")
+    assert len(axes["validation loss"].values) == len(variants) - 1
+    assert title(figure) == "Lowest of 11: dominant at rate 0.001 (2.100)"
+    assert title(parallel(table.iloc[:1])) == "No variant has finished yet"
+
+
 def test_sensitivity_marks_a_rate_at_which_all_diverged_and_the_edge():
     table = pd.DataFrame(
         {
             "contestant": ["dominant"] * 3 + ["qv"] * 3, "learning_rate": [1e-3, 3e-3, 1e-2] * 2,
             "loss": [1.9, 1.8, 1.7, 1.6, 1.5, np.nan], "low": np.nan, "high": np.nan,
-            "diverged": [0, 0, 0, 0, 1, 2],
+            "diverged": [0, 0, 0, 0, 1, 2], "chosen": [False, False, True, False, True, False],
         }
     )  # fmt: skip
     figure = sensitivity(table, ORDER)
     assert drawn(figure)["qv, all diverged"].x == (1e-2,)
     assert title(figure) == "Best rate at the edge of the range for dominant: try further rates"
     assert "diverged seeds: 1" in drawn(figure)["qv"].hovertext[1]
+    assert "0.001" not in drawn(figure)["dominant"].hovertext[0], "the rate stands above all hovers of that rate"
+    assert list(drawn(figure)["dominant"].marker.line.width) == [0, 0, 2], "the chosen rate has a ring"
 
 
 def test_a_rate_far_too_high_leaves_room_for_those_that_matter():
@@ -162,7 +213,7 @@ def test_a_rate_far_too_high_leaves_room_for_those_that_matter():
         {
             "contestant": ["qv"] * 5 + ["all-linear"] * 5, "learning_rate": [1e-3, 4e-3, 1.6e-2, 6.4e-2, 0.256] * 2,
             "loss": [1.021, 0.981, 1.075, 6.881, 23.293, 0.958, 0.958, 1.368, 7.313, 8.576], "low": np.nan,
-            "high": np.nan, "diverged": 0,
+            "high": np.nan, "diverged": 0, "chosen": False,
         }
     )  # fmt: skip
     figure = sensitivity(table, ORDER)

@@ -10,9 +10,9 @@ from safetensors.numpy import save
 from streamlit.testing.v1 import AppTest
 
 from dashboard.compare import tables
-from dashboard.shared import words
+from dashboard.shared import queries, words
 from domlora.comparison.config import variant_name
-from domlora.comparison.run import Answer
+from domlora.comparison.run import Answer, Evaluation
 from domlora.energy.files import read
 from domlora.jobs.queue import Queue
 from domlora.jobs.spec import SweepRequest
@@ -59,24 +59,56 @@ def test_every_view_works_in_every_state(energy, view, state):
 def test_a_finished_run_says_what_can_be_concluded_first(energy):
     run = fill(energy, steps=20, ended=True)
     app = page(run=run.id)
-    assert "lowest test loss" in app.markdown[0].value
+    assert "all-linear has the lowest test loss" in app.markdown[0].value
+    assert "below qv and dominant beyond the interval" in app.markdown[0].value
+    assert app.segmented_control(key="view").value == "Result"
     assert "240 of 240 optimizer steps; variants: 12 done" in text(app)
 
 
 def test_curves_show_the_best_rate_of_each_or_all(energy):
     run = fill(energy, steps=20, ended=True)
-    best, all_rates = (figures(page(run=run.id, rates_shown=shown))[0] for shown in ("best of each", "all"))
+    best, all_rates = (
+        figures(page(run=run.id, view="Curves", rates_shown=shown))[0] for shown in ("best of each", "all")
+    )
     names = [[t["name"] for t in f["data"] if t.get("name") and not t.get("fill")] for f in (best, all_rates)]
     assert names[0] == ["dominant, lr=0.001", "qv, lr=0.001", "all-linear, lr=0.001"]
     assert len(names[1]) == 6
 
 
-def test_a_filter_narrows_the_curves_and_a_bad_one_is_one_line(energy):
+def test_a_filter_narrows_the_curves_and_is_never_an_expression(energy):
     run = fill(energy, steps=20, ended=True)
-    assert "qv, lr=0.001 is lowest" in json.dumps(figures(page(run=run.id, variant_filter="^(qv|dominant)"))[0])
-    app = page(run=run.id, variant_filter="(")
-    assert "not a regular expression" in app.error[0].value
+    narrowed = page(run=run.id, view="Curves", variant_filter="^(qv|dominant)")  # as links of before have it
+    assert "qv, lr=0.001 is lowest" in json.dumps(figures(narrowed)[0]).replace("<br>", " ")
+    app = page(run=run.id, view="Curves", variant_filter="(a+)+$")
+    assert not app.exception and not app.error
+    assert "No variant fits the filter" in text(app)
+
+
+def test_chosen_contestants_alone_are_drawn_and_all_are_listed(energy):
+    run = fill(energy, steps=20, ended=True)
+    for view, table in (("Curves", 0), ("Result", 0)):
+        app = page(run=run.id, view=view, show="qv")
+        drawn = {t["name"].split(",")[0] for f in figures(app) for t in f["data"] if t.get("name")}
+        assert drawn <= {"qv", "Pareto front"} and "qv" in drawn
+        assert set(app.dataframe[table].value["contestant"]) == {"dominant", "qv", "all-linear"}
+
+
+def test_several_runs_are_drawn_in_one_chart_each_by_its_name(energy):
+    run = fill(energy, steps=20, ended=True)
+    other = fill(energy, steps=10, ended=True, key="cd")
+    Store().runs.set_notes([run.id], name="long")
+    Store().runs.set_notes([other.id], name="short")
+    app = page(run=run.id, view="Curves", **{"with": other.id})
     assert not app.exception
+    lines = {t["name"]: t for t in figures(app)[0]["data"] if t.get("name") and not t.get("fill")}
+    assert {"long, qv, lr=0.001", "short, qv, lr=0.001"} <= set(lines)
+    long, short = lines["long, qv, lr=0.001"], lines["short, qv, lr=0.001"]
+    assert long["line"]["color"] == short["line"]["color"] and long["line"]["dash"] != short["line"]["dash"]
+    assert set(app.dataframe[0].value["run"]) == {"long", "short"}
+    app = page(run=run.id, view="Variants", **{"with": other.id})
+    assert not app.exception
+    labels = [one["label"] for one in figures(app)[0]["data"][0]["dimensions"]]
+    assert labels == ["run", "placement", "parameters", "learning rate", "validation loss"]
 
 
 def test_another_baseline_turns_the_differences(energy):
@@ -107,7 +139,7 @@ def test_a_choice_that_another_run_does_not_offer_is_forgotten(energy, view, key
     other = fill(energy, steps=20, ended=True, key="cd", config=config)
     app = page(run=run.id, view=view)
     app.selectbox(key=key).set_value(app.selectbox(key=key).options[1]).run()
-    app.selectbox(key="run").set_value(next(o for o in app.selectbox(key="run").options if other.id in o)).run()
+    app.selectbox(key="run_box").set_value(next(o for o in app.selectbox(key="run_box").options if other.id in o)).run()
     assert not app.exception
     assert app.selectbox(key=key).value.split()[0] in ("mlp", "attention")
 
@@ -130,6 +162,8 @@ def test_one_variant_or_the_whole_run_can_be_cancelled_while_it_runs(energy):
     app.button(key="cancel_these").click().run()
     assert Store().runs.cancelled(run.id) == {"qv lr=0.001 seed=1"}
     assert not app.exception
+    left = app.multiselect(key="cancel_variants")
+    assert left.value == [] and "qv lr=0.001 seed=1" not in left.options, "it leaves the list at once"
     app.button(key="cancel_run").click().run()
     assert Queue(Store()).get(job.id).cancel_requested
 
@@ -157,11 +191,59 @@ def test_a_run_that_python_began_and_nobody_computes_is_not_live(energy):
         assert [button for button in app.button if button.key == "cancel_these"]
 
 
-def test_an_unknown_run_in_a_link_is_said(energy):
-    fill(energy, steps=20, ended=True)
+def test_an_unknown_run_in_a_link_is_said_and_no_other_is_shown(energy):
+    run = fill(energy, steps=20, ended=True)
     app = page(run="nothing-like-it")
     assert not app.exception
     assert "no run 'nothing-like-it'" in app.warning[0].value
+    assert not figures(app) and app.query_params["run"] == "nothing-like-it"
+    app.selectbox(key="run_box").set_value(app.selectbox(key="run_box").options[0]).run()
+    assert app.query_params["run"] == run.id and figures(app)
+
+
+def test_the_address_names_the_run_at_once_and_stays_when_a_newer_one_comes(energy):
+    run = fill(energy, steps=20, ended=True)
+    app = page()
+    assert app.query_params["run"] == run.id
+    newer = fill(energy, steps=20, ended=True, key="cd")
+    app.run()
+    assert app.query_params["run"] == run.id and run.id in app.selectbox(key="run_box").value
+    app.segmented_control(key="view").set_value("Curves").run()
+    assert app.query_params["view"] == "Curves" and app.query_params["run"] == run.id
+    app.selectbox(key="run_box").set_value(None).run()  # the cross in the box
+    assert not app.exception and app.query_params["run"] == run.id
+    label = f"smollm2-135m on math, 2026-01-02 03:04 ({newer.id})"  # as links of before have it
+    assert page(run=label).query_params["run"] == newer.id
+
+
+def test_what_was_written_after_a_page_was_drawn_is_shown(energy):
+    """All variants end before other tasks are read: their number and state say nothing of that."""
+    run = fill(energy, steps=20, ended=True)
+    app = page(run=run.id, view="Forgetting")
+    assert set(app.dataframe[0].value["task"]) == {"chat"}
+    names = ["base", *(v.name for v in run.variants)]
+    Store().runs.add_evaluations(run.id, [Evaluation(name, "code", (1.0,) * 4, (0.5,) * 4) for name in names])
+    assert set(app.run().dataframe[0].value["task"]) == {"chat", "code"}
+    Store().runs.set_facts(run.id, warnings=["one row was lost"])
+    assert "One row was lost" in text(app.run())
+
+
+def test_all_runs_stand_in_one_table_that_opens_names_and_archives(energy):
+    first, second = (fill(energy, steps=20, ended=True, key=key) for key in ("ab", "cd"))
+    Store().runs.set_notes([second.id], pinned=True)
+    app = page(run=first.id, view="All runs")
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert list(table["id"]) == [second.id, first.id], "the pinned first"
+    assert list(table["best placement"]) == ["all-linear"] * 2 and set(table["rows"]) == {"validation"}
+    Store().runs.set_notes([first.id], archived=True)
+    queries.forget_lists()
+    assert list(app.run().dataframe[0].value["id"]) == [second.id]
+    assert "1 archived" in text(app)
+    app.toggle(key="archived").set_value(True).run()
+    assert len(app.dataframe[0].value) == 2 and app.query_params["archived"] == "True"
+    app.text_input(key="runs_filter").set_value("nothing|like it").run()
+    assert "No run fits the filter" in text(app)
 
 
 def test_everything_as_json_holds_settings_curves_and_conclusion(energy):

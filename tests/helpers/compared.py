@@ -15,7 +15,9 @@ CONFIG = SweepConfig(
     placements=("dominant", "qv", "all-linear"), learning_rates=(1e-3, 1e-2), seeds=2, rate_seeds=0, steps=20,
     evaluate_every=10,
 )  # fmt: skip
-VIEWS = ("Curves", "Result", "Learning rates", "Forgetting", "Answers", "Settings", "Take away")
+VIEWS = (
+    "Result", "Curves", "Variants", "Learning rates", "Forgetting", "Answers", "Settings", "Take away", "All runs",
+)  # fmt: skip
 ROWS = 20
 
 
