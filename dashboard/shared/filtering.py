@@ -1,12 +1,14 @@
 """One way to filter lists by what a person types: words, and no regular expression, which could take for ever.
 
-`*` and the `.*` of earlier links part words, as a blank does: what these filters mostly were still finds the same.
+What earlier links wrote as regular expressions (`random.*seed=0`, `^(qv|dominant)`) mostly finds the same: the signs of
+those part words, as a blank does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+BLANKS = str.maketrans(dict.fromkeys("*^$()\\", " "))
 HELP = "Words that all must occur, in any order; | between alternatives: `smollm2 math | gemma`."
 
 
@@ -16,7 +18,7 @@ def matcher(typed: str) -> Callable[[str], bool]:
     Args:
         typed: alternatives between `|`, words between blanks. Everything fits an empty one.
     """
-    parts = typed.casefold().replace(".*", " ").replace("*", " ").split("|")
+    parts = typed.casefold().replace(".*", " ").translate(BLANKS).split("|")
     alternatives = [words for part in parts if (words := part.split())]
 
     def fits(text: str) -> bool:

@@ -10,6 +10,7 @@ import shutil
 from domlora.comparison.run import Run
 from domlora.errors import JobError
 from domlora.jobs.queue import Queue
+from domlora.store.shipped import SHIPPED
 from domlora.store.store import Store
 from domlora.training.lock import is_held, run_folder
 
@@ -19,9 +20,11 @@ def remove_run(store: Store, id_or_prefix: str) -> str:
 
     Raises:
         StoreError: no run begins so, or several do.
-        JobError: it is being computed.
+        JobError: it is being computed, or comes with domlora.
     """
     run = store.runs.get(id_or_prefix)
+    if run.facts.get(SHIPPED):
+        raise JobError(f"run {run.id} comes with domlora, and would be back at the next start: archive it on Compare")
     if is_computed(store, run):
         way = f"`domlora jobs cancel {run.job}` ends it" if run.job else "end the process that trains it"
         raise JobError(f"run {run.id} is being computed: {way}")

@@ -14,6 +14,7 @@ from dashboard.shared.filtering import matcher
         ("math smollm2", "smollm2 on math", True), ("math gemma", "smollm2 on math", False),
         ("gemma|smollm2 math", "smollm2 on math", True), ("gemma | code", "smollm2 on math", False),
         ("smoll.*math", "smollm2 on math", True), ("smoll*code", "smollm2 on math", False),
+        ("^(qv|dominant)", "dominant lr=0.001", True), ("(", "anything", True),
         ("|", "anything", True), ("down@(", "module down@(3", True), (".*", "smollm2", True),
     ],
 )  # fmt: skip

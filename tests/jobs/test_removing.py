@@ -6,6 +6,7 @@ from domlora.errors import JobError
 from domlora.jobs.queue import Queue
 from domlora.jobs.removing import remove_run
 from domlora.jobs.spec import SweepRequest
+from domlora.store.shipped import SHIPPED
 from domlora.store.store import Store
 from domlora.training.lock import alone, run_folder
 from tests.helpers.runs import CONFIG, a_run
@@ -35,3 +36,11 @@ def test_a_run_that_is_computed_is_not_deleted(store):
     remove_run(store, by_job.id)
     remove_run(store, by_python.id)
     assert not store.runs.list()
+
+
+def test_what_comes_with_domlora_is_archived_and_not_deleted(store):
+    run = store.runs.start(a_run(job=None))
+    store.runs.finish(run.id, {SHIPPED: True})
+    with pytest.raises(JobError, match="archive it"):
+        remove_run(store, run.id)
+    assert store.runs.get(run.id).id == run.id
