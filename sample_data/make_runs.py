@@ -33,12 +33,13 @@ COMMANDS = {
     "smollm2-135m-gsm8k-race": FIND_GSM8K,
     "smollm2-135m-gsm8k-finals": FIND_GSM8K,
     "ref-llama-gsm8k-singles": (
-        "probes rank ref-llama --task GSM8K --train-rows 400 --modules 28 --budget 3000 --lr "
-        "4e-3,1.6e-2,6.4e-2,2.56e-1 --seeds 3 --steps 60 --validation-rows 32 --test-rows 64"
+        "probes rank ref-llama --task GSM8K --train-rows 340 --modules 24 --budget 3000 --lr 1.6e-2,6.4e-2,2.56e-1 "
+        "--seeds 2 --steps 20 --max-length 256 --validation-rows 16 --test-rows 48"
     ),
     "ref-qwen3-math-energies": (
-        "compare ref-qwen3 --task math --placements dominant,random:2,qv,all-linear --lr 1e-3,4e-3,1.6e-2 --seeds 3 "
-        "--steps 60 --energy-every 10 --energy-samples 16 --evaluate-every 10 --answers 2"
+        "compare ref-qwen3 --task math --placements dominant,random:2,qv,all-linear --lr 4e-3,1.6e-2 --seeds 2 "
+        "--steps 40 --max-length 128 --validation-rows 16 --test-rows 48 --forgetting-rows 8 --answers 2 "
+        "--evaluate-every 10 --energy-every 10 --energy-samples 8"
     ),
 }
 

@@ -15,6 +15,10 @@ from domlora.ranking.result import Ranking
 
 CHART = {"displayModeBar": True, "modeBarButtons": [["toImage"]], "displaylogo": False,
          "toImageButtonOptions": {"format": "svg", "filename": "domlora-probes"}}  # fmt: skip
+WHAT = (
+    "**rho**: 1 orders them as training does, 0 no better than chance, below 0 the wrong way round. **Regret**: what its "
+    "first pick loses to the best one."
+)
 COLUMNS = {
     "probe": st.column_config.TextColumn(width="medium", pinned=True),
     "rho": st.column_config.NumberColumn(format="%.2f", help="Spearman's rank correlation with the improvement"),
@@ -51,8 +55,7 @@ def show(run: Run) -> None:
     )  # fmt: skip
     st.caption(
         f"{len(found.modules)} single modules, {run.config.steps} steps, each at its best rate, judged on {found.rows} "
-        f"{found.part} rows; in brackets: trivial rules that a probe must beat. **rho**: 1 orders them as training does, 0 "
-        "no better than chance, below 0 the wrong way round. **Regret**: what its first pick loses to the best one."
+        f"{found.part} rows; in brackets: trivial rules that a probe must beat. {WHAT}"
     )
     st.plotly_chart(charts.rhos(found), key="rhos", width="stretch", config=CHART)
     _scatter(found)
