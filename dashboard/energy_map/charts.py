@@ -27,6 +27,7 @@ from dashboard.shared.figures import (
     finish,
     log10,
 )
+from dashboard.shared.scale import Scale, diverging, tick_texts, ticks
 from dashboard.shared.words import short
 from domlora.energy.energy_map import EnergyMap
 from domlora.probes.config import POSITION_EDGES
@@ -35,14 +36,14 @@ from domlora.probes.config import POSITION_EDGES
 # black.
 DIVERGING = [[0.0, "#08519c"], [0.25, "#6baed6"], [0.5, "#eeeeee"], [0.75, "#f0a35c"], [1.0, "#a63603"]]
 FRAME_MS = 700
-DECADES = 4  # powers of ten that a logarithmic scale spans; smaller shares have the colour of its lower end
+BELOW = 1.5  # times the smallest bar over the foot of a logarithmic axis, so that it can be seen
 
 
 def difference(measured: Difference, stack: str, names: tuple[str, str], selected: str | None = None) -> go.Figure:
     """Where the first map has more (orange) and where the second (blue), on a scale centred at zero."""
     table = measured.table[measured.table["stack"] == stack]
     kinds, layers = heatmap.axes_of(table)
-    largest = float(measured.table["difference"].abs().max()) or 1.0
+    largest = float(measured.table["difference"].abs().max())
     form = ".2%" if measured.shares else ".4g"
     points = " points" if measured.shares else ""
     text = [
@@ -53,10 +54,10 @@ def difference(measured: Difference, stack: str, names: tuple[str, str], selecte
     ]
     figure = go.Figure(
         go.Heatmap(
-            z=heatmap.cells(table, kinds, layers, "difference"), x=layers, y=kinds, colorscale=DIVERGING, zmid=0,
-            zmin=-largest, zmax=largest, xgap=1, ygap=1, hoverinfo="skip",
-            colorbar={"title": {"text": f"difference<br>of {'shares' if measured.shares else 'scores'}<br>",
-                                "side": "top"}, "thickness": 12, "tickformat": "+.1%" if measured.shares else "+.2g"},
+            z=heatmap.cells(table, kinds, layers, "difference"), x=layers, y=kinds, colorscale=DIVERGING, xgap=1,
+            ygap=1, hoverinfo="skip",
+            **diverging(largest, percent=measured.shares,
+                        title=f"difference<br>of {'shares' if measured.shares else 'scores'}"),
         )
     )  # fmt: skip
     heatmap.add_click_targets(figure, table, text)
@@ -67,36 +68,41 @@ def difference(measured: Difference, stack: str, names: tuple[str, str], selecte
 
 
 def training_map(
-    table: pd.DataFrame, stack: str, step: int, *, change: bool, log: bool, selected: str | None = None
+    table: pd.DataFrame, stack: str, step: int, *, change: bool, log: bool | None, selected: str | None = None
 ) -> go.Figure:
     """The shares of one stack at a step, on one colour scale for all steps, with a button that plays them in order.
 
     Args:
         table: of `dashboard.energy_map.queries.training_table`.
         change: show the difference to the shares before training instead.
-        log: colour by the logarithm (of shares only).
+        log: colour by the logarithm (of shares only); None: where that shows more.
     """
     first = table[table["step"] == table["step"].min()].set_index("module")["share"]
     table = table.assign(change=table["share"] - table["module"].map(first))
     of_stack = table[table["stack"] == stack]
     kinds, layers = heatmap.axes_of(of_stack)
-    scale = _training_scale(table, change, log)
+    scale = Scale.of(table["share"].to_numpy(dtype=float), log, from_zero=True)
+    if change:
+        ends = diverging(float(table["change"].abs().max()), percent=True, title="change") | {"colorscale": DIVERGING}
+    else:
+        ends = scale.axis(percent=True, title="share") | {"colorscale": COLOURSCALE}
     steps = sorted(table["step"].unique())
 
     def map_at(at: int) -> go.Heatmap:
         rows = of_stack[of_stack["step"] == at]
         values = heatmap.cells(rows, kinds, layers, "change" if change else "share")
-        if log and not change:
-            values = log10(values, otherwise=scale["zmin"])
+        if scale.log and not change:
+            values = log10(values, otherwise=ends["zmin"])
         words = [
             f"<b>{row.module}</b><br>step {at}<br>share {row.share:.2%} ({row.change * 100:+.2f} points since start)"
             for row in rows.itertuples()
         ]
-        text = rows.assign(text=words).pivot(index="kind", columns="layer", values="text")
+        one_each = rows.assign(text=words).drop_duplicates(["kind", "layer"])
+        text = one_each.pivot(index="kind", columns="layer", values="text")
         text = text.reindex(index=kinds, columns=layers).fillna("")
         return go.Heatmap(
             z=values, x=layers, y=kinds, text=text.to_numpy(), hovertemplate="%{text}<extra></extra>",
-            hoverongaps=False, xgap=1, ygap=1, **scale,
+            hoverongaps=False, xgap=1, ygap=1, **ends,
         )  # fmt: skip
 
     figure = go.Figure(map_at(step))
@@ -163,24 +169,6 @@ def experts(energy: EnergyMap, module: str) -> go.Figure:
 def _step_title(step: int, change: bool) -> str:
     what = "Change of shares since the start" if change else "Shares of all energy"
     return f"{what}, step {step}" if step else f"{what}, before training"
-
-
-def _training_scale(table: pd.DataFrame, change: bool, log: bool) -> dict[str, Any]:
-    """Colours of a map through training, fixed by all steps and stacks together."""
-    bar = {"thickness": 12, "title": {"text": "change<br>" if change else "share<br>", "side": "top"}}
-    if change:
-        largest = float(table["change"].abs().max()) or 1.0
-        return {
-            "colorscale": DIVERGING, "zmid": 0, "zmin": -largest, "zmax": largest,
-            "colorbar": bar | {"tickformat": "+.1%"},
-        }  # fmt: skip
-    top = float(table["share"].max()) or 1.0
-    if log:
-        bar |= {"title": {"text": "log10<br>share<br>", "side": "top"}}
-        smallest = float(table["share"][table["share"] > 0].min()) if (table["share"] > 0).any() else top
-        low = max(np.log10(smallest), np.log10(top) - DECADES)
-        return {"colorscale": COLOURSCALE, "zmin": low, "zmax": np.log10(top), "colorbar": bar}
-    return {"colorscale": COLOURSCALE, "zmin": 0, "zmax": top, "colorbar": bar | {"tickformat": ".0%"}}
 
 
 def ranked_bars(energy: EnergyMap, count: int) -> go.Figure:
@@ -268,5 +256,10 @@ def maxima(energy: EnergyMap, kind: str, selected: str) -> go.Figure:
         )
     )  # fmt: skip
     figure.update_xaxes(title="layer")
-    figure.update_yaxes(title="largest |output| (log)", type="log", dtick="D2")
+    sizes = table["max_output"][table["max_output"] > 0]
+    at = ticks(float(sizes.min()) / BELOW, float(sizes.max()), log=True) if len(sizes) else []
+    span = [float(np.log10(end)) for end in (sizes.min() / BELOW, sizes.max() * 1.1)] if len(sizes) else None
+    figure.update_yaxes(
+        title="largest |output| (log)", type="log", range=span, tickvals=at, ticktext=tick_texts(at)
+    )  # fmt: skip
     return finish(figure, f"Largest output of {kind} modules (red: chosen)", 300)

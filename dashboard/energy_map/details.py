@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard.energy_map import charts
+from dashboard.energy_map import charts, grid
 from dashboard.energy_map import words as map_words
 from dashboard.shared import heatmap, queries
 from dashboard.shared.widgets import at_most
@@ -27,7 +27,7 @@ class View:
 
     Attributes:
         module: the chosen one.
-        measure, log: how the map is coloured.
+        measure, log: how the map is coloured; without a `log` each map's own structure decides.
         name: of files that are saved.
         config: of plotly charts.
         open: whether the tab that is drawn can be seen; charts wait for it.
@@ -36,7 +36,7 @@ class View:
     energy: EnergyMap
     module: str
     measure: str
-    log: bool
+    log: bool | None
     name: str
     config: dict[str, Any]
     open: bool
@@ -124,7 +124,7 @@ def data(view: View) -> None:
     energy, p = view.energy, view.energy.provenance
     st.markdown("Measure it again:")
     st.code(map_words.repeat_command(energy), language="bash")
-    figure = heatmap.heatmap(energy, energy.dominant["stack"], view.measure, view.log, view.module)
+    figure = grid.figure(energy, energy.dominant["stack"], view.measure, view.log, view.module)
     files = (
         ("CSV", "csv", lambda: queries.download(energy.id, "csv")),
         ("Parquet", "parquet", lambda: queries.download(energy.id, "parquet")),

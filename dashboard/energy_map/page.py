@@ -2,14 +2,21 @@
 
 import streamlit as st
 
-from dashboard.energy_map import choice, details, difference, pick, training
+from dashboard.energy_map import achieved, choice, details, difference, grid, over, pick, training
 from dashboard.energy_map import words as map_words
 from dashboard.shared import heatmap, queries
 from dashboard.shared import words as shared_words
-from dashboard.shared.widgets import clicked, clicks, forget_unknown
+from dashboard.shared.widgets import click_anew, clicked, clicks, forget_unknown
 from domlora.errors import DomLoRAError
 
 TABS = ("Why here", "Ranking", "Difference", "Training", "Adapter", "Data and provenance")
+SCALES = {"auto": None, "linear": False, "log": True}
+# Map and facts stand beside each other where both have room.
+SIDE_BY_SIDE = """<style>
+@media (max-width: 1150px) {
+  .st-key-map_and_facts [data-testid="stColumn"] { min-width: calc(100% - 1.5rem); }
+}
+</style>"""
 
 try:
     rows = queries.map_rows()
@@ -23,6 +30,8 @@ if not rows:
     st.stop()
 
 shown = choice.choose(rows)
+if shown is None:
+    st.stop()
 try:
     energy = queries.energy(shown.id)
 except DomLoRAError as error:
@@ -50,7 +59,8 @@ with st.container():
         st.caption(shared_words.of_rows(remark.words for remark in p.remarks))
 
 modules = list(energy.table["module"])
-forget_unknown("module", modules)  # another model's module
+if st.session_state.get("module", modules[0]) not in modules:  # another model's
+    st.session_state["module"] = modules[0]
 
 
 def choose(key: str) -> None:
@@ -61,30 +71,52 @@ def choose(key: str) -> None:
 
 measures = heatmap.measures_of(probe)
 forget_unknown("measure", measures)  # another probe's
+if "log" in st.query_params:  # a link of an earlier version
+    st.session_state["scale"] = "log" if st.query_params["log"] == "true" else "auto"
+    del st.query_params["log"]
 with st.container(horizontal=True, vertical_alignment="bottom"):
     measure = st.segmented_control("Colour", list(measures), key="measure", bind="query-params", required=True,
                                    default=next(iter(measures)), format_func=measures.get)  # fmt: skip
-    log = st.toggle("Log scale", key="log", bind="query-params")
+    scale = st.segmented_control(
+        "Scale", list(SCALES), key="scale", bind="query-params", required=True, default="auto",
+        help="Auto takes the logarithm where on a linear scale half of all cells would look alike.",
+    )  # fmt: skip
     picking = st.toggle(
         "Pick modules", key="pick", bind="query-params", help="A click then picks a cell, to launch a comparison of it."
     )
+    trained_alone = achieved.switch(energy)
+log = SCALES[scale]
 
-maps = st.container()  # drawn last: what a link has chosen is known once the choosers below were drawn
-with st.container():
-    picked = pick.show(energy) if picking else None
-module = st.selectbox("Module (click a cell, or choose here)", modules, key="module", bind="query-params")
+st.html(SIDE_BY_SIDE)
+with st.container(key="map_and_facts"):
+    left, right = st.columns([0.7, 0.3], gap="medium")
+with left:
+    maps = st.container()  # drawn last: what a link has chosen is known once the choosers below were drawn
+    placements = over.choose(energy)
+    with st.container():
+        alone = achieved.choose(energy, trained_alone)
+with right:
+    with st.container():
+        picked = pick.show(energy) if picking else None
+    module = st.selectbox(
+        "Module (click a cell, or choose here)", modules, key="module", bind="query-params", on_change=click_anew
+    )
+    details.facts(energy, module)
+    with st.container():
+        achieved.fact(alone, module)
 on_click = pick.click if picking else choose
 for stack in energy.table["stack"].unique():
-    key = f"heatmap-{energy.id}-{stack}" + (f"-{clicks()}" if picking else "")
+    key = f"heatmap-{energy.id}-{stack}-{clicks()}"
     maps.plotly_chart(
-        heatmap.heatmap(energy, stack, measure, log, module, picked),
+        grid.figure(energy, stack, measure, log, module, picked, placements),
         key=key,
         width="stretch",
         config=CHART,
         on_select=lambda key=key: on_click(key),
         selection_mode="points",
     )
-details.facts(energy, module)
+with maps:
+    achieved.show(alone, energy, module, CHART, on_click)
 tabs = st.tabs(TABS, key="tab", on_change="rerun", bind="query-params")
 for tab, draw in zip(
     tabs,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,8 @@ from domlora.energy.energy_map import EnergyMap, Provenance
 from domlora.models.catalogue import known_models
 
 # The key of the picked modules is `cells` here and `picked` on Launch: a page cannot hand over what its own URL holds.
+FROM = "from_map"  # which map the modules were picked on, so that the way back leads there
+VIEW = ("cells", "module", "scale", "over")  # keys whose values stand in the URL as they are
 CONTROLS = ("dominant", "all-linear")  # what picked modules are compared with unless they are the same
 
 
@@ -33,33 +34,48 @@ def show(energy: EnergyMap) -> list[str]:
     )  # fmt: skip
     with st.container(horizontal=True):
         together = st.button(
-            "Launch them as one placement", key="launch_together", type="primary", disabled=not picked,
-            icon=":material/play_arrow:",
+            f"Launch them as one placement, against {' and '.join(controls(energy, picked))}", key="launch_together",
+            type="primary", disabled=not picked, icon=":material/play_arrow:",
         )  # fmt: skip
         singly = st.button(
-            "Launch each by itself", key="launch_singly", disabled=len(picked) < 2, icon=":material/call_split:"
-        )
+            "Launch each by itself", key="launch_singly", disabled=len(picked) < 2, icon=":material/call_split:",
+            help="Each is a placement of one module. Nothing else is trained beside them.",
+        )  # fmt: skip
     if together or singly:
         st.switch_page("launch/page.py", query_params=launch_query(energy, picked, singly=singly))
     return picked
+
+
+def came_back() -> tuple[str, dict[str, Any]] | None:
+    """Where the browser's Back leads here from Launch: the id of the map that was left, and the rest of its query.
+
+    Streamlit leaves an entry with this page's path and Launch's query in the history, at which Back stops first. What
+    Launch has bound to widgets of its own is then no longer in the query, but the session still holds the picks.
+    """
+    id = st.query_params.get(FROM)
+    if id is None or "map" in st.query_params:
+        return None
+    held = {key: st.session_state[key] for key in VIEW if st.session_state.get(key)}
+    picked = st.query_params.get_all("picked")  # where the browser has loaded the page anew
+    return id, {**held, **({"cells": picked} if picked else {}), "pick": "true"}
 
 
 def launch_query(energy: EnergyMap, picked: Sequence[str], *, singly: bool) -> dict[str, Any]:
     """What the Launch page reads from its address: this model and task, and the picked modules as placements.
 
     Args:
-        singly: each module a placement of its own, else all together one.
+        singly: each module a placement of its own and none beside them, else all together one, against `controls`.
     """
     ordered = [module for module in energy.modules["module"] if module in set(picked)]
-    best = energy.dominant["module"]
-    held = best in ordered if singly else ordered == [best]
-    query: dict[str, Any] = {
-        **subject_query(energy.provenance),
-        "placements": [name for name in CONTROLS if not (name == "dominant" and held)],
-    }
+    query: dict[str, Any] = {**subject_query(energy.provenance), "picked": ordered, FROM: energy.id}
     if singly:
-        return query | {"more_placements": ", ".join(_single_name(energy, module) for module in ordered)}
-    return query | {"picked": ordered}
+        return query | {"placements": "", "each": "true"}
+    return query | {"placements": controls(energy, picked)}
+
+
+def controls(energy: EnergyMap, picked: Sequence[str]) -> list[str]:
+    """What picked modules, as one placement, are compared with."""
+    return [name for name in CONTROLS if not (name == "dominant" and list(picked) == [energy.dominant["module"]])]
 
 
 def subject_query(provenance: Provenance) -> dict[str, str]:
@@ -78,12 +94,3 @@ def _named(what: str, name: str, revision: str | None, known: Any) -> dict[str, 
     if name in known:
         return {what: name}
     return {what: "another one", f"own_{what}": name} | ({"revision": revision} if revision else {})
-
-
-def _single_name(energy: EnergyMap, module: str) -> str:
-    """`down@11` where that means one module, else its full name."""
-    count = Counter(zip(energy.modules["kind"], energy.modules["layer"], strict=True))
-    row = energy.modules[energy.modules["module"] == module].iloc[0]
-    plain = str(row["kind"]).replace(".", "").replace("_", "").isalnum()
-    alone = count[row["kind"], row["layer"]] == 1 and plain
-    return f"{row['kind']}@{row['layer']}" if alone else f"module:{module}"

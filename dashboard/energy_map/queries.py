@@ -1,4 +1,5 @@
-"""What the Energy map page reads beside the maps themselves: energies that were measured while a comparison trained.
+"""What the Energy map page reads beside the maps themselves: energies that were measured while a comparison trained,
+and what single modules achieved that were trained alone.
 
 Built on `queries`. Whole maps stay there; here are plain tables of their shares, without any bootstrap.
 """
@@ -14,9 +15,11 @@ from dashboard.shared import queries
 from domlora.comparison.run import BASE
 from domlora.energy.energy_map import Provenance
 from domlora.paths import home
+from domlora.ranking import rank
 
 if TYPE_CHECKING:
     from domlora.comparison.run import Run
+    from domlora.ranking.result import Ranking
 
 COLUMNS = ["module", "stack", "layer", "kind", "in_features", "out_features", "energy", "share"]
 
@@ -38,6 +41,32 @@ def trained_runs(provenance: Provenance) -> list[Run]:
         and run.model_revision == provenance.model_revision
         and provenance.task_hash in (run.task_hash, run.facts.get("training_hash"))
     ]
+
+
+def single_runs(provenance: Provenance) -> list[Run]:
+    """Finished comparisons of a map's model and rows that trained enough modules alone, newest first."""
+    return [
+        run
+        for run in queries.run_rows()
+        if rank.qualifies(run)
+        and run.model_revision == provenance.model_revision
+        and provenance.task_hash in (run.task_hash, rank.rows_hash(run))
+    ]
+
+
+def achieved(run: Run, map_id: str) -> Ranking:
+    """What each module of a run achieved alone, held against the scores of one map.
+
+    Raises:
+        DomLoRAError: the run lacks what that takes, or the map scores of its modules.
+    """
+    return _achieved(run.id, map_id, str(home()))
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _achieved(run_id: str, map_id: str, where: str) -> Ranking:
+    runs = queries.store().runs
+    return rank.rank(runs.get(run_id), runs.evaluations(run_id), [queries.energy(map_id)])
 
 
 def trained_maps(run_id: str, variant: str) -> list[TrainedMap]:

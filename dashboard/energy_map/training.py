@@ -53,7 +53,7 @@ def show(view: View) -> None:
         return
     table = map_queries.training_table(maps)
     st.markdown(tables.training_words(table, step))
-    log = view.log and not change
+    log = False if change else view.log
     for stack in table["stack"].unique():
         figure = charts.training_map(table, stack, step, change=change, log=log, selected=view.module)
         st.plotly_chart(figure, key=f"training-{stack}-{step}-{variant}", width="stretch", config=view.config)

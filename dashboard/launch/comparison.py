@@ -203,12 +203,20 @@ def _placements(energy: EnergyMap | None) -> tuple[str, ...]:
             fields.say_not_taken(st, fields.not_taken("picked", lambda _: False))
         else:
             modules = list(energy.modules["module"])
-            if box.open:
-                st.caption(f"Energy map of {energy.provenance.model} on {energy.provenance.task}.")
-                _pick(energy)
+            above = st.container()  # drawn last: what a link has picked is known once its widget was drawn
             fields.several(st, "picked", modules, label="Picked modules", wrap=True)
-            if st.session_state["picked"]:
-                names.append("module:" + "+".join(sorted(st.session_state["picked"], key=modules.index)))
+            each = st.toggle(
+                "Each by itself", key="each", bind="query-params", help="Each is a placement of one module, else one."
+            )
+            if box.open:
+                with above:
+                    st.caption(f"Energy map of {energy.provenance.model} on {energy.provenance.task}.")
+                    _pick(energy)
+            picked = sorted(st.session_state["picked"], key=modules.index)
+            if each:
+                names += [words.single_name(energy, module) for module in picked]
+            elif picked:
+                names.append("module:" + "+".join(picked))
     return tuple(names)
 
 

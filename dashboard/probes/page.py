@@ -16,8 +16,8 @@ from domlora.ranking.result import Ranking
 CHART = {"displayModeBar": True, "modeBarButtons": [["toImage"]], "displaylogo": False,
          "toImageButtonOptions": {"format": "svg", "filename": "domlora-probes"}}  # fmt: skip
 WHAT = (
-    "**rho**: 1 orders them as training does, 0 no better than chance, below 0 the wrong way round. **Regret**: what its "
-    "first pick loses to the best one."
+    "**rho**: 1 orders them as training does, 0 no better than chance, below 0 the wrong way round. **Regret**: what "
+    "its first pick loses to the best one."
 )
 COLUMNS = {
     "probe": st.column_config.TextColumn(width="medium", pinned=True),

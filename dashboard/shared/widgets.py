@@ -36,9 +36,9 @@ def at_most(key: str, largest: float) -> None:
 
 
 def clicked(chart: str) -> str | None:
-    """The `customdata` of the point of a chart that was clicked on, in its `on_select`."""
+    """The `customdata` of the point of a chart that was clicked on, in its `on_select`; None where it has none."""
     points = st.session_state[chart].selection.points
-    return points[0]["customdata"] if points else None
+    return (points[0].get("customdata") or None) if points else None
 
 
 CLICKABLE = ("single-row", "single-cell")  # selection modes of a table whose rows open on a click anywhere in them
@@ -60,9 +60,14 @@ def toggle_clicked(chart: str, key: str) -> None:
     choice, held = clicked(chart), list(st.session_state.get(key, []))
     if choice is not None:
         st.session_state[key] = [one for one in held if one != choice] if choice in held else [*held, choice]
-        st.session_state["clicks"] = clicks() + 1
+        click_anew()
+
+
+def click_anew() -> None:
+    """Lets a chart forget what was clicked on, where the choice was changed without it: its next click counts again."""
+    st.session_state["clicks"] = clicks() + 1
 
 
 def clicks() -> int:
-    """How many clicks `toggle_clicked` has seen."""
+    """How often charts were made to forget a click; part of their keys."""
     return st.session_state.get("clicks", 0)

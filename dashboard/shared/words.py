@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
 from domlora.data.tasks import NamedTask
-from domlora.energy.energy_map import Provenance
+from domlora.energy.energy_map import EnergyMap, Provenance
 from domlora.placements.placement import Placement
 
 if TYPE_CHECKING:
@@ -99,6 +99,15 @@ def where(placement: Placement) -> str:
     """The modules of a placement in a few words."""
     names = [short(placed.module) for placed in placement.modules]
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def single_name(energy: EnergyMap, module: str) -> str:
+    """The name of a placement of one module: `down@11` where that means it alone, else `module:` and its full name."""
+    table = energy.modules
+    row = table[table["module"] == module].iloc[0]
+    alone = ((table["kind"] == row["kind"]) & (table["layer"] == row["layer"])).sum() == 1
+    plain = str(row["kind"]).replace(".", "").replace("_", "").isalnum()
+    return f"{row['kind']}@{row['layer']}" if alone and plain else f"module:{module}"
 
 
 def ranks(placement: Placement) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.helpers.browser import MARKS, click_cell
+from tests.helpers.browser import MARKS, click_cell, settled
 
 pytestmark = MARKS
 
@@ -16,8 +16,7 @@ def test_a_click_on_a_cell_opens_its_module_and_the_link_reopens_it(app, page):
     page.get_by_role("combobox", name="Energy map").click()
     page.get_by_role("option", name=re.compile("smollm2-135m on math")).click()
     expect(page.get_by_role("heading", name="smollm2-135m on math")).to_be_visible()
-    expect(page.locator(".nsewdrag").first).to_be_visible()
-    page.wait_for_timeout(1500)  # the chart's own drawing
+    settled(page)
     click_cell(page, column=4, row=0, columns=30, rows=7)
     expect(page).to_have_url(re.compile("module=model.layers.4.self_attn.q_proj"))
     page.goto(page.url)

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.energy_map import charts, pick, tables
 from dashboard.energy_map import words as map_words
-from dashboard.shared import heatmap
+from dashboard.shared import heatmap, words
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.placements import place_for
 from domlora.comparison.run import BASE, Run, Variant
@@ -303,16 +303,15 @@ def test_picked_modules_open_launch_as_one_placement(energy):
 
 def test_picked_modules_open_launch_each_by_itself(energy):
     query = pick.launch_query(energy, PICKED, singly=True)
-    assert query["more_placements"] == "q@3, down@11"
-    assert "picked" not in query and "dominant" not in query["placements"]
+    assert (query["picked"], query["each"]) == (PICKED, "true")
+    assert not query["placements"], "nothing is trained that was not picked"
 
 
 def test_a_kind_that_is_twice_in_a_layer_is_named_in_full():
     energy = make_map([1, 2, 3])
     energy.modules["layer"] = [0, 0, 1]
     names = list(energy.modules["module"])
-    query = pick.launch_query(energy, names, singly=True)
-    assert query["more_placements"] == f"module:{names[0]}, module:{names[1]}, down@1"
+    assert [words.single_name(energy, name) for name in names] == [f"module:{names[0]}", f"module:{names[1]}", "down@1"]
 
 
 def test_launch_of_a_folder_and_a_file_names_both():
@@ -354,9 +353,7 @@ def test_what_launch_gets_is_what_it_would_train(energy, singly):
     assert not app.error
     placed = list(app.dataframe[0].value["placement"])
     assert placed == (
-        ["all-linear", "q@3", "down@11"]
-        if singly
-        else ["dominant", "all-linear", "layers.3.self_attn.q_proj and 1 more"]
+        ["q@3", "down@11"] if singly else ["dominant", "all-linear", "layers.3.self_attn.q_proj and 1 more"]
     )
 
 

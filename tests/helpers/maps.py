@@ -35,6 +35,26 @@ def make_map(energies, sample_energies=None, **provenance) -> EnergyMap:
     return EnergyMap(table, Provenance(**{**facts, **provenance}))
 
 
+KINDS = ("q", "k", "v", "o", "gate", "up", "down")
+
+
+def deep_map(layers: int, *, gaps=(), **provenance) -> EnergyMap:
+    """A map as real models have it, `KINDS` in every layer: most of the energy in few modules, over four decades.
+
+    Args:
+        gaps: (layer, kind) that the model lacks.
+    """
+    names = {kind: f"self_attn.{kind}_proj" if kind in "qkvo" else f"mlp.{kind}_proj" for kind in KINDS}
+    rows = [
+        {"module": f"model.layers.{i}.{names[kind]}", "stack": "decoder", "layer": i, "kind": kind}
+        for i in range(layers) for kind in KINDS if (i, kind) not in gaps
+    ]  # fmt: skip
+    energies = np.random.default_rng(layers).lognormal(0, 1.8, len(rows))
+    made = make_map([1] * len(rows), **{"layers": layers, "key": f"{layers:0>64}"[::-1], **provenance})
+    facts = pd.DataFrame(rows).assign(in_features=64, out_features=32, energy=energies)
+    return EnergyMap(made.modules.assign(**facts), made.provenance)
+
+
 def map_of(model, energies: dict[str, float] | None = None) -> EnergyMap:
     """A map of all modules of a real model: energy 1, then 2, 3, ... in forward order, unless given by name."""
     census = find_modules(model).modules
