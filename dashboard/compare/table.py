@@ -70,15 +70,18 @@ def _table(frame: pd.DataFrame, ids: list[str]) -> list[str]:
     """Draws the table and returns the ids of the chosen rows."""
     key = f"runs-{hash(tuple(ids))}"  # with other runs, other rows lie under the same numbers: nothing is chosen then
     columns = st.column_config
-    shown = frame.assign(notes=[text.partition("\n")[0] for text in frame["notes"]])
+    shown = frame.assign(
+        notes=[text.partition("\n")[0] for text in frame["notes"]],
+        pinned=["★" if pinned else "" for pinned in frame["pinned"]],
+    )
     optional = [name for name in ("name", "tags", "notes") if not frame[name].map(bool).any()]
     optional += [name for name in ("pinned", "archived") if not frame[name].any()]
     event = st.dataframe(
         shown.drop(columns=optional), key=key, hide_index=True, width="stretch", on_select="rerun",
         selection_mode="multi-row", height=HEIGHT * (min(MOST, len(ids)) + 1),
-        column_order=ORDER,
+        column_order=ORDER, placeholder="",
         column_config={
-            "pinned": columns.CheckboxColumn("pin", width="small"),
+            "pinned": columns.TextColumn("pin", width=40),
             "created": columns.DatetimeColumn(format="D MMM YYYY, HH:mm"),
             "loss": columns.NumberColumn(format="%.3f", help="mean over seeds, nats per response token"),
             "rows": columns.TextColumn(help="what the loss is measured on"),
@@ -92,7 +95,7 @@ def _actions(chosen: list[Run], current: Run | None, runs: Sequence[Run]) -> Non
     ids = [run.id for run in chosen]
     with st.container(horizontal=True):
         if len(chosen) == 1:
-            st.button("Open", key="runs_open", type="primary", on_click=_open, args=(ids[0],))
+            st.button("Open this run", key="runs_open", type="primary", on_click=_open, args=(ids[0],))
         else:
             st.button("Draw together", key="runs_together", type="primary", on_click=_draw_together, args=(ids,))
         for field, yes, no in (("pinned", "Pin", "Unpin"), ("archived", "Archive", "Take out of the archive")):
@@ -104,17 +107,27 @@ def _actions(chosen: list[Run], current: Run | None, runs: Sequence[Run]) -> Non
             _confirm(chosen, current)
     common = [tag for tag in chosen[0].notes.tags if all(tag in run.notes.tags for run in chosen)]
     known = list(dict.fromkeys([*common, *(tag for run in runs for tag in run.notes.tags)]))
-    with st.form(f"runs_form_{'-'.join(ids)}", border=False):
+    of = "-".join(ids)
+    with st.form(f"runs_form_{of}", border=False):
         left, right = st.columns(2)
-        name = left.text_input("Name", chosen[0].notes.name, max_chars=80) if len(chosen) == 1 else None
-        tags = right.multiselect("Tags", known, common, accept_new_options=True, placeholder="type a new one")
-        said = st.text_area("Notes", chosen[0].notes.text, height=80) if len(chosen) == 1 else None
-        if st.form_submit_button("Save"):
-            for run in chosen:
-                own = [tag for tag in run.notes.tags if tag not in common]
-                changes = {"tags": [*tags, *own], "name": name, "text": said}
-                _note([run.id], {field: value for field, value in changes.items() if value is not None})
-            st.rerun()
+        if len(chosen) == 1:
+            left.text_input("Name", chosen[0].notes.name, key=f"runs_name_{of}", max_chars=80)
+        right.multiselect(
+            "Tags", known, common, key=f"runs_tags_{of}", accept_new_options=True, placeholder="type a new one"
+        )
+        if len(chosen) == 1:
+            st.text_area("Notes", chosen[0].notes.text, key=f"runs_text_{of}", height=80)
+        st.form_submit_button("Save", on_click=_save, args=(chosen, common, of))
+
+
+def _save(chosen: list[Run], common: list[str], of: str) -> None:
+    """What the form says; tags that only some of the runs have stay with those."""
+    held = st.session_state
+    changes = {field: held[f"runs_{field}_{of}"] for field in ("name", "text") if f"runs_{field}_{of}" in held}
+    for run in chosen:
+        own = [tag for tag in run.notes.tags if tag not in common]
+        _note([run.id], {**changes, "tags": [*held[f"runs_tags_{of}"], *own]})
+    st.toast("Saved.")
 
 
 def _open(id: str) -> None:

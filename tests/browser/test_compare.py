@@ -148,9 +148,9 @@ def test_a_run_is_named_in_the_table_and_deleted_once_that_is_said_twice(app, pa
     choose_row(page, 1)
     page.get_by_role("textbox", name="Name").fill("the older")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("the older")).to_be_attached()
+    expect(page.get_by_text("Saved.")).to_be_visible()
     assert Store().runs.get(older.id).notes.name == "the older"
-    page.get_by_role("button", name="Open", exact=True).click()
+    page.get_by_role("button", name="Open this run").click()
     expect(page).to_have_url(f"{app}/compare?run={older.id}")
     expect(page.get_by_role("combobox", name="Run")).to_have_value(re.compile("the older"))
     page.go_back()
