@@ -29,3 +29,21 @@ def in_percent(value: intervals.Estimate) -> str:
     """`41% (95 % interval 30% to 52%)`."""
     interval = "" if np.isnan(value.low) else f" (95 % interval {value.low:.0%} to {value.high:.0%})"
     return f"{value.value:.0%}{interval}"
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def count(number: int, thing: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+def cut(text: str, letters: int) -> str:
+    """At most so many letters, the last of them an ellipsis if any are left out."""
+    return text if len(text) <= letters else text[: max(1, letters - 1)] + "…"

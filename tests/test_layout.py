@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 # The lowest floor first. A folder (or a file at the top level) imports from lower floors only.
 FLOORS = (
-    ("errors", "json_values", "paths", "progress", "quoting", "settings", "version", "visible"),
+    ("colours", "errors", "json_values", "paths", "progress", "quoting", "settings", "version", "visible"),
     ("statistics",),
     ("wording",),  # knows how an interval reads
     ("data",),

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-
 import pandas as pd
 
-from dashboard.shared.words import named_again, named_task, number
+from dashboard.shared.words import number
 from domlora.energy.energy_map import EnergyMap
+from domlora.energy.repeat import repeat_command as repeat_command
 from domlora.probes.registry import ProbeInfo
 
-REPEATED = (
-    "probe", "against", "split", "estimator", "reduction", "rank", "alpha", "draws", "max_length", "seed", "dtype",
-)  # fmt: skip
 SINK_SHARE = 0.5  # of a module's energy at the first token, and
 SINK_RATIO = 20  # its largest output over the median of all modules: a massive activation
 
@@ -51,23 +47,3 @@ def why(energy: EnergyMap, module: str) -> str:
         f"Its energy is spread: {row['first_token']:z.0%} first token, {row['prompt']:z.0%} rest of the prompt, "
         f"{row['response']:z.0%} response; {size}."
     )
-
-
-def repeat_command(energy: EnergyMap) -> str:
-    """The command line that measures a map again."""
-    p = energy.provenance
-    c = p.config
-    model, revision = named_again(p)
-    task = named_task(p)
-    parts = [f"domlora probe {shlex.quote(model)} --task {shlex.quote(task.source)} --samples {c.samples}"]
-    if task.columns:
-        parts.append(f"--columns {shlex.quote(task.columns)}")
-    if task.system != "keep":
-        parts.append(f"--system {task.system}")
-    if revision:
-        parts.append(f"--revision {revision}")
-    defaults = type(c)()
-    for name in REPEATED:
-        if getattr(c, name) != getattr(defaults, name):
-            parts.append(f"--{name.replace('_', '-')} {getattr(c, name)}")
-    return " ".join(parts) + (" --rslora" if c.rslora else "")

@@ -8,42 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.shared.figures import COLOURS, SYMBOLS, error_bars, finish_long
-from dashboard.shared.words import short_name
-from domlora.comparison.selection import contestant_name
-
-if TYPE_CHECKING:
-    from domlora.comparison.run import Run
+from dashboard.shared.figures import error_bars, finish_long
+from domlora.colours import colours as colours
+from domlora.colours import symbols as symbols
+from domlora.comparison.names import names_of as names_of
+from domlora.comparison.names import shortened as shortened
 
 TITLE = 56  # characters a line of a title, so that none is cut beside the menu at 800 pixels
 LOSS = "loss (nats per response token)"
-
-
-def names_of(run: Run) -> list[str]:
-    """All contestants in the order of the run, by their short names; the order fixes their colours."""
-    return list(dict.fromkeys(short_name(contestant_name(v.placement, v.method)) for v in run.variants))
-
-
-def shortened(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of a comparison with its contestants as a column, by their short names."""
-    table = table.reset_index() if table.index.name == "contestant" else table
-    return table.assign(contestant=[short_name(name) for name in table["contestant"]])
-
-
-def colours(contestants: Sequence[str]) -> dict[str, str]:
-    """One colour a contestant, by its order in the run."""
-    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(contestants)}
-
-
-def symbols(contestants: Sequence[str]) -> dict[str, str]:
-    """One marker a contestant; two that share a colour (the ninth is the first again) do not share it."""
-    return {name: SYMBOLS[i % len(SYMBOLS)] for i, name in enumerate(contestants)}
 
 
 def result_table(table: pd.DataFrame) -> pd.DataFrame:

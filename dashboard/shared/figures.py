@@ -13,21 +13,21 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-# Okabe and Ito's eight; blue lightened, yellow darkened, black made grey, so that all show on white and on black.
-COLOURS = ("#1F83C9", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#9A8B00", "#8C8C8C")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "triangle-down", "pentagon", "hexagon")
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+from domlora.colours import ACCENT as ACCENT
+from domlora.colours import BAR as BAR
+from domlora.colours import COLOURS as COLOURS
+from domlora.colours import COLOURSCALE as COLOURSCALE
+from domlora.colours import DASHES as DASHES
+from domlora.colours import SYMBOLS as SYMBOLS
+from domlora.colours import TRANSPARENT as TRANSPARENT
+
 KIND_SYMBOLS = {  # a kind of module has the same marker in every figure
     "q": "circle", "k": "pentagon", "v": "square", "qkv": "hexagon", "o": "diamond", "router": "x",
     "gate": "triangle-left", "up": "triangle-up", "gate_up": "bowtie", "down": "triangle-down",
     "expert.gate": "hourglass", "expert.up": "star-triangle-up", "expert.gate_up": "star-square",
     "expert.down": "star-triangle-down",
 }  # fmt: skip
-COLOURSCALE = "Cividis"  # bright means "adapt here", so it is reversed for a probe that prefers low scores
-ACCENT = "#d1495b"  # the winner
-BAR = "#4a7fb5"
 CHOSEN = "#2a9d8f"  # what the reader has chosen
-TRANSPARENT = "rgba(0,0,0,0)"
 LEGEND_BELOW = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0, "xanchor": "left"}
 LINE_HEIGHT = 20  # pixels of a line of a title
 

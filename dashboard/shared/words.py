@@ -12,6 +12,12 @@ from domlora.comparison.run import Run
 from domlora.data.tasks import NamedTask
 from domlora.energy.energy_map import EnergyMap, Provenance
 from domlora.placements.placement import Placement
+from domlora.placements.words import placement_rows as placement_rows
+from domlora.placements.words import short as short
+from domlora.placements.words import short_name as short_name
+from domlora.wording import count as count
+from domlora.wording import cut as cut
+from domlora.wording import duration as duration
 
 if TYPE_CHECKING:
     from dashboard.shared.queries import MapRow
@@ -82,25 +88,6 @@ def size_of(config: SweepConfig, placements: int, variants: int) -> str:
     )
 
 
-def placement_rows(placements: Sequence[Placement]) -> list[dict[str, object]]:
-    """What each placement is, for a table."""
-    most = max((p.trainable_parameters for p in placements), default=1)
-    return [
-        {
-            "placement": short_name(p.name), "modules": len(p.modules), "ranks": ranks(p),
-            "trainable parameters": p.trainable_parameters, "of the largest": f"{p.trainable_parameters / most:.1%}",
-            "where": where(p),
-        }
-        for p in placements
-    ]  # fmt: skip
-
-
-def where(placement: Placement) -> str:
-    """The modules of a placement in a few words."""
-    names = [short(placed.module) for placed in placement.modules]
-    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
-
-
 def single_name(energy: EnergyMap, module: str) -> str:
     """The name of a placement of one module: `down@11` where that means it alone, else `module:` and its full name."""
     table = energy.modules
@@ -108,21 +95,6 @@ def single_name(energy: EnergyMap, module: str) -> str:
     alone = ((table["kind"] == row["kind"]) & (table["layer"] == row["layer"])).sum() == 1
     plain = str(row["kind"]).replace(".", "").replace("_", "").isalnum()
     return f"{row['kind']}@{row['layer']}" if alone and plain else f"module:{module}"
-
-
-def ranks(placement: Placement) -> str:
-    """`8`, or `1 to 12` where they differ."""
-    found = {placed.rank for placed in placement.modules}
-    return f"{min(found)}" if len(found) == 1 else f"{min(found)} to {max(found)}"
-
-
-def short_name(name: str) -> str:
-    """Picked modules are named in full by the placement; for charts and tables the first and their number will do."""
-    if not name.startswith("module:"):
-        return name
-    modules, _, method = name.removeprefix("module:").partition(" ")
-    first, *others = modules.split("+")
-    return short(first) + (f" and {len(others)} more" if others else "") + (f" {method}" if method else "")
 
 
 def budget_warning(placements: Sequence[Placement]) -> str | None:
@@ -150,14 +122,6 @@ def variants_of(statuses: Sequence[str]) -> str:
     return f"variants: {', '.join(names) or 'none yet'}"
 
 
-def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3 h 05 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
-
-
 def roughly(seconds: float) -> str:
     """A duration that nobody knows exactly: `a few seconds`, `25 s`, `2 h 10 min`."""
     if seconds < 7.5:
@@ -172,21 +136,6 @@ def span(low: float, high: float) -> str:
     """A range of durations: `20 min to 1 h 05 min`; one where both are the same in words."""
     least, most = roughly(low), roughly(high)
     return most if least == most else f"{least} to {most}"
-
-
-def count(number: int, thing: str) -> str:
-    """`1 seed`, `3 seeds`."""
-    return f"{number} {thing}" + ("" if number == 1 else "s")
-
-
-def short(module: str) -> str:
-    """`model.layers.11.mlp.down_proj` -> `layers.11.mlp.down_proj`."""
-    return module.split(".", 1)[1] if module.count(".") > 2 else module
-
-
-def cut(text: str, letters: int) -> str:
-    """At most so many letters, the last of them an ellipsis if any are left out."""
-    return text if len(text) <= letters else text[: max(1, letters - 1)] + "…"
 
 
 def file_name(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
+from domlora.energy.repeat import subject
 from domlora.search.config import OWN, FindConfig
 from domlora.search.facts import FIND, SEARCH
 from domlora.settings import flag
@@ -32,25 +33,11 @@ def _search(run: Run, config: FindConfig) -> list[str]:
     usual = FindConfig()
     own = {name: getattr(config, name) for name in OWN}
     words = [word for name, value in own.items() if value != getattr(usual, name) for word in _option(name, value)]
-    return [*_subject(run, "find"), *words, *_settings(config.training, usual.training)]
+    return [*subject(run, "find"), *words, *_settings(config.training, usual.training)]
 
 
 def _anew(run: Run, config: SweepConfig) -> list[str]:
-    return [*_subject(run, "compare"), *_settings(config, SweepConfig())]
-
-
-def _subject(run: Run, command: str) -> list[str]:
-    """The command with its model and task."""
-    model, task = run.model_origin, run.task_origin
-    words = ["domlora", command, model.named_again if model is not None else run.model]
-    if model is not None and model.kind == "hub" and model.revision:
-        words += ["--revision", model.revision]
-    words += ["--task", task.named_again if task is not None else run.task]
-    if task is not None and task.columns_named is not None:
-        words += ["--columns", task.columns_named]
-    if task is not None and task.system != "keep":
-        words += ["--system", task.system]
-    return words
+    return [*subject(run, "compare"), *_settings(config, SweepConfig())]
 
 
 def _settings(config: SweepConfig, usual: SweepConfig) -> list[str]:

@@ -340,8 +340,8 @@ def test_a_gguf_and_a_file_are_measured_again_by_their_whole_paths():
 def test_a_task_is_asked_for_again_as_its_rows_were_read():
     origin = TaskOrigin(kind="file", place="/d/rows.jsonl", columns={"a": "prompt", "b": "completion"}, system="drop")
     energy = make_map([1, 2], model="ref-llama", task="rows", task_origin=origin)
-    assert "--task /d/rows.jsonl --samples" in map_words.repeat_command(energy)
-    assert "--columns a=prompt,b=completion --system drop" in map_words.repeat_command(energy)
+    named = "--task /d/rows.jsonl --columns a=prompt,b=completion --system drop --samples"
+    assert named in map_words.repeat_command(energy)
     query = pick.subject_query(energy.provenance)
     assert (query["columns"], query["system"]) == ("a=prompt,b=completion", "drop")
 
