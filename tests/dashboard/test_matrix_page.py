@@ -56,7 +56,7 @@ def test_shipped_maps_are_shown_on_first_start():
     assert app.multiselect(key="architectures").value == ["smollm2-135m", "gemma3-270m"]
     text = text_of(app)
     assert "The dominant module does not depend on the task." in text
-    assert "**smollm2-135m**: model.layers.11.mlp.down_proj leads on 3 of 4 tasks" in text
+    assert r"**smollm2-135m**: model.layers.11.mlp.down\_proj leads on 3 of 4 tasks" in text
     assert "All 8 cells are measured by PAGE" in text
     assert app.button(key="measure_missing").disabled
 
@@ -193,7 +193,7 @@ def test_a_cell_that_was_measured_meanwhile_is_on_the_page(some_cells):
     job = Queue(some_cells).claim("host:1", "cpu")
     Queue(some_cells).report(job.id, "probing", 3, 8)
     app.run()
-    assert app.dataframe[-1].value.loc["b", "code"].startswith("probing: 3 of 8")
+    assert app.dataframe[-1].value.loc["b", "code"].startswith("probing: 38 %")
     Queue(some_cells).finish(job.id, "done", result=some_cells.maps.add(cell("b", "code", (2, "up"), kinds=FUSED)))
     eventually(lambda: "All 4 cells are measured" in text_of(app.run()))  # the list of maps is kept for seconds
     assert not app.exception
