@@ -37,7 +37,7 @@ def draw(card: Card) -> None:
 def training_sentence(trained: Trained) -> str:
     """What the newest run of a model found, and where PAGE's first module stands in it."""
     run = trained.run
-    where = f"**Trained** on {words.literal(run.task)}, {run.config.steps} steps: "
+    where = f"**Trained** on {words.literal(run.task)}, {words.count(trained.steps, 'step')}: "
     best = (
         f"{words.literal(words.short_name(trained.best))} is best of {len(run.placements)} with {trained.loss:.3f} nats"
     )

@@ -13,6 +13,7 @@ import streamlit as st
 
 from dashboard.shared import queries, words
 from dashboard.shared.queries import MapRow
+from domlora.comparison.run import STEPS
 from domlora.comparison.selection import Contestant, contestants_of
 from domlora.models.catalogue import REFERENCE_MODELS
 from domlora.paths import home
@@ -33,11 +34,13 @@ class Trained:
     """What a run says by the losses that its variants ended with.
 
     Attributes:
+        steps: that its variants trained: fewer than asked for where the time was over.
         best: the contestant with the lowest mean loss; the loss, and what it was before training.
         dominant: loss of PAGE's dominant module; None where it took no part.
     """
 
     run: Run
+    steps: int
     best: str
     loss: float
     before: float
@@ -104,7 +107,8 @@ def _trained(run_id: str, variants: tuple[tuple[str, str], ...], where: str, _ru
     best = min(known, key=known.__getitem__)
     part = _part(_run)
     before = next((v.results[f"{part}_loss_before"] for v in _run.variants if f"{part}_loss_before" in v.results), None)
-    return Trained(_run, best, known[best], math.nan if before is None else before, known.get(DOMINANT))
+    steps = max(int(v.results.get(STEPS, _run.config.steps)) for v in _run.variants)
+    return Trained(_run, steps, best, known[best], math.nan if before is None else before, known.get(DOMINANT))
 
 
 def _loss(contestant: Contestant) -> float:

@@ -18,6 +18,7 @@ from domlora.energy.energy_map import EnergyMap
 from domlora.energy.summary import MapSummary
 from domlora.jobs.queue import Queue
 from domlora.jobs.spec import FindRequest, Job, ProbeRequest, SweepRequest
+from domlora.models.catalogue import REFERENCE_MODELS
 from domlora.paths import home, sample_data_path
 from domlora.store.shipped import SHIPPED as SHIPPED_RUN
 from domlora.store.shipped import maps_of_runs, take_in_runs
@@ -112,7 +113,8 @@ def _map_rows(where: str, stamp: Hashable) -> list[MapRow]:
         for m in map_summaries()
     ]  # fmt: skip
     known = {row.id for row in measured}
-    return measured + [_shipped_row(energy) for id, energy in _shipped().items() if id not in known]
+    rows = measured + [_shipped_row(energy) for id, energy in _shipped().items() if id not in known]
+    return sorted(rows, key=lambda row: _last(row.source == SHIPPED, row.model))
 
 
 def _shipped_row(energy: EnergyMap) -> MapRow:
@@ -203,11 +205,17 @@ def _run_rows(where: str) -> list[Run]:
         known.update({run.id: (stamps[run.id], run) for run in store().runs.list(changed)})
     for id in known.keys() - stamps.keys():
         known.pop(id, None)
-    return [known[id][1] for id in stamps if id in known]
+    rows = [known[id][1] for id in stamps if id in known]
+    return sorted(rows, key=lambda run: _last(SHIPPED_RUN in run.facts, run.model))
+
+
+def _last(shipped: bool, model: str) -> int:
+    """The order of a list: what is one's own, what is shipped, and of that the small models to try things on."""
+    return shipped + (shipped and model in REFERENCE_MODELS)
 
 
 def run_rows() -> list[Run]:
-    """All comparisons, newest first."""
+    """All comparisons, newest first, the shipped ones last."""
     return _run_rows(str(home()))
 
 
