@@ -17,6 +17,7 @@ from dashboard.shared.figures import ACCENT, CHOSEN, COLOURSCALE, finish
 from dashboard.shared.scale import Scale
 from dashboard.shared.words import cut
 from domlora.energy.energy_map import EnergyMap
+from domlora.energy.verdict import STANDS_OUT
 from domlora.models.kinds import in_order
 from domlora.probes.registry import ProbeInfo
 
@@ -26,7 +27,6 @@ MEASURES = {
     "energy_per_parameter": ("energy per<br>weight", ".3g"),
 }
 NO_MODULE = ""  # what a click on an empty cell says
-STANDS_OUT = 0.1  # share of the energy from which on a module is said to lead
 TITLE = 50  # letters that fit over a thumbnail
 
 

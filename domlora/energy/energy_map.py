@@ -17,7 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from domlora.data.origin import TaskOrigin, task_origin_of
 from domlora.data.remarks import Remark
-from domlora.energy.verdict import CONCENTRATED_FRACTION, CONCENTRATED_MODULES, MODERATE_FRACTION, Level, Verdict
+from domlora.energy.verdict import (
+    CONCENTRATED_FRACTION,
+    CONCENTRATED_MODULES,
+    MODERATE_FRACTION,
+    STANDS_OUT,
+    Level,
+    Verdict,
+)
 from domlora.errors import ProbeError
 from domlora.models.modules import Skipped
 from domlora.models.origin import ModelOrigin, model_origin_of
@@ -216,9 +223,10 @@ class EnergyMap:
         """For amounts that modules share: over how many they spread, and who has most."""
         best = self.dominant
         what = "the energy"
-        start = f"{self.level.capitalize()}: "
+        level = self.level + self._exception()
+        start = f"{level.capitalize()}: "
         if self.provenance.config.probe != "page":
-            what, start = f"the {self.probe.measures}", f"{self.probe.title}, {self.level}: "
+            what, start = f"the {self.probe.measures}", f"{self.probe.title}, {level}: "
         sentence = (
             f"{start}{what} spreads as over {self.effective_modules:.1f} of "
             f"{len(self.modules)} modules; {best['module']} leads with {best['share']:.1%}"
@@ -229,6 +237,13 @@ class EnergyMap:
         low, high = self.bootstrap.low[row], self.bootstrap.high[row]
         frequency = self.bootstrap.winner_frequency[row]
         return sentence + f" (95 % interval {low:.1%} to {high:.1%}), dominant in {frequency:.0%} of resamples."
+
+    def _exception(self) -> str:
+        """What stands out of a spread that is diffuse as a whole: one module may hold a quarter of it."""
+        count = int((self.shares >= STANDS_OUT).sum())
+        if self.level != "diffuse" or not 0 < count <= CONCENTRATED_FRACTION * len(self.modules):
+            return ""
+        return " but for one module" if count == 1 else f" but for {count} modules"
 
     def _extreme(self) -> str:
         """For scores that are no shares of anything: which module has the best one, by how much, and how surely."""

@@ -8,6 +8,7 @@ from typing import Literal
 CONCENTRATED_MODULES = 5  # at most so many effective modules, and
 CONCENTRATED_FRACTION = 0.10  # at most this fraction of all modules: "concentrated"
 MODERATE_FRACTION = 0.25  # up to this fraction of all modules: "moderately concentrated"; beyond: "diffuse"
+STANDS_OUT = 0.10  # share of the energy from which on a module stands out, however the rest is spread
 Level = Literal["concentrated", "moderately concentrated", "diffuse"]
 
 

@@ -44,6 +44,19 @@ def test_verdict_follows_the_effective_number(energies, level):
     assert energy.verdict.sentence.lower().startswith(level)
 
 
+@pytest.mark.parametrize(
+    ("energies", "start"),
+    [
+        ([25] + [1] * 75, "Diffuse but for one module: the energy spreads as over"),
+        ([20, 20] + [1] * 60, "Diffuse but for 2 modules: "),
+        ([2] + [1] * 75, "Diffuse: "),
+        ([1, 6, 3], "Diffuse: "),  # of three modules, more than one stands out
+    ],
+)
+def test_a_diffuse_map_says_what_stands_out_of_it(energies, start):
+    assert make_map(energies).verdict.sentence.startswith(start)
+
+
 def test_silent_model_has_a_verdict_that_says_so():
     assert "No module received any gradient" in make_map([0, 0]).verdict.sentence
 
