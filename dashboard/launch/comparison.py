@@ -50,7 +50,6 @@ def form(subject: Subject) -> None:
     Raises:
         DomLoRAError: the store cannot be read or written.
     """
-    _take_old_address()
     first = st.container()  # what is asked for below decides what stands here
     where = st.container()  # placements come next, but which there are depends on what is asked below
     columns = st.columns([3, 4, 3, 3], vertical_alignment="bottom")  # three rates are to be seen whole
@@ -75,7 +74,7 @@ def form(subject: Subject) -> None:
         _start(subject, request, count, problems, notes)
 
 
-def _take_old_address() -> None:
+def take_old_address() -> None:
     """Moves what `more_placements` says into the one box for placements, before it is drawn for the first time."""
     if st.query_params.get("more_placements") and "placements" not in st.session_state:
         there = [name for name in st.query_params.get_all("placements") if name] or list(DEFAULT.placements)

@@ -6,6 +6,8 @@ from dashboard.launch import comparison, probe
 from dashboard.shared import fields, subject
 from domlora.errors import DomLoRAError
 
+subject.take_old_address()
+comparison.take_old_address()
 st.title("Launch")
 KINDS = ["Probe", "Comparison"]
 wrong = fields.not_taken("kind", KINDS.__contains__)

@@ -14,7 +14,6 @@ import streamlit as st
 from dashboard.shared.estimates import Estimate
 from dashboard.shared.fields import rates_in_words
 
-KEY = "preset"
 PROBE: Mapping[str, Mapping[str, Any]] = {
     "quick look": {"samples": 8, "max_length": 256},
     "standard": {"samples": 32, "max_length": 512},
@@ -54,18 +53,17 @@ def choose(
         return name if found is None else f"{name} · {found.time}"
 
     held = next((name for name, one in presets.items() if all(now.get(key) == one[key] for key in one)), None)
-    st.session_state[KEY] = held
+    key = f"preset-{held}"  # another widget where the form holds another one: nothing is written over it
     st.segmented_control(
-        "How thorough", list(presets), key=KEY, format_func=label, on_change=_fill, args=(presets,),
-        label_visibility="collapsed",
+        "How thorough", list(presets), default=held, required=True, key=key, format_func=label, on_change=_fill,
+        args=(presets, key), label_visibility="collapsed",
     )  # fmt: skip
 
 
-def _fill(presets: Mapping[str, Mapping[str, Any]]) -> None:
+def _fill(presets: Mapping[str, Mapping[str, Any]], key: str) -> None:
     """Puts the settings of a preset into the form's widgets; the rest of the form stays."""
-    name = st.session_state[KEY]
-    for key, value in presets[name].items() if name else ():
-        if key == "learning_rates":
+    for name, value in presets[st.session_state[key]].items():
+        if name == "learning_rates":
             st.session_state["rates"] = rates_in_words(value)
         else:
-            st.session_state[key] = value
+            st.session_state[name] = value

@@ -6,6 +6,7 @@ differ in length, and a machine is not always as busy. None where nothing was me
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dashboard.shared.queries import SHIPPED, MapRow, energy, page_rows, run_rows
@@ -18,10 +19,12 @@ from domlora.training.meter import ANSWER_COST, TRAIN_COST
 # A probe takes the energy of every module of each sample by itself, where training runs the blocks below an adapter
 # once for all variants: a row of training took 0.5 of a probed one with 66 variants of smollm2-135m, on ref-llama 0.5
 # (one module), 0.6 (a mixture), 1.0 (all linear modules alone), all on a CPU.
-OF_A_PROBED_ROW = (0.3, 1.0)
-SAME = (0.8, 1.3)  # of what was measured here on the same task
-OTHER = (0.6, 1.7)  # ... on rows of another task
-ELSEWHERE = (0.4, 2.5)  # ... on another machine
+OF_A_PROBED_ROW = 0.6
+# By what factor time may be off in either direction, if it is judged ...
+BY_PROBE = 1.7  # by a probe, where it is training that takes it
+SAME = 1.3  # by what was measured here on the same task
+OTHER = 1.7  # by what was measured on rows of another task
+ELSEWHERE = 2.2  # by what was measured on another machine
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,12 @@ class Estimate:
         return f"Takes about {self.time}{memory}, judging by {self.basis}."
 
 
+def _between(seconds: float, memory: str, basis: str, *factors: float) -> Estimate:
+    """A range about so many seconds: what may be off for several reasons is rarely off by all of them at once."""
+    off = math.exp(math.hypot(*map(math.log, factors)))
+    return Estimate(seconds / off, seconds * off, memory, basis)
+
+
 def of_probe(model: str, task: str, samples: int, max_length: int) -> Estimate | None:
     """Of a probe of one model, by earlier ones of it.
 
@@ -59,9 +68,8 @@ def of_probe(model: str, task: str, samples: int, max_length: int) -> Estimate |
     found = _probed(model, task)
     if found is None:
         return None
-    seconds, (low, high), memory, basis = found
-    tokens = min(1.0, max_length / basis.tokens)
-    return Estimate(low * seconds * samples * tokens, high * seconds * samples * tokens, memory, basis.words)
+    tokens = min(1.0, max_length / found.tokens)
+    return _between(found.seconds * samples * tokens, found.memory, found.words, found.off)
 
 
 def of_sweep(model: str, task: str, config: SweepConfig, variants: int) -> Estimate | None:
@@ -76,20 +84,19 @@ def of_sweep(model: str, task: str, config: SweepConfig, variants: int) -> Estim
     if rows:
         run = rows[0]
         seconds = run.facts["seconds"] / _passes(run.config, len(run.variants)) * passes
-        low, high = SAME if run.task == task and run.config.max_length == config.max_length else OTHER
+        off = SAME if run.task == task and run.config.max_length == config.max_length else OTHER
         peak = run.facts.get("peak_memory_bytes")
         basis = (
             f"{count(len(run.variants), 'variant')} of {run.config.steps} steps with "
             f"{count(run.config.rows_per_step, 'row')} each ({run.task}) on {run.facts.get('device', 'this machine')}"
         )
-        return Estimate(low * seconds, high * seconds, f"{peak / 1e9:.1f} GB" if peak else "", basis)
+        return _between(seconds, f"{peak / 1e9:.1f} GB" if peak else "", basis, off)
     found = _probed(model, task)
     if found is None:
         return None
-    seconds, (low, high), memory, basis = found
-    row = seconds / TRAIN_COST * passes
-    words = f"{basis.words}; there is no comparison of this model yet"
-    return Estimate(OF_A_PROBED_ROW[0] * low * row, OF_A_PROBED_ROW[1] * high * row, f"at least {memory}", words)
+    seconds = OF_A_PROBED_ROW * found.seconds / TRAIN_COST * passes
+    words = f"{found.words}; there is no comparison of this model yet"
+    return _between(seconds, f"at least {found.memory}", words, found.off, BY_PROBE)
 
 
 def estimate_sweep(model: str, config: SweepConfig, variants: int, task: str = "") -> str:
@@ -99,13 +106,18 @@ def estimate_sweep(model: str, config: SweepConfig, variants: int, task: str = "
 
 
 @dataclass(frozen=True)
-class _Basis:
-    tokens: float  # of a sample
+class _Probed:
+    """An earlier probe: seconds and tokens of a sample, by what factor they may be off, its memory, what it was."""
+
+    seconds: float
+    tokens: float
+    off: float
+    memory: str
     words: str
 
 
-def _probed(model: str, task: str) -> tuple[float, tuple[float, float], str, _Basis] | None:
-    """Seconds a sample of an earlier probe, how far off they may be, its memory, and what it was."""
+def _probed(model: str, task: str) -> _Probed | None:
+    """The earlier probe of a model that tells most: one of here before one that came with domlora, then the task's."""
     rows = [row for row in page_rows() if row.model == model]
     if not rows:
         return None
@@ -115,11 +127,11 @@ def _probed(model: str, task: str) -> tuple[float, tuple[float, float], str, _Ba
 
     best = min(rows, key=distance)
     p = energy(best.id).provenance
-    spread = ELSEWHERE if best.source == SHIPPED else SAME if best.task == task else OTHER
+    off = ELSEWHERE if best.source == SHIPPED else SAME if best.task == task else OTHER
     tokens = p.tokens / p.samples
     where = f"{p.device}, elsewhere" if best.source == SHIPPED else p.device
     words = f"a probe of {p.samples} samples of {tokens:.0f} tokens ({p.task}) on {where}"
-    return p.seconds / p.samples, spread, f"{p.peak_memory_bytes / 1e9:.1f} GB", _Basis(tokens, words)
+    return _Probed(p.seconds / p.samples, tokens, off, f"{p.peak_memory_bytes / 1e9:.1f} GB", words)
 
 
 def _tells(run: Run) -> bool:

@@ -12,7 +12,7 @@ from dashboard.shared import fields, words
 def row(
     what: str, problems: Sequence[str], notes: Sequence[str], known: Callable[[], None] | None = None
 ) -> str | None:
-    """Draws the row.
+    """Draws the row. The button starts a job, or opens what is known unless it is to be done again.
 
     Args:
         what: will run, in a sentence: a name that was typed and not taken is seen to be missing here.
@@ -24,8 +24,11 @@ def row(
         None where nothing was pressed, else `start`, `again` (although it is known), or `open` (what is known).
     """
     left, right = st.columns([1, 5], vertical_alignment="center")
-    pressed = left.button("Start", type="primary", key="start", disabled=bool(problems), width="stretch")
-    again = False
+    again = known is not None and bool(st.session_state.get("again"))
+    pressed = left.button(
+        "Open it" if known is not None and not again else "Start", type="primary", key="start",
+        disabled=bool(problems), width="stretch",
+    )  # fmt: skip
     with right:
         fields.say(problems)
         if not problems:
@@ -33,7 +36,7 @@ def row(
         if known is not None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 known()
-                again = st.toggle("Do it again", key="again")
+                st.toggle("Do it again", key="again")
         if not problems and (known is None or again):
             st.caption("  \n".join(filter(None, notes)))
     if not pressed:

@@ -64,7 +64,7 @@ class Subject:
 
 def choose() -> Subject:
     """Draws the choosers of model and task."""
-    _take_old_address()
+    take_old_address()
     left, right = st.columns(2)
     with left:
         model, revision, name, problems = _model()
@@ -91,8 +91,8 @@ def choose() -> Subject:
     return Subject(model, revision, name, task, task_name, splits, tuple(problems))
 
 
-def _take_old_address() -> None:
-    """Moves what `own_model` and `own_task` say into the boxes, before these are drawn for the first time."""
+def take_old_address() -> None:
+    """Moves what `own_model` and `own_task` say into the boxes, before any is drawn for the first time."""
     moved = False
     for box in ("model", "task"):
         own = st.query_params.get(f"own_{box}")
@@ -114,7 +114,7 @@ def _box(name: str, options: list[str], typed: str) -> str:
     if own and own not in options:
         options = [*options, own]  # it can be chosen again
     said = fields.label_and_help(ProbeRequest, name)
-    said["label"] += f" :small[(choose, or type {typed})]"
+    said["label"] += f" (choose, or type {typed})"
     chosen = st.selectbox(
         **said, options=options, key=name, bind="query-params", accept_new_options=True,
         placeholder="nothing chosen",
@@ -200,7 +200,7 @@ def kept(name: str, content: bytes) -> Path:
     """
     packing = _ending(name.lower(), PACKED_SUFFIXES)
     suffix = _ending(name.lower().removesuffix(packing), (*DATA_SUFFIXES, ".zip")) + packing
-    path = home() / "uploads" / f"upload-{hashlib.sha256(content).hexdigest()[:12]}{suffix}"
+    path = home() / "uploads" / f"upload-{hashlib.sha256(content).hexdigest()[:24]}{suffix}"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}")

@@ -46,7 +46,7 @@ def test_what_the_box_shows_is_what_runs_and_runs_once(app, page, tiny_folder, w
     from playwright.sync_api import expect
 
     page.set_viewport_size({"width": width, "height": 1000})
-    page.goto(f"{app}/launch?{urlencode({'task': 'math', 'samples': 4, 'rank': 4, 'max_length': 64})}")
+    page.goto(f"{app}/launch?{urlencode({'task': 'math', 'samples': 4, 'rank': 4, 'max_length': 256})}")
     box = page.get_by_role("combobox", name=re.compile("Model"))
     expect(box).to_have_value("smollm2-135m", timeout=WAIT)
     box.click()
@@ -74,7 +74,7 @@ def test_what_the_box_shows_is_what_runs_and_runs_once(app, page, tiny_folder, w
 
     page.goto(re.sub(r"[&?]job=\w+", "", page.url))
     expect(page.get_by_role("link", name=re.compile(r"Measured on \d+ \w+ \d+: open it"))).to_be_visible(timeout=WAIT)
-    start.click()
+    page.get_by_role("button", name="Open it").click()
     expect(page).to_have_url(re.compile("/energy_map"))
     (job,) = Queue(Store()).list()
     assert (job.request.model, job.status) == (str(tiny_folder), "done")
@@ -97,7 +97,7 @@ def test_old_addresses_and_further_placements_are_taken(app, page, tiny_folder):
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
     expect(page).not_to_have_url(re.compile("own_model|more_placements"))
     assert page.evaluate("document.documentElement.scrollWidth") <= 800
-    page.get_by_role("button", name=re.compile("quick look")).click()
+    page.get_by_role("radio", name=re.compile("quick look")).click()
     expect(page).to_have_url(re.compile("steps=30"))
     expect(page).to_have_url(re.compile("random%3A1"))
 

@@ -20,7 +20,7 @@ def energy():
 
 
 def middle(found):
-    return (found.low + found.high) / 2
+    return (found.low * found.high) ** 0.5
 
 
 def test_a_comparison_takes_as_much_longer_as_it_has_more_to_do(energy):
@@ -59,7 +59,7 @@ def test_without_a_comparison_a_row_is_cheaper_than_a_probed_one():
 def test_what_was_measured_elsewhere_tells_less():
     here = make_map([1.0, 2.0], model="smollm2-135m", task="math")
     away = estimates.of_probe("smollm2-135m", "math", 32, 512)
-    assert "elsewhere" in away.basis and away.high / away.low > 5
+    assert "elsewhere" in away.basis and away.high / away.low > 4
     Store().maps.add(here)
     estimates.page_rows.__globals__["_map_rows"].clear()
     near = estimates.of_probe("smollm2-135m", "math", 32, 512)

@@ -1,6 +1,6 @@
 """Launch: presets, any probe, what is measured already, what an address asks for in vain."""
 
-import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -80,17 +80,24 @@ class _Subject:
 def test_presets_fill_the_form_and_light_up_where_it_holds_them():
     app = page("launch", model="smollm2-135m", task="math")
     assert not app.exception
-    preset = (
-        app.segmented_control(key="preset") if hasattr(app, "segmented_control") else app.button_group(key="preset")
-    )
-    assert preset.value in ("standard", ["standard"])
-    labels = [str(option) for option in json.loads(json.dumps([getattr(o, "content", str(o)) for o in preset.options]))]
-    assert all(" · " in label for label in labels)  # each with its time
-    app.number_input(key="samples").set_value(8).run()
-    app.number_input(key="max_length").set_value(256).run()
-    assert app.session_state["preset"] == "quick look"
+    (preset,) = [group for group in app.segmented_control if group.key.startswith("preset")]
+    assert preset.value == "standard"
+    app.segmented_control(key="preset-standard").set_value("quick look").run()
+    assert not app.exception
+    assert (app.number_input(key="samples").value, app.number_input(key="max_length").value) == (8, 256)
+    assert app.segmented_control(key="preset-quick look").value == "quick look"
     app.number_input(key="max_length").set_value(255).run()
-    assert app.session_state["preset"] is None
+    assert app.segmented_control(key="preset-None").value is None
+
+
+def test_presets_of_a_comparison_say_how_long_each_takes():
+    app = page("launch", kind="Comparison", model="smollm2-135m", task="math")
+    labels = app.segmented_control(key="preset-standard").options
+    assert [label.split(" · ")[0] for label in labels] == list(presets.COMPARISON)
+    assert all(re.search(r" \d+ (min|h)", label) for label in labels)
+    app.segmented_control(key="preset-standard").set_value("thorough").run()
+    assert not app.exception
+    assert app.text_input(key="rates").value == "3e-4, 1e-3, 3e-3, 1e-2"
 
 
 def test_presets_hold_settings_that_are_allowed_and_the_standard_ones_are_the_defaults():
