@@ -131,14 +131,11 @@ def _save(chosen: list[Run], common: list[str], of: str) -> None:
 
 
 def _open(id: str) -> None:
-    address.put("run", id)
-    address.put("view", None)
+    address.put_all({"run": id, "view": None})
 
 
 def _draw_together(ids: list[str]) -> None:
-    address.put("run", ids[0])
-    address.put("with", ids[1:])
-    address.put("view", "Curves")
+    address.put_all({"run": ids[0], "with": ids[1:], "view": "Curves"})
 
 
 def _note(ids: list[str], changes: dict) -> None:

@@ -12,12 +12,13 @@ A widget that is kept so: `follow("metric", names, names[0])`, then the widget w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 _NOT_SET = object()
+_DRAWN = "drawn_"  # in the session, before a widget's key: the value that it was drawn with last
 
 
 def text(key: str) -> str | None:
@@ -32,17 +33,31 @@ def many(key: str) -> list[str]:
 
 def put(key: str, value: Any, words: Callable[[Any], str] = str) -> None:
     """Writes a value into the address, a list as several; None and an empty text leave nothing there."""
-    if value is None or value == "":
-        st.query_params.pop(key, None)
-    elif isinstance(value, list | tuple):
-        st.query_params[key] = [words(one) for one in value] or ""  # an empty list is a choice too
-    else:
-        st.query_params[key] = words(value)
+    put_all({key: value}, words)
+
+
+def put_all(values: Mapping[str, Any], words: Callable[[Any], str] = str) -> None:
+    """As `put`, several at once: one entry in the browser's history."""
+    said: dict[str, Any] = {key: st.query_params.get_all(key) for key in st.query_params}
+    for key, value in values.items():
+        if value is None or value == "":
+            said.pop(key, None)
+        elif isinstance(value, list | tuple):
+            said[key] = [words(one) for one in value] or ""  # an empty list is a choice too
+        else:
+            said[key] = words(value)
+    st.query_params.from_dict(said)
 
 
 def kept(key: str, words: Callable[[Any], str] = str) -> dict[str, Any]:
     """For a widget: what a person chooses goes into the address."""
-    return {"on_change": lambda: put(key, st.session_state[key], words)}
+
+    def write() -> None:
+        # A widget that goes away or comes back while one clicks on counts as changed too, with the value that it had.
+        if st.session_state[key] != st.session_state.get(_DRAWN + key, _NOT_SET):
+            put(key, st.session_state[key], words)
+
+    return {"on_change": write}
 
 
 def follow(key: str, options: Sequence[Any], default: Any, words: Callable[[Any], str] = str) -> None:
@@ -82,3 +97,4 @@ def follow_switch(key: str, default: bool = False) -> None:
 def _set(key: str, value: Any) -> None:
     if st.session_state.get(key, _NOT_SET) != value:
         st.session_state[key] = value
+    st.session_state[_DRAWN + key] = value
