@@ -30,7 +30,7 @@ FLOORS = (
     ("training",),
     ("search",),
     ("export",),
-    ("jobs",),
+    ("jobs", "report"),
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

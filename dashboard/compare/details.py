@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.compare import tables
-from dashboard.shared import address, contestants, files, queries, taking, words
+from dashboard.shared import address, contestants, files, queries, report_button, taking, words
 from domlora.comparison.run import BASE, Answer, Run
 from domlora.errors import DomLoRAError
 from domlora.export.taken import Taken
@@ -140,6 +140,7 @@ def take_away(run: Run) -> None:
         "Everything as JSON", lambda: tables.everything(run, metrics, comparison), f"{name}.json",
         key="everything_json", width="stretch", on_click="ignore",
     )  # fmt: skip
+    report_button.of_run(run.id)
     with st.popover("Curves elsewhere"):
         st.caption("Sends curves and conclusion to a service, where its package is installed:")
         commands = "\n".join(f"domlora runs send {run.id} --to {service}" for service in SERVICES)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.energy_map import charts, grid
 from dashboard.energy_map import words as map_words
-from dashboard.shared import heatmap, queries
+from dashboard.shared import heatmap, queries, report_button
 from dashboard.shared.widgets import at_most
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import PlacementError
@@ -133,6 +133,7 @@ def data(view: View) -> None:
     for column, (text, suffix, made) in zip(st.columns(3), files, strict=True):
         # No rerun on a click: it would throw away the contents that a second click asks for.
         column.download_button(text, made, f"{view.name}.{suffix}", key=suffix, on_click="ignore", width="stretch")
+    report_button.of_map(energy.id)
     st.segmented_control("The camera button at the upper right of each chart saves it as", IMAGE_FORMATS, key="image",
                          default=IMAGE_FORMATS[0], required=True, bind="query-params")  # fmt: skip
     if p.skipped:

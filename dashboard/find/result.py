@@ -6,7 +6,7 @@ import json
 
 import streamlit as st
 
-from dashboard.shared import queries, result_view, taking, words
+from dashboard.shared import queries, report_button, result_view, taking, words
 from domlora.comparison.result import Comparison
 from domlora.export.taken import Taken
 from domlora.placements.placement import Placement
@@ -45,6 +45,7 @@ def take_away(found: Answer) -> None:
         )  # fmt: skip
         if found.variant is not None:
             taking.adapter(Taken.of(final.run, final, found.variant, queries.metrics(final.run.id)))
+        report_button.of_run(found.id)
     taking.snippet(placement, dropout=final.run.config.dropout)
 
 

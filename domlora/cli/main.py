@@ -25,6 +25,7 @@ COMMANDS = {  # name -> (what adds its arguments, what it does), in the order of
     "probes": ("probes:add_probes", "the probes there are, and how well each foretells where an adapter works"),
     "matrix": ("matrix:add_matrix", "measure every model on every task, and how far the winners agree"),
     "maps": ("maps:add_maps", "energy maps in the store"),
+    "report": ("report:add_report", "write maps, comparisons and searches as one HTML file that opens anywhere"),
     "models": ("catalogue:add_models", "built-in models, and how to name others"),
     "tasks": ("catalogue:add_tasks", "built-in tasks, and what a file holds"),
     "jobs": ("jobs:add_jobs", "queued, running and ended jobs"),
