@@ -69,3 +69,23 @@ def test_a_click_on_a_thumbnail_and_on_a_row_opens_it(app, page):
     box = table.bounding_box()
     page.mouse.click(box["x"] + 150, box["y"] + 36 + 18)  # somewhere in the first row, which is drawn on a canvas
     expect(page).not_to_have_url(re.compile(r"localhost:\d+/$"))
+
+
+def test_the_menu_switches_the_theme(app, page):
+    from playwright.sync_api import expect
+
+    def ground() -> str:
+        return page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{app}/jobs")
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=60_000)
+    assert ground() == "rgb(255, 255, 255)"
+    page.get_by_test_id("stMainMenuButton").click()
+    page.get_by_text("Dark", exact=True).click()
+    page.wait_for_function(
+        "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor !== 'rgb(255, 255, 255)'"
+    )
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=60_000)
+    assert ground() != "rgb(255, 255, 255)"  # it is remembered
