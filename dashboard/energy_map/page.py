@@ -29,6 +29,11 @@ if not rows:
     st.page_link("launch/page.py", label="Launch a probe", icon=":material/play_arrow:")
     st.stop()
 
+if "log" in st.query_params and "scale" not in st.session_state:  # a link of an earlier version
+    asked = {key: st.query_params.get_all(key) for key in st.query_params if key != "log"}
+    st.switch_page(
+        "energy_map/page.py", query_params={**asked, "scale": "log" if st.query_params["log"] == "true" else "auto"}
+    )
 shown = choice.choose(rows)
 if shown is None:
     st.stop()
@@ -71,9 +76,6 @@ def choose(key: str) -> None:
 
 measures = heatmap.measures_of(probe)
 forget_unknown("measure", measures)  # another probe's
-if "log" in st.query_params:  # a link of an earlier version
-    st.session_state["scale"] = "log" if st.query_params["log"] == "true" else "auto"
-    del st.query_params["log"]
 with st.container(horizontal=True, vertical_alignment="bottom"):
     measure = st.segmented_control("Colour", list(measures), key="measure", bind="query-params", required=True,
                                    default=next(iter(measures)), format_func=measures.get)  # fmt: skip

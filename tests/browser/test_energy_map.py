@@ -83,7 +83,7 @@ def test_every_cell_says_and_chooses_its_own_module(app, page, width):
             click_cell(page, column, row, layers, len(ROWS), across=across, down=down)
             module = names[column, ROWS[row]]
             expect(page.get_by_role("combobox", name="Module")).to_have_value(module)
-            settled(page)
+            page.wait_for_timeout(1000)  # the chart's own drawing
         click_cell(page, *(3, ROWS.index("q")), layers, len(ROWS))  # no module there: nothing happens
         settled(page)
         expect(page.get_by_role("combobox", name="Module")).to_have_value(module)

@@ -26,6 +26,7 @@ from domlora.probes.registry import PROBES
 from domlora.store.store import Store
 from tests.helpers.maps import make_map
 from tests.helpers.pages import page, text
+from tests.helpers.ranked import stored_singles
 
 TABS = ("Why here", "Ranking", "Difference", "Training", "Adapter", "Data and provenance")
 STEPS = (0, 5, 10)
@@ -284,6 +285,65 @@ def test_maps_of_training_are_in_no_list_of_maps(energy):
     trained_run(energy)
     options = opened(energy).selectbox(key="map").options
     assert len(options) == len(list((sample_data_path() / "maps").glob("*.parquet")))
+
+
+# What training achieved
+
+
+def test_what_single_modules_achieved_is_shown_where_some_were_trained(energy):
+    assert opened(energy).toggle(key="achieved").disabled
+    run = stored_singles(energy)
+    trained = [placement.modules[0].module for placement in run.placements]
+    app = opened(energy, achieved="true", module=trained[0])
+    assert "**Trained alone** it lowers the loss by" in text(app)
+    assert "30 modules, each trained alone for 7 steps and judged on 40 test rows" in text(app)
+    other = next(module for module in energy.modules["module"] if module not in trained)
+    app.selectbox(key="module").set_value(other).run()
+    assert "It was not trained alone." in text(app)
+    another = read(sample_data_path() / "maps" / "smollm2-135m-chat.parquet")
+    assert opened(another, achieved="true").toggle(key="achieved").disabled, "it was another task"
+
+
+# Placements over the map
+
+
+def test_placements_over_the_map_may_be_typed_and_what_is_wrong_is_said(energy):
+    app = opened(energy, over=["dominant", "down@3", "top-k:no"])
+    assert app.multiselect(key="over").value == ["dominant", "down@3", "top-k:no"]
+    assert "'no' is no count" in text(app)
+    assert not app.error
+
+
+# Links
+
+
+def test_a_map_is_found_by_its_id_and_a_link_keeps_all_else(energy):
+    app = page("energy_map", map=energy.id, cells=PICKED, pick="true", log="true")
+    assert not app.exception
+    assert app.selectbox(key="map").value == label(energy)
+    assert app.multiselect(key="cells").value == PICKED
+    assert app.segmented_control(key="scale").value == "log"
+
+
+def test_another_map_is_never_shown_for_one_that_is_not_there(energy):
+    app = page("energy_map", map="smollm2-135m on math (ffffffffffff)")
+    assert not app.exception
+    assert "There is no energy map" in text(app)
+    assert not app.selectbox(key="instead").value
+    assert not app.get("plotly_chart")
+    app.selectbox(key="instead").set_value(label(energy)).run()
+    assert app.selectbox(key="map").value == label(energy)
+
+
+def test_who_looks_at_the_strongest_module_does_so_on_the_next_map_too(energy):
+    other = read(sample_data_path() / "maps" / "gemma3-270m-code.parquet")
+    app = opened(energy)
+    app.selectbox(key="map").set_value(label(other)).run()
+    assert app.selectbox(key="module").value == other.dominant["module"]
+    shared = next(m for m in energy.table["module"].iloc[1:] if m in set(other.modules["module"]))
+    app.selectbox(key="module").set_value(shared).run()
+    app.selectbox(key="map").set_value(label(energy)).run()
+    assert app.selectbox(key="module").value == shared, "it was chosen, and exists there"
 
 
 # Picking cells

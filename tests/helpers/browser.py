@@ -20,7 +20,7 @@ MAP = ".nsewdrag[data-subplot='xy']"  # of the first chart with a map: its cells
 # What is shown over the middle of each cell, row by row. Plotly answers at most every 50 ms: its clock is put forward.
 HOVERS = """
 ([left, top, width, height, columns, rows]) => {
-  const now = Date.now, found = [];
+  const now = Date.now.bind(Date), found = [];
   let time = now();
   Date.now = () => (time += 1000);
   try {
@@ -30,7 +30,10 @@ HOVERS = """
       under.dispatchEvent(new MouseEvent("mousemove", {...at, bubbles: true}));
       found.push(under.closest(".js-plotly-plot").querySelector(".hoverlayer").textContent);
     }
-  } finally { Date.now = now; }
+  } finally {
+    const ahead = time - now();
+    Date.now = () => now() + ahead;  // back, and the next pointer would be too early
+  }
   return found;
 }
 """

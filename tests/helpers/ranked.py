@@ -10,8 +10,10 @@ import pandas as pd
 from domlora.comparison.config import SweepConfig, variant_name
 from domlora.comparison.run import BASE, Evaluation, Run, Variant
 from domlora.energy.energy_map import EnergyMap
+from domlora.placements.place import place_all
 from domlora.placements.placement import PlacedModule, Placement
 from domlora.probes.config import ProbeConfig
+from domlora.store.store import Store
 from tests.helpers.maps import make_map
 
 ROWS = 40
@@ -66,6 +68,33 @@ def scored(run, scores, probe="page", seconds=2.0, **facts) -> EnergyMap:
     config = ProbeConfig(probe=probe, against="chat" if probe == "interference" else None)
     made = make_map([1.0], config=config, seconds=seconds, **{"key": probe[:4].ljust(64, "k"), **facts})
     return EnergyMap(table.sort_values("module", ignore_index=True), made.provenance)
+
+
+def stored_singles(energy: EnergyMap, count: int = 30) -> Run:
+    """A finished run in the store that trained modules of a map alone; gains follow the logarithm of energies."""
+    store, p = Store(), energy.provenance
+    placements = place_all(energy, [f"spread:{count}"], rank=2)
+    energies = energy.modules.set_index("module")["energy"]
+    names = [variant_name(placement.name, "lora", 1e-2, 0) for placement in placements]
+    generator = np.random.default_rng(11)
+    evaluations, variants = [Evaluation(BASE, "test", tuple(HARD), (0.5,) * ROWS)], []
+    for name, placement in zip(names, placements, strict=True):
+        gain = 0.3 + 0.05 * float(np.log10(energies[placement.modules[0].module] / energies.sum()))
+        losses = HARD - gain + generator.normal(0, 0.02, ROWS)
+        evaluations.append(Evaluation(name, "test", tuple(losses), (0.5,) * ROWS))
+        results = {"eval_loss_before": 2.0, "eval_loss_after": 2.0 - gain}
+        variants.append(
+            Variant(name, placement.name, "lora", 1e-2, 0, placement.trainable_parameters, 1, "done", None, results)
+        )
+    config = SweepConfig(placements=(f"spread:{count}",), learning_rates=(1e-2,), seeds=1, rate_seeds=0, steps=7)
+    run = store.runs.start(
+        Run("a1", "a1" * 32, p.model, p.model_source, p.model_revision, p.task, p.task_source, p.task_hash, config,
+            tuple(placements), datetime.now(UTC), variants=tuple(variants))
+    )  # fmt: skip
+    store.runs.add_evaluations(run.id, evaluations)
+    for variant in variants:
+        store.runs.set_variant(run.id, variant.name, status="done", results=variant.results)
+    return store.runs.finish(run.id)
 
 
 GAINS = np.random.default_rng(5).permutation(np.linspace(0.1, 1.5, 30))
