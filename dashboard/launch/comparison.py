@@ -69,9 +69,11 @@ def form(subject: Subject) -> None:
     st.subheader("What will be trained")
     energy, fits = task_facts.map_for(subject.name, subject.task, probe, config)
     count = _trained(subject, energy, fits, names, config, problems)
+    if not problems:
+        st.caption(" ".join(notes))
     request = SweepRequest(probe=probe, sweep=config, device=device, **sending, **subject.fields)
     with first:
-        _start(subject, request, count, problems, notes)
+        _start(subject, request, count, problems)
 
 
 def take_old_address() -> None:
@@ -88,7 +90,7 @@ def names_in(typed: str) -> list[str]:
     return [part for part in re.split(r"[,\s]+", typed) if part]
 
 
-def _start(subject: Subject, request: SweepRequest, count: int, problems: list[str], notes: list[str]) -> None:
+def _start(subject: Subject, request: SweepRequest, count: int, problems: list[str]) -> None:
     """Presets, the button with what belongs beside it, and the job that was started."""
     config, probe = request.sweep, request.probe
 
@@ -108,7 +110,6 @@ def _start(subject: Subject, request: SweepRequest, count: int, problems: list[s
         [
             words.size_of(config, count, variants),
             takes.sentence if takes else "No earlier measurement of this model to judge time by.",
-            " ".join(notes),
         ],
         None if known is None else lambda: measured.say("Compared", known.created, "compare/page.py", _address(known)),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from tests.helpers.browser import MARKS
 pytestmark = MARKS
 
 STRANGE = "<script>alert(1)</script> <img src=x onerror=alert(1)> **b** [red]x[/red] $z$"
-WAIT = 120_000  # milliseconds
+WAIT = 240_000  # milliseconds; a probe takes seconds, and minutes on a machine that is busy
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
