@@ -223,13 +223,18 @@ def _variants(run: Run, choice: Choice) -> None:
     ]
     table = pd.concat(several, ignore_index=True)
     table["loss"] = table.get("eval_loss_after", pd.Series(math.nan, index=table.index))
-    figure = parallel.parallel(table[table["status"] == "done"], revision=run.id)
+    ranked = all(tables.on_same_rows(run, other) for other in others)
+    figure = parallel.parallel(table[table["status"] == "done"], ranked=ranked, revision=run.id)
     st.plotly_chart(figure, key=f"parallel-{run.id}", width="stretch", config=choice.chart)
-    if all(tables.on_same_rows(run, other) for other in others):
+    if ranked:
         st.caption("Drag along an axis to keep the lines that cross it there; a click on the axis lets go.")
     else:
         st.caption("These runs have other held-out rows or another model: losses of one run belong together.")
     shown = table.drop(columns="loss").dropna(axis="columns", how="all")
+    if others:
+        shown.insert(0, "run", shown.pop("run"))
+    if not shown["note"].any():
+        shown = shown.drop(columns="note")
     number = st.column_config.NumberColumn
     results = [name for name in shown if name.endswith(("_before", "_after"))]
     st.dataframe(

@@ -59,10 +59,10 @@ def draw(run: Run, runs: list[Run]) -> None:
     if not running:
         live.conclusion(run)
     address.follow(VIEW, VIEWS, BEGUN if running or run.status != "done" else FINISHED)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        view = st.segmented_control(
-            "View", VIEWS, required=True, key=VIEW, label_visibility="collapsed", width="content", **address.kept(VIEW)
-        )
+    view = st.segmented_control(
+        "View", VIEWS, required=True, key=VIEW, label_visibility="collapsed", wrap=True, **address.kept(VIEW)
+    )
+    with st.container(horizontal=True):
         choice = controls.draw(run, runs, view, running)
         if not running and run.status == "done" and not run.config.race:
             more.form(run)

@@ -18,11 +18,12 @@ BEST_TO_WORST = ((0, ACCENT), (0.4, "#E69F00"), (1, "#A8A8A8"))  # seen on white
 TICKS = 6  # of a logarithmic axis
 
 
-def parallel(table: pd.DataFrame, *, revision: str = "") -> go.Figure:
+def parallel(table: pd.DataFrame, *, ranked: bool = True, revision: str = "") -> go.Figure:
     """One line a variant through its settings to its loss; dragging along an axis keeps the lines that cross there.
 
     Args:
         table: of `tables.variant_table`, those that are done, with a column `loss`.
+        ranked: whether losses of all rows may be compared, so that the title may name the best.
     """
     rows = table[np.isfinite(table["loss"].astype(float))].sort_values("loss", ascending=False)
     figure = go.Figure()
@@ -38,14 +39,16 @@ def parallel(table: pd.DataFrame, *, revision: str = "") -> go.Figure:
             line={"color": rows["loss"], "colorscale": BEST_TO_WORST, "cmin": lowest,
                   "cmax": edge if edge > lowest else lowest + 1, "showscale": False},
         )  # fmt: skip
-    finish_compared(figure, _parallel_title(rows), 420, legend=False, revision=revision)
+    finish_compared(figure, _parallel_title(rows, ranked), 420, legend=False, revision=revision)
     widest = max((len(str(name)) for name in rows.get("run", rows.get("placement", ()))), default=0)
     return figure.update_layout(margin={"l": 40 + min(220, 6 * widest), "r": 50, "b": 44})
 
 
-def _parallel_title(rows: pd.DataFrame) -> str:
+def _parallel_title(rows: pd.DataFrame, ranked: bool) -> str:
     if rows.empty:
         return "No variant has finished yet"
+    if not ranked:
+        return f"{len(rows)} variants of {rows['run'].nunique()} runs, from their settings to their loss"
     best = rows.iloc[-1]  # drawn last, so that it lies above the others
     where = f" in {best['run']}" if "run" in rows else ""
     return f"Lowest of {len(rows)}: {best['contestant']} at rate {best['learning_rate']:g}{where} ({best['loss']:.3f})"

@@ -39,7 +39,7 @@ def draw(runs: Sequence[Run], current: Run | None) -> None:
         **address.kept("runs_filter"),
     )  # fmt: skip
     address.follow_switch("archived")
-    archived = right.toggle("Archived too", key="archived", **address.kept("archived"))
+    archived = right.toggle("Archived", key="archived", **address.kept("archived"))
     fits = filtering.matcher(typed)
     listed = [run for run in runs if (archived or not run.notes.archived) and fits(_words(run))]
     hidden = sum(run.notes.archived for run in runs) if not archived else 0

@@ -188,6 +188,8 @@ def test_variants_run_through_their_settings_to_their_loss(variants):
     assert axes["learning rate"].ticktext == ("0.001", "0.01")
     assert len(axes["validation loss"].values) == len(variants) - 1
     assert title(figure) == "Lowest of 11: dominant at rate 0.001 (2.100)"
+    several = parallel(table.assign(run=["a", "b"] * 6), ranked=False)
+    assert title(several) == "11 variants of 2 runs, from their settings to their loss"
     assert title(parallel(table.iloc[:1])) == "No variant has finished yet"
 
 
