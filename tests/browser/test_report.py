@@ -9,8 +9,10 @@ from domlora.report.subjects import parts_of
 from domlora.store.store import Store
 from tests.helpers.browser import MARKS
 from tests.helpers.stored_searches import stored
+from tests.helpers.waiting import eventually
 
 pytestmark = MARKS
+WAIT = 90_000  # milliseconds for a first look on a machine that is busy
 LIGHT, DARK = "rgb(31, 36, 48)", "rgb(230, 233, 238)"
 
 
@@ -42,10 +44,11 @@ def test_a_report_opens_from_the_disk_and_hovers_in_light_and_dark(file, page):
     page.emulate_media(color_scheme="light")
     page.goto(file.as_uri())
     plots = page.locator(".plot")
-    expect(plots).to_have_count(8)
+    expect(plots).to_have_count(8, timeout=WAIT)
     for i in range(8):
-        expect(plots.nth(i).locator(".main-svg").first).to_be_visible()
+        expect(plots.nth(i).locator(".main-svg").first).to_be_visible(timeout=WAIT)
     assert ink(page) == LIGHT
+    expect(page.locator(".absent:visible")).to_have_count(0)
 
     cells = plots.first.locator(".nsewdrag").first
     cells.scroll_into_view_if_needed()
@@ -58,7 +61,7 @@ def test_a_report_opens_from_the_disk_and_hovers_in_light_and_dark(file, page):
     expect(plots.first.locator(".xtick text").first).to_have_css("fill", DARK)
     assert page.evaluate("getComputedStyle(document.body).color") == DARK
     page.set_viewport_size({"width": 800, "height": 900})
-    page.wait_for_function("document.querySelector('.plot .main-svg').getBoundingClientRect().right <= 800")
+    eventually(lambda: plots.first.locator(".main-svg").first.bounding_box()["width"] <= 800)
     assert page.evaluate("document.documentElement.scrollWidth") <= 800
     page.get_by_role("link", name="Search: smollm2-135m on math").click()
     expect(page.get_by_role("heading", name="Search: smollm2-135m on math")).to_be_in_viewport()
@@ -72,7 +75,7 @@ def test_without_script_text_and_tables_are_there(file, page):
     context = page.context.browser.new_context(java_script_enabled=False)
     plain = context.new_page()
     plain.goto(file.as_uri())
-    expect(plain.get_by_text("Charts need JavaScript")).to_be_visible()
+    expect(plain.get_by_text("This chart needs JavaScript.").first).to_be_visible(timeout=WAIT)
     expect(plain.get_by_role("cell", name="model.layers.12.self_attn.v_proj")).to_be_visible()
     expect(plain.get_by_text("The lowest test loss is all-linear's")).to_be_visible()
 
@@ -86,12 +89,12 @@ def test_the_button_hands_out_the_report_of_what_the_page_shows(app, file, page)
         ("find?search=5e5e5e5e5e5e", "Search: smollm2-135m on math"),
     ):
         page.goto(f"{app}/{address}")
-        with page.expect_download() as download:
-            button.click()
+        with page.expect_download(timeout=WAIT) as download:
+            button.click(timeout=WAIT)
         assert f"<title>{title}</title>" in download.value.path().read_text(encoding="utf-8")
     page.goto(f"{app}/energy_map")
-    page.get_by_role("tab", name="Data").click()
+    page.get_by_role("tab", name="Data").click(timeout=WAIT)
     expect(button).to_be_visible()
-    with page.expect_download() as download:
+    with page.expect_download(timeout=WAIT) as download:
         button.click()
     assert "<title>Energy map: " in download.value.path().read_text(encoding="utf-8")
