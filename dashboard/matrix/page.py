@@ -18,7 +18,7 @@ from domlora.models.catalogue import REFERENCE_MODELS, known_models
 from domlora.probes.registry import PROBES
 
 PANELS = ("Maps", "Winners", "Agreement", "Samples")
-MODELS_SHOWN = 8  # until more are chosen
+MODELS_SHOWN, TASKS_SHOWN = 8, heatmaps.TASKS_A_ROW  # until more are chosen
 WIDE = 330  # pixels of a chooser that holds several names
 VERDICTS = {  # icon and colour; the word stands beside them
     "supported": ("check_circle", "green"), "contradicted": ("cancel", "red"), "mixed": ("contrast", "orange"),
@@ -46,7 +46,9 @@ def choose() -> Choice:
     models = row.multiselect(
         "Models", with_maps, with_maps[:MODELS_SHOWN], key="architectures", bind="query-params", width=WIDE
     )
-    tasks = row.multiselect("Tasks", all_tasks, measured_tasks, key="matrix_tasks", bind="query-params", width=WIDE)
+    tasks = row.multiselect(
+        "Tasks", all_tasks, measured_tasks[:TASKS_SHOWN], key="matrix_tasks", bind="query-params", width=WIDE
+    )
     # All of them, so that a model stays chosen when its first cell has been measured.
     added = row.multiselect(
         "Add built-in models", list(known_models()), key="also", bind="query-params", placeholder="measured or not",

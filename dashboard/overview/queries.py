@@ -81,6 +81,11 @@ class Thing:
 
 def cards() -> list[Card]:
     """Of all models with maps or finished runs: real ones first, those with the newest results before others."""
+    return _cards(str(home()))
+
+
+@st.cache_resource(ttl=queries.LIST_SECONDS, show_spinner=False)
+def _cards(where: str) -> list[Card]:
     of_model: dict[str, list[MapRow]] = {}
     for row in queries.page_rows():
         of_model.setdefault(row.model, []).append(row)
@@ -94,21 +99,28 @@ def cards() -> list[Card]:
 
 
 def trained(run: Run) -> Trained | None:
-    """What a run has found; None while nothing has finished."""
-    return _trained(run.id, tuple((v.name, v.status) for v in run.variants), str(home()), run)
+    """What a run of `queries.run_rows` has found; None while nothing has finished."""
+    known = _known(str(home()))
+    if run.id not in known or known[run.id][0] is not run:  # a run that did not change is the same object
+        known[run.id] = run, _trained(run)
+    return known[run.id][1]
 
 
-@st.cache_resource(show_spinner=False, max_entries=2048)
-def _trained(run_id: str, variants: tuple[tuple[str, str], ...], where: str, _run: Run) -> Trained | None:
-    losses = {contestant.name: _loss(contestant) for contestant in contestants_of(_run, ())}
+@st.cache_resource(show_spinner=False)
+def _known(where: str) -> dict[str, tuple[Run, Trained | None]]:
+    return {}
+
+
+def _trained(run: Run) -> Trained | None:
+    losses = {contestant.name: _loss(contestant) for contestant in contestants_of(run, ())}
     known = {name: loss for name, loss in losses.items() if math.isfinite(loss)}
     if not known:
         return None
     best = min(known, key=known.__getitem__)
-    part = _part(_run)
-    before = next((v.results[f"{part}_loss_before"] for v in _run.variants if f"{part}_loss_before" in v.results), None)
-    steps = max(int(v.results.get(STEPS, _run.config.steps)) for v in _run.variants)
-    return Trained(_run, steps, best, known[best], math.nan if before is None else before, known.get(DOMINANT))
+    part = _part(run)
+    before = next((v.results[f"{part}_loss_before"] for v in run.variants if f"{part}_loss_before" in v.results), None)
+    steps = max(int(v.results.get(STEPS, run.config.steps)) for v in run.variants)
+    return Trained(run, steps, best, known[best], math.nan if before is None else before, known.get(DOMINANT))
 
 
 def _loss(contestant: Contestant) -> float:
@@ -123,6 +135,11 @@ def _part(run: Run) -> str:
 
 def things() -> list[Thing]:
     """Everything, newest first; what comes with domlora last."""
+    return _things(str(home()))
+
+
+@st.cache_resource(ttl=queries.LIST_SECONDS, show_spinner=False)
+def _things(where: str) -> list[Thing]:
     found = [*map(_of_map, queries.map_rows()), *map(_of_run, queries.run_rows())]
     found.sort(key=lambda thing: thing.made, reverse=True)
     return sorted(found, key=lambda thing: thing.shipped)
