@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.matrix import charts, heatmaps, missing
 from dashboard.matrix import queries as matrix_queries
 from dashboard.matrix.queries import Choice
-from dashboard.shared import words
+from dashboard.shared import queries, words
 from dashboard.shared.widgets import CLICKABLE, clicked_row, forget_unknown, keep_known
 from domlora.data.tasks import builtin_tasks
 from domlora.energy.energy_map import EnergyMap
@@ -43,11 +43,23 @@ def choose() -> Choice:
     keep_known("architectures", with_maps)
     keep_known("also", list(known_models()))
     keep_known("matrix_tasks", all_tasks)
+    # What came with a shipped comparison is of other rows and models than the shipped matrix: it is there to be added.
+    usual = matrix_queries.rows_by(probe, without=queries.OF_RUN) or cells
     models = row.multiselect(
-        "Models", with_maps, with_maps[:MODELS_SHOWN], key="architectures", bind="query-params", width=WIDE
+        "Models",
+        with_maps,
+        matrix_queries.models_of(list(usual))[:MODELS_SHOWN],
+        key="architectures",
+        bind="query-params",
+        width=WIDE,
     )
     tasks = row.multiselect(
-        "Tasks", all_tasks, measured_tasks[:TASKS_SHOWN], key="matrix_tasks", bind="query-params", width=WIDE
+        "Tasks",
+        all_tasks,
+        matrix_queries.tasks_of(list(usual))[:TASKS_SHOWN],
+        key="matrix_tasks",
+        bind="query-params",
+        width=WIDE,
     )
     # All of them, so that a model stays chosen when its first cell has been measured.
     added = row.multiselect(

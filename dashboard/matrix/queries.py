@@ -73,9 +73,13 @@ def probe_name(probe: str) -> ProbeName:
     return next(name for name in get_args(ProbeName) if name == probe.partition(AGAINST)[0])
 
 
-def rows_by(probe: str) -> dict[tuple[str, str], MapRow]:
-    """The newest map of each (model, task) by this probe."""
-    newest_last = reversed([row for row in queries.map_rows() if probe_of(row) == probe])
+def rows_by(probe: str, without: str | None = None) -> dict[tuple[str, str], MapRow]:
+    """The newest map of each (model, task) by this probe.
+
+    Args:
+        without: a source (`queries.MapRow`) whose maps do not count.
+    """
+    newest_last = reversed([row for row in queries.map_rows() if probe_of(row) == probe and row.source != without])
     return {(row.model, row.task): row for row in newest_last}
 
 

@@ -142,7 +142,7 @@ def things() -> list[Thing]:
 def _things(where: str) -> list[Thing]:
     found = [*map(_of_map, queries.map_rows()), *map(_of_run, queries.run_rows())]
     found.sort(key=lambda thing: thing.made, reverse=True)
-    return sorted(found, key=lambda thing: thing.shipped)
+    return sorted(found, key=lambda thing: queries.place_in_list(thing.shipped, thing.model))
 
 
 def _of_map(row: MapRow) -> Thing:
@@ -150,7 +150,7 @@ def _of_map(row: MapRow) -> Thing:
     share = f", {row.share:.1%}: {row.level}" if PROBES[row.probe].additive else ""
     return Thing(
         MAP, row.model, row.task, f"{PROBES[row.probe].title}: {where} leads{share}", row.created,
-        row.source == queries.SHIPPED, "energy_map", {"map": row.label},
+        row.source != queries.HERE, "energy_map", {"map": row.label},
     )  # fmt: skip
 
 

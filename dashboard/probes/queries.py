@@ -26,8 +26,8 @@ ONE_TASK: tuple[ProbeName, ...] = tuple(info.name for info in PROBES.values() if
 
 
 def runs() -> list[Run]:
-    """Finished comparisons with enough single modules, newest first."""
-    return [run for run in queries.run_rows() if rank.qualifies(run)]
+    """Finished comparisons with enough single modules, newest first; races, which have few of them, last."""
+    return sorted((run for run in queries.run_rows() if rank.qualifies(run)), key=lambda run: run.config.race)
 
 
 def maps_of(run: Run) -> list[MapSummary]:

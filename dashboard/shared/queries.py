@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from domlora.comparison.run import Answer, Evaluation, Run
 
 LIST_SECONDS = 2
-SHIPPED, HERE = "shipped", "measured here"  # where a map comes from
+SHIPPED, OF_RUN, HERE = "shipped", "shipped with a run", "measured here"  # where a map comes from
 PAGE = "page"
 
 
 @dataclass(frozen=True)
 class MapRow:
-    """One map in a list; `source` is `shipped` or `measured here`."""
+    """One map in a list; `source` is `SHIPPED`, `OF_RUN` or `HERE`."""
 
     id: str
     model: str
@@ -106,7 +106,7 @@ def _map_rows(where: str, stamp: Hashable) -> list[MapRow]:
     not_own = maps_of_runs(sample_data_path() / "runs")
     measured = [
         MapRow(
-            m.id, m.model, m.task, f"{m.created:%Y-%m-%d %H:%M}", SHIPPED if m.id in not_own else HERE,
+            m.id, m.model, m.task, f"{m.created:%Y-%m-%d %H:%M}", OF_RUN if m.id in not_own else HERE,
             m.samples, m.estimator, m.reduction, m.dominant.module, m.dominant.layer or 0, m.dominant.kind,
             m.dominant.share, m.effective_modules, m.modules, m.level, m.probe,
         )
@@ -114,7 +114,7 @@ def _map_rows(where: str, stamp: Hashable) -> list[MapRow]:
     ]  # fmt: skip
     known = {row.id for row in measured}
     rows = measured + [_shipped_row(energy) for id, energy in _shipped().items() if id not in known]
-    return sorted(rows, key=lambda row: _last(row.source == SHIPPED, row.model))
+    return sorted(rows, key=lambda row: place_in_list(row.source != HERE, row.model))
 
 
 def _shipped_row(energy: EnergyMap) -> MapRow:
@@ -206,11 +206,11 @@ def _run_rows(where: str) -> list[Run]:
     for id in known.keys() - stamps.keys():
         known.pop(id, None)
     rows = [known[id][1] for id in stamps if id in known]
-    return sorted(rows, key=lambda run: _last(SHIPPED_RUN in run.facts, run.model))
+    return sorted(rows, key=lambda run: place_in_list(SHIPPED_RUN in run.facts, run.model))
 
 
-def _last(shipped: bool, model: str) -> int:
-    """The order of a list: what is one's own, what is shipped, and of that the small models to try things on."""
+def place_in_list(shipped: bool, model: str) -> int:
+    """What is one's own comes first, then what is shipped, and of that the small models to try things on last."""
     return shipped + (shipped and model in REFERENCE_MODELS)
 
 
