@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.energy_map import achieved_charts
+from dashboard.energy_map import achieved_charts, grid
 from dashboard.energy_map import queries as map_queries
 from dashboard.shared import queries
 from dashboard.shared.widgets import clicks, forget_unknown
@@ -69,7 +69,8 @@ def show(
         return
     for stack in energy.table["stack"].unique():
         if (ranking.modules["stack"] == stack).any():
-            _draw(achieved_charts.grid(energy, ranking, stack, module), f"achieved-{stack}", config, on_click)
+            cells = achieved_charts.grid(energy, ranking, stack, module)
+            _draw(grid.aligned(cells) if energy.probe.additive else cells, f"achieved-{stack}", config, on_click)
     _draw(achieved_charts.scatter(energy, ranking, module), "achieved-scatter", config, on_click)
     run = ranking.run
     st.caption(

@@ -48,22 +48,23 @@ class View:
 
 
 def facts(energy: EnergyMap, module: str) -> None:
-    """The numbers of a module in a line that wraps in a narrow window, where columns would cut them."""
+    """The numbers of a module: what it has and its place large, how sure that is and its shape below."""
     row = energy.table[energy.table["module"] == module].iloc[0]
     probe = energy.probe
-    shown = {"Score": f"{row['energy']:.4g}"}
+    amount = {"Score": f"{row['energy']:.4g}"}
     if probe.additive:
-        shown = {f"Share of all {heatmap.measures_of(probe)['energy']}": f"{row['share']:.2%}"}
-    shown["Rank"] = f"{row['rank']} of {len(energy.table)}"
+        amount = {f"Share of all {heatmap.measures_of(probe)['energy']}": f"{row['share']:.2%}"}
+    with st.container(horizontal=True, gap="medium"):
+        for fact, value in {**amount, "Rank": f"{row['rank']} of {len(energy.table)}"}.items():
+            st.metric(fact, value, width="content")
+    lines = []
     if energy.bootstrap is not None:
         if probe.additive:
             low, high = energy.bootstrap.low[row.name], energy.bootstrap.high[row.name]
-            shown["95 % interval"] = f"{low * 100:.1f} to {high:.1%}"
-        shown["Leads in resamples"] = f"{energy.bootstrap.winner_frequency[row.name]:.0%}"
-    shown["Shape (in → out)"] = f"{row['in_features']} → {row['out_features']}"
-    with st.container(horizontal=True, gap="medium"):
-        for fact, value in shown.items():
-            st.metric(fact, value, width="content")
+            lines.append(f"95 % interval {low:.2%} to {high:.2%}")
+        lines.append(f"leads in {energy.bootstrap.winner_frequency[row.name]:.0%} of resamples")
+    lines.append(f"{row['in_features']:,} → {row['out_features']:,} ({row['parameters']:,} weights)")
+    st.markdown("  \n".join(lines))
 
 
 def why(view: View) -> None:

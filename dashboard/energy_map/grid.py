@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard.shared import heatmap
-from dashboard.shared.figures import BAR, COLOURS, DASHES
+from dashboard.shared.figures import BAR, DASHES
 from domlora.energy.energy_map import EnergyMap
 from domlora.models.kinds import in_order
 
@@ -25,6 +25,8 @@ BAR_HEIGHT = 44  # pixels below that for the colour bar, which takes no width th
 BAR_FOOT = 6
 LINE = 24  # pixels of a line of the legend
 LEGEND_COLUMNS = 3  # placements that are named on one line
+# Of `COLOURS` those that show on the map's own, and are neither the winner's nor the chosen module's.
+OUTLINES = ("#CC79A7", "#56B4E9", "#E69F00", "#8C8C8C", "#9A8B00")
 WIDTHS = (1.6, 1.2)  # added to the first outline's width, so that each shows beneath the next
 
 
@@ -54,6 +56,14 @@ def figure(
         height += EDGE_HEIGHT
     _bar_below(drawn, (below - AXIS - BAR_HEIGHT + BAR_FOOT) / height)
     return drawn.update_layout(height=height, margin={"r": 4, "b": below})
+
+
+def aligned(drawn: go.Figure) -> go.Figure:
+    """Another map of the same cells, each of which comes to stand below that of `figure`."""
+    height = drawn.layout.height - OWN_AXIS + AXIS + BAR_HEIGHT
+    _bar_below(drawn, BAR_FOOT / height)
+    drawn.update_xaxes(domain=[0, 1 - EDGE - GAP])
+    return drawn.update_layout(height=height, margin={"r": 4, "b": AXIS + BAR_HEIGHT})
 
 
 def totals(drawn: go.Figure, table: pd.DataFrame) -> None:
@@ -98,7 +108,7 @@ def frame(drawn: go.Figure, table: pd.DataFrame, placements: Mapping[str, Collec
         if path:
             drawn.add_shape(
                 type="path", path=path, name=name, showlegend=True,
-                line={"color": COLOURS[(i + 1) % len(COLOURS)], "width": WIDTHS[0] + WIDTHS[1] * (count - 1 - i),
+                line={"color": OUTLINES[i % len(OUTLINES)], "width": WIDTHS[0] + WIDTHS[1] * (count - 1 - i),
                       "dash": DASHES[i % len(DASHES)]},
             )  # fmt: skip
     legend = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "xanchor": "left"}

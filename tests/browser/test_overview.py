@@ -13,6 +13,7 @@ def test_a_click_on_a_cell_opens_its_module_and_the_link_reopens_it(app, page):
     page.goto(app)
     expect(page.get_by_text("smollm2-135m", exact=False).first).to_be_visible()
     page.get_by_role("link", name="Energy map").click()
+    settled(page)
     page.get_by_role("combobox", name="Energy map").click()
     page.get_by_role("option", name=re.compile("smollm2-135m on math")).click()
     expect(page.get_by_role("heading", name="smollm2-135m on math")).to_be_visible()
