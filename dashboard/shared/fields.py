@@ -83,7 +83,10 @@ def text(where: DeltaGenerator, model: type[BaseModel], name: str) -> str:
 
 def switch(where: Any, model: type[BaseModel], name: str) -> bool:
     """Asks for yes or no."""
-    return where.toggle(**label_and_help(model, name), key=name, bind="query-params")
+    wrong = not_taken(name, lambda text: text.lower() in ("true", "false"))
+    found = where.toggle(**label_and_help(model, name), key=name, bind="query-params")
+    say_not_taken(where, wrong)
+    return found
 
 
 def several(where: DeltaGenerator, key: str, options: Sequence[str], **more: Any) -> list[str]:
