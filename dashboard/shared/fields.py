@@ -157,7 +157,7 @@ def _rates_of(written: str, example: str) -> tuple[tuple[float, ...], list[str]]
 def say(problems: Iterable[str]) -> None:
     """Draws a line for each thing that is wrong. They name what somebody typed or linked to, which is no markup."""
     for problem in problems:
-        st.error(words.literal(f"{problem[:1].upper()}{problem[1:]}"))
+        st.error(words.literal(problem))
 
 
 def refused(error: ValidationError, model: type[BaseModel]) -> list[str]:
