@@ -83,7 +83,10 @@ def text(where: DeltaGenerator, model: type[BaseModel], name: str) -> str:
 
 def switch(where: Any, model: type[BaseModel], name: str) -> bool:
     """Asks for yes or no."""
-    return where.toggle(**label_and_help(model, name), key=name, bind="query-params")
+    wrong = not_taken(name, lambda text: text.lower() in ("true", "false"))
+    found = where.toggle(**label_and_help(model, name), key=name, bind="query-params")
+    say_not_taken(where, wrong)
+    return found
 
 
 def several(where: DeltaGenerator, key: str, options: Sequence[str], **more: Any) -> list[str]:
@@ -154,7 +157,7 @@ def _rates_of(written: str, example: str) -> tuple[tuple[float, ...], list[str]]
 def say(problems: Iterable[str]) -> None:
     """Draws a line for each thing that is wrong. They name what somebody typed or linked to, which is no markup."""
     for problem in problems:
-        st.error(words.literal(f"{problem[:1].upper()}{problem[1:]}"))
+        st.error(words.literal(problem))
 
 
 def refused(error: ValidationError, model: type[BaseModel]) -> list[str]:

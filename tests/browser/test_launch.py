@@ -61,7 +61,7 @@ def test_what_the_box_shows_is_what_runs_and_runs_once(app, page, tiny_folder, w
     box.click()
     page.keyboard.type("no model at all")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("No model 'no model at all'")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_text("no model 'no model at all'")).to_be_visible(timeout=WAIT)
     start = page.get_by_role("button", name="Start", exact=True)
     expect(start).to_be_disabled()
     page.goto(page.url.replace("model=no+model+at+all", urlencode({"model": tiny_folder})))

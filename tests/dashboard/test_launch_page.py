@@ -112,10 +112,10 @@ def test_presets_hold_settings_that_are_allowed_and_the_standard_ones_are_the_de
 
 def test_what_an_address_asks_for_in_vain_is_said():
     app = page("launch", kind="Comparison", model="ref-llama", task="math", steps="seven", schedule="zigzag",
-               methods="lora2", picked="model.layers.99.x", seeds="0")  # fmt: skip
+               methods="lora2", picked="model.layers.99.x", seeds="0", run_code="perhaps")  # fmt: skip
     assert not app.exception
     said = [caption.value for caption in app.caption if "Left out of the address" in caption.value]
-    for name in ("seven", "zigzag", "lora2", "model.layers.99.x", "0"):
+    for name in ("seven", "zigzag", "lora2", "model.layers.99.x", "0", "perhaps"):
         assert any(name.replace("_", "\\_") in line for line in said), name
     assert "zigzag" in text(page("launch", kind="zigzag"))
     app = page("find", model="ref-llama", task="math", keep="nonsense", minutes="-3")
