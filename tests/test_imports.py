@@ -77,6 +77,12 @@ CASES = {
         (*MODELS, "scipy"),
         a_matrix,
     ),
+    "report": Case(
+        "import tempfile; from domlora.cli.main import main\n"
+        "assert main(['report', sys.argv[1], '--out', tempfile.mkdtemp() + '/report.html']) == 0",
+        (*MODELS, "streamlit", "plotly"),
+        a_search,
+    ),
     "probes page": Case("import dashboard.probes.queries, dashboard.probes.charts, dashboard.probes.launch"),
     "overview, energy map, launch and jobs pages": Case(
         OPENED + "assert not app.exception\n"

@@ -43,9 +43,9 @@ def take_away(found: Answer) -> None:
             mime="application/json", key="config_json", on_click="ignore", icon=":material/download:", type="primary",
             help="What `peft.LoraConfig.from_pretrained` reads.",
         )  # fmt: skip
+        report_button.of_run(found.id)
         if found.variant is not None:
             taking.adapter(Taken.of(final.run, final, found.variant, queries.metrics(final.run.id)))
-        report_button.of_run(found.id)
     taking.snippet(placement, dropout=final.run.config.dropout)
 
 
