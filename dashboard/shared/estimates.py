@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dashboard.shared.queries import SHIPPED, MapRow, energy, page_rows, run_rows
+from dashboard.shared.queries import HERE, MapRow, energy, page_rows, run_rows
 from dashboard.shared.words import count, span
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.run import Run
@@ -123,13 +123,13 @@ def _probed(model: str, task: str) -> _Probed | None:
         return None
 
     def distance(row: MapRow) -> tuple[bool, bool]:
-        return row.source == SHIPPED, row.task != task
+        return row.source != HERE, row.task != task
 
     best = min(rows, key=distance)
     p = energy(best.id).provenance
-    off = ELSEWHERE if best.source == SHIPPED else SAME if best.task == task else OTHER
+    off = ELSEWHERE if best.source != HERE else SAME if best.task == task else OTHER
     tokens = p.tokens / p.samples
-    where = f"{p.device}, elsewhere" if best.source == SHIPPED else p.device
+    where = f"{p.device}, elsewhere" if best.source != HERE else p.device
     words = f"a probe of {p.samples} samples of {tokens:.0f} tokens ({p.task}) on {where}"
     return _Probed(p.seconds / p.samples, tokens, off, f"{p.peak_memory_bytes / 1e9:.1f} GB", words)
 
