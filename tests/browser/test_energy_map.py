@@ -47,6 +47,8 @@ def test_picked_cells_open_launch_as_placements(app, page):
     assert query["picked"] == ["model.layers.4.self_attn.q_proj", "model.layers.20.mlp.up_proj"]
     assert query["kind"] == ["Comparison"]
 
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    page.wait_for_timeout(1000)
     page.go_back()
     expect(page).to_have_url(re.compile(r"/energy_map\?(.*&)?map=smollm2"))
     expect(page.get_by_text("Click cells to pick modules (2 picked)")).to_be_visible()

@@ -290,8 +290,11 @@ def test_maps_of_training_are_in_no_list_of_maps(energy):
 # What training achieved
 
 
-def test_what_single_modules_achieved_is_shown_where_some_were_trained(energy):
+def test_nothing_was_achieved_where_no_single_module_was_trained(energy):
     assert opened(energy).toggle(key="achieved").disabled
+
+
+def test_what_single_modules_achieved_is_shown_where_some_were_trained(energy):
     run = stored_singles(energy)
     trained = [placement.modules[0].module for placement in run.placements]
     app = opened(energy, achieved="true", module=trained[0])
