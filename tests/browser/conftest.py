@@ -34,7 +34,7 @@ def app(home):
             time.sleep(0.2)
     yield url
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 @pytest.fixture
