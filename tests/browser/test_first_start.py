@@ -82,7 +82,7 @@ def test_the_menu_switches_the_theme(app, page):
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=60_000)
     assert ground() == "rgb(255, 255, 255)"
     page.get_by_test_id("stMainMenuButton").click()
-    page.get_by_text("Dark", exact=True).click()
+    page.get_by_test_id("stMainMenuItem-theme-Dark").click()
     page.wait_for_function(
         "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor !== 'rgb(255, 255, 255)'"
     )
