@@ -42,7 +42,11 @@ def show(energy: EnergyMap) -> list[str]:
             help="Each is a placement of one module. Nothing else is trained beside them.",
         )  # fmt: skip
     if together or singly:
-        st.switch_page("launch/page.py", query_params=launch_query(energy, picked, singly=singly))
+        query = launch_query(energy, picked, singly=singly)
+        # Launch would take its own defaults out of the address, and leave an entry at which Back stops.
+        defaults = {"model": next(iter(known_models())), "task": next(iter(builtin_tasks()))}
+        query = {key: value for key, value in query.items() if value != defaults.get(key)}
+        st.switch_page("launch/page.py", query_params=query)
     return picked
 
 
