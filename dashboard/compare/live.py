@@ -77,9 +77,9 @@ def conclusion(run: Run) -> None:
 
 
 def cancel(run: Run, job: Job | None) -> None:
-    """Stops single variants, or everything."""
-    with st.expander("Cancel", key="cancel_box"):
-        left, right = st.columns([3, 1], vertical_alignment="bottom")
+    """Stops single variants, or everything. It stands over what is redrawn: below, an open list moves, and closes."""
+    with st.popover("Cancel", icon=":material/stop_circle:", key="cancel_box"):
+        left, right = st.columns([3, 2], vertical_alignment="bottom")
         names = [v.name for v in run.variants if v.status not in ENDED_VARIANT and not v.cancel_requested]
         keep_known("cancel_variants", names)
         chosen = left.multiselect("Variants", names, key="cancel_variants", placeholder="choose variants to stop")

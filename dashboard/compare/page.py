@@ -66,6 +66,8 @@ def draw(run: Run, runs: list[Run]) -> None:
         choice = controls.draw(run, runs, view, running)
         if not running and run.status == "done" and not run.config.race:
             more.form(run)
+        if running:
+            live.cancel(run, job)
     if view in LIVE_VIEWS:
         if running:
             live.live(run.id, view, choice)
@@ -79,8 +81,6 @@ def draw(run: Run, runs: list[Run]) -> None:
         details.take_away(run)
     else:
         table.draw(runs, run)
-    if running:
-        live.cancel(run, job)
 
 
 st.title("Compare")

@@ -24,6 +24,7 @@ def app(home):
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.headless", "true"]
     # One thread: models this small are no faster with more, and far slower where something else has the other core.
     environment = {**os.environ, "DOMLORA_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    environment.pop("HF_HUB_OFFLINE", None)  # of the tests, not of a user
     process = subprocess.Popen([*command, "--server.port", str(port)], cwd=ROOT, env=environment)
     url = f"http://localhost:{port}"
     for _ in range(100):

@@ -70,7 +70,6 @@ def test_comparing_three_placements_from_start_to_download(app, page, tiny_folde
     page.wait_for_timeout(1500)  # the box opens with an animation that drops what is typed meanwhile
     page.get_by_role("combobox", name="Variants").fill("qv lr=0.01 seed=1000")
     page.get_by_role("option", name="qv lr=0.01 seed=1000").click()
-    page.keyboard.press("Escape")
     page.get_by_role("button", name="Cancel these").click()
     expect(
         page.get_by_text("Stopping: qv lr=0.01 seed=1000.").or_(page.get_by_text("1 cancelled")).first
@@ -143,7 +142,7 @@ def test_a_run_is_named_in_the_table_and_deleted_once_that_is_said_twice(app, pa
 
     newer, older = two_runs
     page.goto(f"{app}/compare?run={newer.id}&view=All+runs")
-    expect(page.get_by_text("2 runs. Choose rows")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile(r"\d runs\. Choose rows"))).to_be_visible(timeout=60_000)
     choose_row(page, 1)
     page.get_by_role("textbox", name="Name").fill("the older")
     page.get_by_role("button", name="Save").click()
@@ -153,14 +152,15 @@ def test_a_run_is_named_in_the_table_and_deleted_once_that_is_said_twice(app, pa
     expect(page).to_have_url(f"{app}/compare?run={older.id}")
     expect(page.get_by_role("combobox", name="Run")).to_have_value(re.compile("the older"))
     page.goto(f"{app}/compare?run={newer.id}&view=All+runs")
-    expect(page.get_by_text("2 runs. Choose rows")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile(r"\d runs\. Choose rows"))).to_be_visible(timeout=60_000)
     choose_row(page, 0)
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text("Nothing brings them back")).to_be_visible()
-    assert len(Store().runs.list()) == 2
+    assert {newer.id, older.id} < {run.id for run in Store().runs.list()}  # and those that come with domlora
     page.get_by_role("button", name="Delete 1 run").click()
     expect(page).to_have_url(re.compile(f"run={older.id}"))
-    assert [run.id for run in Store().runs.list()] == [older.id]
+    left = {run.id for run in Store().runs.list()}
+    assert older.id in left and newer.id not in left
     page.goto(f"{app}/compare?run={newer.id}")
     expect(page.get_by_text(f"The store has no run '{newer.id}'")).to_be_visible()
     assert not page.locator(".js-plotly-plot").count(), "no other run is shown in its place"

@@ -61,6 +61,7 @@ def click_cell(page, column: int, row: int, columns: int, rows: int, *, across: 
         across, down: where in the cell, from its left and upper edge; its middle unless said.
     """
     box = page.locator(MAP).first.bounding_box()
-    page.mouse.click(
-        box["x"] + box["width"] * (column + across) / columns, box["y"] + box["height"] * (row + down) / rows
-    )
+    at = box["x"] + box["width"] * (column + across) / columns, box["y"] + box["height"] * (row + down) / rows
+    page.mouse.move(*at)
+    page.wait_for_timeout(200)  # no hand clicks sooner than Plotly looks where the pointer is
+    page.mouse.click(*at)
