@@ -46,7 +46,7 @@ def show(run: Run) -> None:
         st.caption(words.of_rows(remarks))
     table = probe_queries.table(found)
     st.dataframe(
-        table, key="ranking", hide_index=True, width="stretch", height=36 * (len(table) + 1),
+        table, key="ranking", hide_index=True, width="stretch", height=36 * (len(table) + 1), placeholder="",
         column_config=COLUMNS | {
             f"best {found.top} found": st.column_config.NumberColumn(
                 format="percent", help=f"share of the {found.top} best modules among its own first {found.top}"
