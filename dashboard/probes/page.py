@@ -6,13 +6,14 @@ import streamlit as st
 
 from dashboard.probes import charts, launch
 from dashboard.probes import queries as probe_queries
-from dashboard.shared import job_view, queries, words
+from dashboard.shared import address, job_view, queries, words
 from dashboard.shared.widgets import forget_unknown
 from domlora.comparison.run import Run
 from domlora.errors import DomLoRAError
 from domlora.probes.registry import PROBES
 from domlora.ranking.result import Ranking
 
+SINGLES = "singles"  # in the address: the run whose modules are ranked
 CHART = {"displayModeBar": True, "modeBarButtons": [["toImage"]], "displaylogo": False,
          "toImageButtonOptions": {"format": "svg", "filename": "domlora-probes"}}  # fmt: skip
 WHAT = (
@@ -100,12 +101,28 @@ def jobs() -> bool:
         ranked = next((job.result for id in ids if (job := queries.queue().get(id)).request.kind == "sweep"), None)
         by_id = {run.id: run for run in probe_queries.runs()}
         if ranked in by_id:
-            st.page_link("probes/page.py", label="Show its ranking", icon=":material/leaderboard:",
-                         query_params={"singles": queries.run_label(by_id[ranked])})  # fmt: skip
+            if st.button("Show its ranking", key="show_ranking", type="primary", icon=":material/leaderboard:"):
+                st.query_params.from_dict({SINGLES: ranked})  # a link from a page to itself leaves the address as it is
+                st.rerun()
         elif st.button("Close", key="close_jobs"):
             del st.query_params["jobs"]
             st.rerun()
     return bool(ids)
+
+
+def choose(runs: list[Run]) -> Run:
+    """The run that the address names, by its id or its label; else the first. From then on the address names it."""
+    labels = {queries.run_label(run): run for run in runs}
+    ids = {label: run.id for label, run in labels.items()}
+    asked = address.text(SINGLES)
+    if asked and asked not in (*labels, *ids.values()):
+        st.warning(f"The store has no run of single modules {asked!r}; this is another one.")
+    address.follow(SINGLES, list(labels), next(iter(labels)), ids.__getitem__)
+    if asked is None:
+        address.put(SINGLES, ids[st.session_state[SINGLES]])
+    return labels[
+        st.selectbox("Single modules of", list(labels), key=SINGLES, **address.kept(SINGLES, ids.__getitem__))
+    ]
 
 
 st.title("Probes")
@@ -117,15 +134,7 @@ try:
     running = jobs()
     runs = probe_queries.runs()
     if runs:
-        labels = {queries.run_label(run): run for run in runs}
-        asked = st.query_params.get("singles")
-        short = {run.id: label for label, run in labels.items()}
-        if asked in short:  # links may name a run by its id alone
-            st.session_state["singles"] = short[asked]
-        elif asked and asked not in labels:
-            st.warning(f"The store has no run of single modules {asked!r}; this is the latest one.")
-        forget_unknown("singles", labels)
-        run = labels[st.selectbox("Single modules of", list(labels), key="singles", bind="query-params")]
+        run = choose(runs)
         missing = probe_queries.missing(run)
         if len(missing) < len(probe_queries.ONE_TASK):
             show(run)

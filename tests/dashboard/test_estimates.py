@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.shared import estimates
+from dashboard.shared import estimates, queries
 from domlora.comparison.config import SweepConfig
 from domlora.energy.files import read
 from domlora.paths import sample_data_path
@@ -61,7 +61,7 @@ def test_what_was_measured_elsewhere_tells_less():
     away = estimates.of_probe("smollm2-135m", "math", 32, 512)
     assert "elsewhere" in away.basis and away.high / away.low > 4
     Store().maps.add(here)
-    estimates.page_rows.__globals__["_map_rows"].clear()
+    queries.forget_lists()
     near = estimates.of_probe("smollm2-135m", "math", 32, 512)
     assert near.high / near.low < 2
     assert estimates.of_probe("unheard of", "math", 32, 512) is None

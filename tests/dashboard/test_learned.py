@@ -30,7 +30,7 @@ def launch(own_model, own_task, kind="Probe", **more):
 
 
 def html(app):
-    return "".join(block.value for block in app.get("html"))
+    return "".join(block.value for block in app.get("html") if not block.value.startswith("<style>"))  # of every page
 
 
 def said(app):

@@ -153,7 +153,7 @@ def test_ended_jobs_lead_to_the_ranking():
     assert Queue(store).finish(job.id, "done", result=run.id)
     app = page(jobs=job.id)
     assert not app.exception and not app.error
-    assert "Show its ranking" in [link.proto.label for link in app.get("page_link")]
+    assert app.button(key="show_ranking").label == "Show its ranking"
     assert "no job" in text(page(jobs="ffffffffffff"))
 
 
