@@ -13,7 +13,7 @@ from tests.helpers.compared import fill
 
 pytestmark = MARKS
 PLACEMENTS = ("dominant", "qv", "all-linear")
-STEPS = 400
+STEPS = 250
 
 
 @pytest.fixture
