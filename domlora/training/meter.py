@@ -5,14 +5,16 @@ In: a `SweepConfig` and how many rows are held out. Out: the passes of a whole s
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domlora.comparison.config import SweepConfig
 from domlora.training.rows import SweepRows
 
 ANSWER_COST = 4  # passes of a row that answering costs, where evaluating costs one
 TRAIN_COST = 3  # passes of a row that training (or measuring its energy) costs, where evaluating costs one
+WITHIN_SECONDS = 5.0  # a step of many variants takes minutes
 
 
 @dataclass
@@ -22,10 +24,18 @@ class Meter:
     total: int
     report: Callable[[str, int, int], None]
     done: int = 0
+    said: float = field(default_factory=time.monotonic)  # when it was reported last
 
     def add(self, stage: str, passes: int) -> None:
-        self.done = min(self.total, self.done + passes)
+        self.done, self.said = min(self.total, self.done + passes), time.monotonic()
         self.report(stage, self.done, self.total)
+
+    def within(self, stage: str, passes: int) -> None:
+        """As `add` for a part of a step, which is reported only where the step takes long."""
+        if time.monotonic() - self.said > WITHIN_SECONDS:
+            self.add(stage, passes)
+        else:
+            self.done = min(self.total, self.done + passes)
 
     def finish(self) -> None:
         """At the end of everything, also where less was to do than was thought."""

@@ -169,7 +169,7 @@ class Sweep:
         fused, places = _can_fuse(self.model.device), self.placements
         live = [start(adapters, one, places[one.placement], self.config, done, fused) for one in wave]
         lockstep = Lockstep(
-            adapters, self.config.gradient_checkpointing, lambda rows: self.meter.add("training", TRAIN_COST * rows)
+            adapters, self.config.gradient_checkpointing, lambda rows: self.meter.within("training", TRAIN_COST * rows)
         )
         for one in live if done else ():
             saved = checkpoint["variants"][one.variant.name] if checkpoint is not None else self._state(one)
@@ -291,6 +291,7 @@ class Sweep:
             else:
                 self._diverged(one, step, "its loss" if not math.isfinite(loss) else "its gradient")
                 self._skip(step, step - 1)
+        self.meter.add("training", 0)
         if time.monotonic() - self._reported > REPORT_SECONDS:
             self._report()
         return going
