@@ -11,14 +11,13 @@ import pandas as pd
 
 from dashboard.shared.filtering import matcher
 from dashboard.shared.words import short_name
-from domlora.comparison.selection import contestant_name, contestants_of
+from domlora.comparison.selection import contestant_name, final_losses
 from domlora.wording import listed
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
     from domlora.comparison.run import Run
 
-RESULT = {"test": "test_loss_after", "validation": "eval_loss_after"}  # among a variant's results
 # What one line of a chart stands for, and the columns whose values it fixes.
 GROUPS: dict[str, tuple[str, ...]] = {
     "contestant and rate": ("contestant", "learning_rate"),
@@ -100,30 +99,19 @@ def run_table(runs: Sequence[Run], live: Collection[str] = ()) -> pd.DataFrame:
     """
     rows = []
     for run in sorted(runs, key=lambda run: not run.notes.pinned):
-        name, loss, part = _best(run)
+        losses, part = final_losses(run)
+        best = min(losses, key=losses.__getitem__, default="")
         done = sum(variant.status == "done" for variant in run.variants)
         rows.append({
             "id": run.id, "pinned": run.notes.pinned, "name": run.notes.name, "model": run.model, "task": run.task,
             "created": run.created,
             "status": "done" if run.status == "done" else "running" if run.id in live else "ended early",
-            "best placement": name, "loss": loss, "rows": part, "variants": f"{done} of {len(run.variants)}",
+            "best placement": short_name(best), "loss": losses.get(best, math.nan),
+            "rows": part, "variants": f"{done} of {len(run.variants)}",
             "steps": run.config.steps, "tags": list(run.notes.tags), "notes": run.notes.text,
             "archived": run.notes.archived,
         })  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _best(run: Run) -> tuple[str, float, str]:
-    """The contestant with the lowest mean loss, that loss, and the rows that it is of."""
-    contestants = [one for one in contestants_of(run, ()) if one.variants]
-    for part, result in RESULT.items():
-        means = [
-            (sum(v.results.get(result, math.nan) for v in one.variants) / len(one.variants), short_name(one.name))
-            for one in contestants
-        ]
-        if measured := [pair for pair in means if math.isfinite(pair[0])]:
-            return (*min(measured)[::-1], part)
-    return "", math.nan, ""
 
 
 def headline(comparison: Comparison) -> str:

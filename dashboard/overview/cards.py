@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.overview.queries import Card, Trained
+from dashboard.overview.queries import DOMINANT, Card, Trained
 from dashboard.shared import heatmap, queries, words
 
 WIDTH = 452  # pixels: three fit beside one another at 1440, one at 800 with its text whole
@@ -41,8 +41,8 @@ def training_sentence(trained: Trained) -> str:
     best = (
         f"{words.literal(words.short_name(trained.best))} is best of {len(run.placements)} with {trained.loss:.3f} nats"
     )
-    before = f" ({trained.before:.3f} before)" if trained.before == trained.before else ""
-    if trained.dominant is None or trained.best == "dominant":
+    before = "" if trained.before is None else f" ({trained.before:.3f} before)"
+    if trained.dominant is None or trained.best == DOMINANT:
         return f"{where}{best}{before}."
     return f"{where}{best}{before}, PAGE's first module alone {trained.dominant:.3f}."
 

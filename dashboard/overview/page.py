@@ -12,9 +12,9 @@ from domlora.errors import DomLoRAError
 SHOWN = 6  # cards before the rest folds away
 ROWS = 500  # of the table, so that a store of thousands is drawn as fast as one of tens
 STEPS = (
-    ("Measure", "energy_map", "PAGE says where the gradient of your task is, from a few samples: minutes."),
-    ("Train", "find", "Placements race side by side and are judged on rows that took no part: as long as you allow."),
-    ("Take away", "compare", "The adapter that won, its `LoraConfig`, and the lines that train it elsewhere."),
+    ("Measure", "PAGE says where the gradient of your task is, from a few samples: minutes."),
+    ("Train", "Placements race side by side and are judged on rows that took no part: as long as you allow."),
+    ("Take away", "The adapter that won, its `LoraConfig`, and the lines that train it elsewhere."),
 )
 
 
@@ -34,7 +34,7 @@ def start() -> None:
 
 def steps() -> None:
     """The three steps, until something of one's own is there."""
-    for number, (column, (name, _, text)) in enumerate(zip(st.columns(3), STEPS, strict=True), 1):
+    for number, (column, (name, text)) in enumerate(zip(st.columns(3), STEPS, strict=True), 1):
         column.markdown(f"**{number}. {name}.** {text}")
 
 

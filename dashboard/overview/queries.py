@@ -5,7 +5,6 @@ In: the lists of maps and runs. Out: a `Card` a model, and `Thing`s in the order
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,13 @@ import streamlit as st
 from dashboard.shared import queries, words
 from dashboard.shared.queries import MapRow
 from domlora.comparison.run import STEPS
-from domlora.comparison.selection import Contestant, contestants_of
+from domlora.comparison.selection import RESULTS, final_losses
 from domlora.models.catalogue import REFERENCE_MODELS
 from domlora.paths import home
 from domlora.probes.registry import PROBES
 from domlora.ranking import rank
 from domlora.search.answer import is_search
-from domlora.store.shipped import SHIPPED
+from domlora.store.shipped import is_shipped
 
 if TYPE_CHECKING:
     from domlora.comparison.run import Run
@@ -35,7 +34,7 @@ class Trained:
 
     Attributes:
         steps: that its variants trained: fewer than asked for where the time was over.
-        best: the contestant with the lowest mean loss; the loss, and what it was before training.
+        best: the contestant with the lowest mean loss; the loss, and what it was before training, where that is kept.
         dominant: loss of PAGE's dominant module; None where it took no part.
     """
 
@@ -43,7 +42,7 @@ class Trained:
     steps: int
     best: str
     loss: float
-    before: float
+    before: float | None
     dominant: float | None
 
 
@@ -112,25 +111,14 @@ def _known(where: str) -> dict[str, tuple[Run, Trained | None]]:
 
 
 def _trained(run: Run) -> Trained | None:
-    losses = {contestant.name: _loss(contestant) for contestant in contestants_of(run, ())}
-    known = {name: loss for name, loss in losses.items() if math.isfinite(loss)}
-    if not known:
+    losses, part = final_losses(run)
+    if not losses:
         return None
-    best = min(known, key=known.__getitem__)
-    part = _part(run)
-    before = next((v.results[f"{part}_loss_before"] for v in run.variants if f"{part}_loss_before" in v.results), None)
+    best = min(losses, key=losses.__getitem__)
+    name = f"{RESULTS[part]}_loss_before"
+    before = next((variant.results[name] for variant in run.variants if name in variant.results), None)
     steps = max(int(v.results.get(STEPS, run.config.steps)) for v in run.variants)
-    return Trained(run, steps, best, known[best], math.nan if before is None else before, known.get(DOMINANT))
-
-
-def _loss(contestant: Contestant) -> float:
-    """Mean over the seeds that judge, on test rows where there are any."""
-    found = [v.results.get("test_loss_after", v.results.get("eval_loss_after", math.nan)) for v in contestant.variants]
-    return sum(found) / len(found) if found else math.nan
-
-
-def _part(run: Run) -> str:
-    return "test" if any("test_loss_after" in variant.results for variant in run.variants) else "eval"
+    return Trained(run, steps, best, losses[best], before, losses.get(DOMINANT))
 
 
 def things() -> list[Thing]:
@@ -155,17 +143,20 @@ def _of_map(row: MapRow) -> Thing:
 
 
 def _of_run(run: Run) -> Thing:
-    made, shipped, label = f"{run.created:%Y-%m-%d %H:%M}", bool(run.facts.get(SHIPPED)), queries.run_label(run)
+    label = queries.run_label(run)
     if is_search(run):
         what, page, query = SEARCH, "find", {"search": run.id}
-    elif rank.qualifies(run):
-        what, page, query = RANKING, "probes", {"singles": label}
-    else:
-        what, page, query = COMPARISON, "compare", {"run": label}
-    if is_search(run):
         finding = f"{len(run.placements)} placements raced" + ("" if run.status == "done" else ", not finished")
-    elif found := trained(run):
-        finding = f"{words.short_name(found.best)} is best of {len(run.placements)}: {found.loss:.3f} nats"
     else:
-        finding = "nothing has finished" if run.status == "done" else "running, or ended early"
-    return Thing(what, run.model, run.task, finding, made, shipped, page, query)
+        singles = rank.qualifies(run)
+        what, page, query = (
+            (RANKING, "probes", {"singles": label}) if singles else (COMPARISON, "compare", {"run": label})
+        )
+        finding = _finding(run)
+    return Thing(what, run.model, run.task, finding, f"{run.created:%Y-%m-%d %H:%M}", is_shipped(run), page, query)
+
+
+def _finding(run: Run) -> str:
+    if found := trained(run):
+        return f"{words.short_name(found.best)} is best of {len(run.placements)}: {found.loss:.3f} nats"
+    return "nothing has finished" if run.status == "done" else "running, or ended early"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,6 +19,7 @@ from domlora.colours import COLOURSCALE as COLOURSCALE
 from domlora.colours import DASHES as DASHES
 from domlora.colours import SYMBOLS as SYMBOLS
 from domlora.colours import TRANSPARENT as TRANSPARENT
+from domlora.report.figures import error_bars as error_bars
 
 KIND_SYMBOLS = {  # a kind of module has the same marker in every figure
     "q": "circle", "k": "pentagon", "v": "square", "qkv": "hexagon", "o": "diamond", "router": "x",
@@ -40,17 +40,6 @@ def kind_symbol(kind: str) -> str:
 def log10(values: np.ndarray, otherwise: float = np.nan) -> np.ndarray:
     """Logarithms to base 10, and `otherwise` where there is none."""
     return np.log10(values, out=np.full_like(values, otherwise), where=values > 0)
-
-
-def error_bars(above: Any, below: Any, **style: Any) -> dict[str, Any]:
-    """Intervals as Plotly wants them.
-
-    Args:
-        above: distance of each point to the upper end of its interval.
-        below: distance to the lower end.
-        style: thickness, width, color.
-    """
-    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, **style}
 
 
 def kind_in_legend(figure: go.Figure, kind: str, legend: str | None = None) -> None:

@@ -20,8 +20,7 @@ from domlora.jobs.queue import Queue
 from domlora.jobs.spec import FindRequest, Job, ProbeRequest, SweepRequest
 from domlora.models.catalogue import REFERENCE_MODELS
 from domlora.paths import home, sample_data_path
-from domlora.store.shipped import SHIPPED as SHIPPED_RUN
-from domlora.store.shipped import maps_of_runs, take_in_runs
+from domlora.store.shipped import is_shipped, maps_of_runs, take_in_runs
 from domlora.store.store import Store
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def map_rows() -> list[MapRow]:
 
 def anything_own() -> bool:
     """Whether anything was measured or trained here."""
-    return any(row.source == HERE for row in map_rows()) or not all(run.facts.get(SHIPPED_RUN) for run in run_rows())
+    return any(row.source == HERE for row in map_rows()) or not all(map(is_shipped, run_rows()))
 
 
 def page_rows() -> list[MapRow]:
@@ -188,7 +187,6 @@ def forget_lists() -> None:
     """After a job has ended or runs were changed: lists shall say so at once."""
     _maps_stamp.clear()
     _run_rows.clear()
-    _run_rows.clear()
 
 
 @st.cache_resource(show_spinner=False)
@@ -206,7 +204,7 @@ def _run_rows(where: str) -> list[Run]:
     for id in known.keys() - stamps.keys():
         known.pop(id, None)
     rows = [known[id][1] for id in stamps if id in known]
-    return sorted(rows, key=lambda run: place_in_list(SHIPPED_RUN in run.facts, run.model))
+    return sorted(rows, key=lambda run: place_in_list(is_shipped(run), run.model))
 
 
 def place_in_list(shipped: bool, model: str) -> int:

@@ -20,6 +20,7 @@ from domlora.comparison.config import SweepConfig, variant_name
 from domlora.comparison.run import ENDED_VARIANT, Evaluation, Run, Variant
 
 OWN_PARTS = ("test", "validation")  # every other part is another task: forgetting
+RESULTS = {"test": "test", "validation": "eval"}  # what a variant's results call each of them
 
 Status = Literal["done", "incomplete", "training", "diverged", "cancelled"]
 
@@ -119,6 +120,22 @@ def contestants_of(run: Run, evaluations: Iterable[Evaluation]) -> tuple[Contest
     for variant in run.variants:
         groups.setdefault((variant.placement, variant.method), []).append(variant)
     return tuple(choose(group, validation, run.config) for group in groups.values())
+
+
+def final_losses(run: Run) -> tuple[dict[str, float], str]:
+    """Where the contestants of a run stand by what its variants keep, without their evaluations: for lists of runs.
+
+    Returns:
+        The mean loss over the seeds that judge of each contestant that has one, by its name, and the rows that it is
+        of: `test`, or `validation` where nobody was judged on test rows. Nothing, and "", where none has finished.
+    """
+    contestants = [one for one in contestants_of(run, ()) if one.variants]
+    for part, name in RESULTS.items():
+        means = {c.name: float(np.mean([v.results.get(f"{name}_loss_after", math.nan) for v in c.variants]))
+                 for c in contestants}  # fmt: skip
+        if measured := {name: loss for name, loss in means.items() if math.isfinite(loss)}:
+            return measured, part
+    return {}, ""
 
 
 def still_to_judge(run: Run, evaluations: Iterable[Evaluation]) -> tuple[Variant, ...]:

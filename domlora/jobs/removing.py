@@ -10,7 +10,7 @@ import shutil
 from domlora.comparison.run import Run
 from domlora.errors import JobError
 from domlora.jobs.queue import Queue
-from domlora.store.shipped import SHIPPED
+from domlora.store.shipped import is_shipped
 from domlora.store.store import Store
 from domlora.training.lock import is_held, run_folder
 
@@ -23,7 +23,7 @@ def remove_run(store: Store, id_or_prefix: str) -> str:
         JobError: it is being computed, or comes with domlora.
     """
     run = store.runs.get(id_or_prefix)
-    if run.facts.get(SHIPPED):
+    if is_shipped(run):
         raise JobError(f"run {run.id} comes with domlora, and would be back at the next start: archive it on Compare")
     if is_computed(store, run):
         way = f"`domlora jobs cancel {run.job}` ends it" if run.job else "end the process that trains it"

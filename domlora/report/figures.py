@@ -51,7 +51,11 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
 
 
 def error_bars(above: Sequence[float], below: Sequence[float], **style: Any) -> dict[str, Any]:
-    """Intervals as Plotly wants them: distances to both ends."""
+    """Intervals as Plotly wants them: the distance of each point to the upper and to the lower end of its interval.
+
+    Args:
+        style: thickness, width, color.
+    """
     return {"type": "data", "symmetric": False, "array": list(above), "arrayminus": list(below), **style}
 
 

@@ -89,6 +89,11 @@ class Plan:
         return {**asdict(self), "seconds": self.seconds}
 
 
+def least_final(raced: int, most: int) -> int:
+    """Steps of a finalist at least: as many as the race had, and no fewer than `LEAST_FINAL`, but at most so many."""
+    return min(max(raced, LEAST_FINAL), most)
+
+
 def forecast(
     entries: int, first: int, rungs: int, work: Work, pace: float, steps: int, before: int = 0, joined: int = 0
 ) -> Plan:
@@ -108,7 +113,7 @@ def forecast(
     while len(planned) < rungs and step <= steps and (running > ENOUGH or not planned):
         planned.append(Planned(step, running, work.rung(running, before, step, joined) * pace))
         running, joined, before, step = better_half(running), 0, step, 2 * step
-    last = min(max(before, LEAST_FINAL), steps)
+    last = least_final(before, steps)
     return Plan(tuple(planned), Planned(last, FINALISTS * work.seeds + RATES_OF_CONTROL, work.finals(last) * pace))
 
 
@@ -165,7 +170,8 @@ class Pacing:
         left = self.left()
         if left is not None:
             joined = len(done[-1].joined)
-            passes = self.work.rung(running, done[-1].step, step, joined) + self.work.finals(max(step, LEAST_FINAL))
+            passes = self.work.rung(running, done[-1].step, step, joined)
+            passes += self.work.finals(least_final(step, self.steps))
             if passes * self.pace(done) > MARGIN * left:
                 return None
         return step
@@ -194,7 +200,7 @@ class Pacing:
         if left is None or pace <= 0:
             return self.steps
         passes = MARGIN * left / pace / variants
-        least = min(max(done[-1].step, LEAST_FINAL), self.steps)
+        least = least_final(done[-1].step, self.steps)
         return max(least, min(self.steps, int((passes - self.work.final) / self.work.step)))
 
     def rest(self, done: Sequence[Rung], running: int) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
@@ -16,6 +17,9 @@ from domlora.energy import files as energy_files
 from domlora.energy.energy_map import EnergyMap
 from domlora.paths import sample_data_path
 from domlora.store.store import Store
+
+if TYPE_CHECKING:
+    from domlora.comparison.run import Run
 
 SHIPPED = "shipped"  # among a run's facts: it came with domlora
 
@@ -38,6 +42,11 @@ def known_map(store: Store, key: str) -> EnergyMap | None:
         return energy
     # The key names the other task of interference, not its contents.
     return energy if energy.provenance.notes.get("against_hash") == load_task(against).content_hash else None
+
+
+def is_shipped(run: Run) -> bool:
+    """Whether a comparison came with domlora."""
+    return bool(run.facts.get(SHIPPED))
 
 
 def take_in_runs(store: Store) -> None:
