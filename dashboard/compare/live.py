@@ -13,7 +13,7 @@ from dashboard.compare import charts, parallel, tables
 from dashboard.compare.controls import SHOWN, Choice
 from dashboard.shared import address, contestants, files, job_view, queries, result_view, words
 from dashboard.shared.running import is_live, job_of
-from dashboard.shared.widgets import keep_known
+from dashboard.shared.widgets import choosing_rows, keep_known
 from domlora.comparison.run import ENDED_VARIANT, Run
 from domlora.errors import DomLoRAError
 from domlora.jobs.local import log_tail
@@ -192,17 +192,9 @@ def _shown(table: pd.DataFrame) -> list[str]:
 
 def _legend(table: pd.DataFrame, metric: str) -> None:
     """A table whose chosen rows are what charts show."""
-    asked = address.many(SHOWN)
-    rows = [i for i, name in enumerate(table["contestant"]) if name in asked]
-    key = f"legend-{hash((*table['contestant'], *asked))}"  # another table has other rows under the same numbers
-
-    def choose() -> None:
-        chosen = [table["contestant"].iloc[i] for i in st.session_state[key].selection.rows]
-        address.put(SHOWN, list(dict.fromkeys(chosen)) or None)
-
     st.dataframe(
-        table, key=key, hide_index=True, width="stretch", on_select=choose, selection_mode="multi-row",
-        selection_default={"selection": {"rows": rows, "columns": [], "cells": []}},
+        table, hide_index=True, width="stretch",
+        **choosing_rows("legend", list(table["contestant"]), address.many(SHOWN), _choose_contestants),
         column_config={
             "learning_rate": st.column_config.NumberColumn("rate", format="%g"),
             "value": st.column_config.NumberColumn(

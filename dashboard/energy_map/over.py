@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from dashboard.shared.widgets import with_held
 from domlora.energy.energy_map import EnergyMap
 from domlora.errors import DomLoRAError
 from domlora.placements.place import place_all
@@ -16,11 +17,8 @@ OFFERED = ("dominant", "top-k:4", "top-k:16", "top-share:0.5", "qv", "attention"
 
 def choose(energy: EnergyMap) -> Mapping[str, Sequence[str]]:
     """Draws the chooser; the modules of each placement that was chosen and exists on this map."""
-    # What a link or a visitor has named beside what is offered is an option too, or it would be dropped in silence.
-    held = st.session_state.get("over", st.query_params.get_all("over"))
-    options = list(dict.fromkeys([*OFFERED, *held]))
     names = st.multiselect(
-        "Show placements", options, key="over", bind="query-params", accept_new_options=True,
+        "Show placements", with_held("over", OFFERED), key="over", bind="query-params", accept_new_options=True,
         placeholder="such as dominant, or type top-k:8, down@11",
     )  # fmt: skip
     found: dict[str, Sequence[str]] = {}

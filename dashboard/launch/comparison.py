@@ -24,7 +24,7 @@ from dashboard.shared import (
     words,
 )
 from dashboard.shared.subject import Subject
-from dashboard.shared.widgets import clicks, toggle_clicked
+from dashboard.shared.widgets import clicks, toggle_clicked, with_held
 from domlora.comparison.config import SweepConfig
 from domlora.comparison.placements import place_for
 from domlora.comparison.run import Run
@@ -187,9 +187,7 @@ def _trained(
 
 def _placements(energy: EnergyMap | None) -> tuple[str, ...]:
     """The names that were chosen, typed and picked."""
-    offered = _presets()
-    own = st.session_state.get("placements", [name for name in st.query_params.get_all("placements") if name])
-    offered += [name for name in own if name not in offered]
+    offered = with_held("placements", _presets())
     chosen = st.multiselect(
         setting(SweepConfig, "placements").title, offered, list(DEFAULT.placements), key="placements",
         bind="query-params", wrap=True, accept_new_options=True,

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from dashboard.launch import presets
 from dashboard.shared import estimates, fields, job_view, learned, measured, queries, start, task_facts
 from dashboard.shared.subject import Subject
+from dashboard.shared.widgets import with_held
 from domlora.data.tasks import NamedTask, builtin_tasks
 from domlora.jobs.spec import ProbeRequest
 from domlora.probes.config import ProbeConfig
@@ -76,9 +77,7 @@ def _settings(subject: Subject) -> tuple[dict[str, Any], str]:
 
 def _against(where: Any, subject: Subject) -> str | None:
     """Asks for the other task of a probe that compares two."""
-    options = [name for name in builtin_tasks() if name != subject.task.source]
-    own = st.session_state.get("against", st.query_params.get("against"))
-    options += [own] if own and own not in options else []
+    options = with_held("against", [name for name in builtin_tasks() if name != subject.task.source])
     chosen = where.selectbox(
         **fields.label_and_help(ProbeConfig, "against"), options=options, index=None, key="against",
         bind="query-params", accept_new_options=True, placeholder="choose, or type a file",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dashboard.shared import contestants, words
+from dashboard.shared.widgets import choosing_rows
 
 if TYPE_CHECKING:
     from domlora.comparison.result import Comparison
@@ -32,20 +33,9 @@ def differences(
     drawn = table[table["contestant"].isin(only)] if set(only) & set(names) else table
     figure = contestants.differences(drawn, order, baseline, revision=run.id)
     st.plotly_chart(figure, key=f"differences-{run.id}", width="stretch", config=dict(config))
-    if choose is None:
-        selecting = {}
-        key = "result"
-    else:
-        key = f"result-{hash((*names, *only))}"  # another order has other contestants under the same numbers
-        selecting = {
-            "on_select": lambda: choose([names[i] for i in st.session_state[key].selection.rows]),
-            "selection_mode": "multi-row",
-            "selection_default": {
-                "selection": {"rows": [i for i, n in enumerate(names) if n in only], "columns": [], "cells": []}
-            },
-        }
+    selecting = {"key": "result"} if choose is None else choosing_rows("result", names, only, choose)
     st.dataframe(
-        contestants.result_table(table), key=key, hide_index=True, width="stretch",
+        contestants.result_table(table), hide_index=True, width="stretch",
         column_config=_columns(comparison), **selecting,
     )  # fmt: skip
     st.caption(

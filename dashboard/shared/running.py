@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from dashboard.shared import queries
 from domlora.comparison.run import Run
-from domlora.errors import JobError
 from domlora.jobs.spec import Job
 from domlora.training.lock import is_held
 
 
 def job_of(run: Run) -> Job | None:
     """The job that computes a run; None where it runs from Python, or the job is gone."""
-    if run.job is None:
-        return None
-    try:
-        return queries.queue().get(run.job)
-    except JobError:
-        return None  # a run outlives its job
+    return queries.queue().of_run(run)
 
 
 def is_live(run: Run, job: Job | None) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.shared import fields, task_facts, words
+from dashboard.shared.widgets import with_held
 from domlora.data.compression import PACKED_SUFFIXES
 from domlora.data.containers import DATA_SUFFIXES
 from domlora.data.tasks import NamedTask, builtin_tasks
@@ -110,13 +111,10 @@ def _box(name: str, options: list[str], typed: str) -> str:
     Args:
         typed: what can be.
     """
-    own = st.session_state.get(name, st.query_params.get(name))
-    if own and own not in options:
-        options = [*options, own]  # it can be chosen again
     said = fields.label_and_help(ProbeRequest, name)
     said["label"] += f" (choose, or type {typed})"
     chosen = st.selectbox(
-        **said, options=options, key=name, bind="query-params", accept_new_options=True,
+        **said, options=with_held(name, options), key=name, bind="query-params", accept_new_options=True,
         placeholder="nothing chosen",
     )  # fmt: skip
     return "" if chosen in (None, OWN) else chosen.strip()

@@ -7,7 +7,7 @@ Streamlit fails on those. Call these before the widget is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import streamlit as st
@@ -39,6 +39,34 @@ def clicked(chart: str) -> str | None:
     """The `customdata` of the point of a chart that was clicked on, in its `on_select`; None where it has none."""
     points = st.session_state[chart].selection.points
     return (points[0].get("customdata") or None) if points else None
+
+
+def with_held(key: str, options: Collection[str]) -> list[str]:
+    """The options of a box that takes what is typed, with what it holds, or what the address gives it.
+
+    What a link or a visitor has named beside what is offered is an option too, or it would be dropped in silence.
+    """
+    held = st.session_state.get(key, st.query_params.get_all(key))
+    own = held if isinstance(held, list) else [held]
+    return list(dict.fromkeys([*options, *filter(None, own)]))
+
+
+def choosing_rows(
+    key: str, names: Sequence[str], chosen: Sequence[str], choose: Callable[[list[str]], None]
+) -> dict[str, Any]:
+    """For a table with a name a row: those of the chosen names are ticked, and ticking others hands on their names.
+
+    Args:
+        key: of the table; it is made longer, since under another order the same numbers are other rows.
+    """
+    own = f"{key}-{hash((*names, *chosen))}"
+    rows = [i for i, name in enumerate(names) if name in chosen]
+    return {
+        "key": own,
+        "on_select": lambda: choose(list(dict.fromkeys(names[i] for i in st.session_state[own].selection.rows))),
+        "selection_mode": "multi-row",
+        "selection_default": {"selection": {"rows": rows, "columns": [], "cells": []}},
+    }
 
 
 CLICKABLE = ("single-row", "single-cell")  # selection modes of a table whose rows open on a click anywhere in them

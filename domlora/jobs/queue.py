@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
@@ -19,6 +19,9 @@ from domlora.jobs.spec import ENDED, Job, Outcome, Request, Status
 from domlora.store.database import now, only, text
 from domlora.store.schema import jobs
 from domlora.store.store import Store
+
+if TYPE_CHECKING:
+    from domlora.comparison.run import Run
 
 MAX_ATTEMPTS = 2  # a job whose worker died is started so often, and again for as long as it gets further
 REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
@@ -63,6 +66,13 @@ class Queue:
         with self._database.reading() as connection:
             ids = connection.scalars(query.order_by(jobs.c.number)).all()
         return self._job(only(id_or_prefix, ids, "job", "`domlora jobs list`", JobError))
+
+    def of_run(self, run: Run) -> Job | None:
+        """The job that computes a run; None where it runs from Python, or the job is gone: a run outlives its job."""
+        try:
+            return None if run.job is None else self.get(run.job)
+        except JobError:
+            return None
 
     def cancel(self, job_id: str) -> Job:
         """Cancels a queued job at once; asks the worker of a running one to end it.

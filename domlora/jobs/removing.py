@@ -39,9 +39,5 @@ def is_computed(store: Store, run: Run) -> bool:
     """Whether somebody computes a run, or will."""
     if run.status != "running":
         return False
-    if is_held(run.id):
-        return True
-    try:
-        return run.job is not None and not Queue(store).get(run.job).ended
-    except JobError:
-        return False  # a run outlives its job
+    job = Queue(store).of_run(run)
+    return is_held(run.id) or (job is not None and not job.ended)
